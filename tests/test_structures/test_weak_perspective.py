@@ -1,0 +1,283 @@
+"""The camera fit against known cameras, scipy's solvers, and everything that cannot be fitted."""
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from mmpose_integral.structures import fit_weak_perspective, weak_perspective
+
+NUM_JOINTS = 18
+
+
+def make_frames(batch, seed=0, rotation=True, noise=0.0, num_joints=NUM_JOINTS):
+    """Random bodies (mm) seen by known weak-perspective cameras: keypoints_3d, keypoints_2d, scale, angle, t."""
+    rng = np.random.default_rng(seed)
+    keypoints_3d = rng.normal(0, (250, 500, 250), (*batch, num_joints, 3))
+    scale, t = rng.uniform(0.1, 0.4, batch), rng.uniform(100, 900, (*batch, 2))
+    angle = rng.uniform(-np.pi, np.pi, batch) if rotation else np.zeros(batch)
+    matrix = rotation_matrix(angle)
+    keypoints_2d = scale[..., None, None] * np.einsum('...ij,...kj->...ki', matrix, keypoints_3d[..., :2])
+    keypoints_2d += t[..., None, :] + rng.normal(0, noise, keypoints_2d.shape)
+    return keypoints_3d, keypoints_2d, scale, angle, t
+
+
+def rotation_matrix(angle):
+    return np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], -1).reshape(*np.shape(angle), 2, 2)
+
+
+def replace_joints(keypoints_2d, count, seed=0, low=60, high=300):
+    """Displace ``count`` random joints a frame by ``low`` to ``high`` px. Returns the new array and (..., K) bool."""
+    rng = np.random.default_rng(seed)
+    wrong = rng.permuted(np.arange(keypoints_2d.shape[-2]) < count + np.zeros((*keypoints_2d.shape[:-1], )), axis=-1)
+    length, angle = rng.uniform(low, high, wrong.shape), rng.uniform(-np.pi, np.pi, wrong.shape)
+    shift = np.stack([length * np.cos(angle), length * np.sin(angle)], axis=-1)
+    return keypoints_2d + shift * wrong[..., None], wrong
+
+
+def scipy_camera(keypoints_3d, keypoints_2d, weights, rotation, **kwargs):
+    """One frame by `least_squares`: (a, b, tx, ty); a robust ``loss`` there acts on whole joints, as ours does."""
+    def residual(p):
+        a, b = p[0], p[1] if rotation else 0.0
+        matrix = np.array([[a, -b], [b, a]])
+        error = (keypoints_3d[:, :2] @ matrix.T + p[-2:] - keypoints_2d) * np.sqrt(weights)[:, None]
+        return error.ravel() if 'loss' not in kwargs else np.linalg.norm(error, axis=1)
+
+    start = np.array([0.2, *([0.0] if rotation else []), *keypoints_2d.mean(axis=0)])
+    p = least_squares(residual, start, x_scale=[0.1] * (len(start) - 2) + [100, 100], xtol=1e-14, ftol=1e-14,
+                      gtol=1e-14, **kwargs).x
+    return np.array([p[0], p[1] if rotation else 0.0, *p[-2:]])
+
+
+def as_vector(camera, index=()):
+    """A fitted camera as (a, b, tx, ty)."""
+    return np.array([*(camera.scale[index] * camera.rotation[index][:, 0]), *camera.translation[index]])
+
+
+@pytest.mark.parametrize('batch', [(), (7,), (3, 5), (0,), (1, 1, 4)])
+@pytest.mark.parametrize('robust', [False, True])
+@pytest.mark.parametrize('rotation', [False, True])
+def test_recovers_exact_cameras_of_any_batch_shape(batch, robust, rotation):
+    keypoints_3d, keypoints_2d, scale, angle, t = make_frames(batch, rotation=rotation)
+    camera = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=rotation, robust=robust)
+    assert camera.scale.shape == batch and camera.residual.shape == (*batch, NUM_JOINTS)
+    np.testing.assert_allclose(camera.scale, scale, rtol=1e-9)
+    np.testing.assert_allclose(camera.rotation, rotation_matrix(angle), atol=1e-9)
+    np.testing.assert_allclose(camera.translation, t, rtol=1e-9)
+    np.testing.assert_allclose(camera.residual, 0, atol=1e-6)
+    assert camera.inlier.dtype == bool and camera.inlier.all()
+    projected = camera.project(keypoints_3d)
+    np.testing.assert_allclose(projected[..., :2], keypoints_2d, rtol=1e-9)
+    np.testing.assert_allclose(projected[..., 2], scale[..., None] * keypoints_3d[..., 2], rtol=1e-9)
+
+
+@pytest.mark.parametrize('rotation', [False, True])
+def test_plain_fit_equals_scipy_least_squares(rotation):
+    keypoints_3d, keypoints_2d, *_ = make_frames((6,), rotation=rotation, noise=8.0)
+    weights = np.random.default_rng(1).uniform(0.1, 1, (6, NUM_JOINTS))
+    weights[:, 3] = 0
+    camera = fit_weak_perspective(keypoints_3d, keypoints_2d, weights, rotation=rotation, robust=False)
+    for i in range(6):
+        expected = scipy_camera(keypoints_3d[i], keypoints_2d[i], weights[i], rotation)
+        np.testing.assert_allclose(as_vector(camera, i), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize('loss', ['soft_l1', 'cauchy'])
+@pytest.mark.parametrize('rotation', [False, True])
+def test_robust_fit_is_as_close_to_the_truth_as_scipy_robust_losses(rotation, loss):
+    keypoints_3d, clean, *_ = make_frames((12,), rotation=False, noise=0.0)
+    noisy, _ = replace_joints(clean + np.random.default_rng(2).normal(0, 3, clean.shape), 3)
+    camera = fit_weak_perspective(keypoints_3d, noisy, rotation=rotation)
+    ours = np.linalg.norm(camera.project(keypoints_3d)[..., :2] - clean, axis=-1).mean(axis=-1)
+    theirs = []
+    for i in range(12):
+        a, b, *t = scipy_camera(keypoints_3d[i], noisy[i], np.ones(NUM_JOINTS), rotation, loss=loss, f_scale=4.0)
+        fitted = keypoints_3d[i, :, :2] @ np.array([[a, -b], [b, a]]).T + t
+        theirs.append(np.linalg.norm(fitted - clean[i], axis=-1).mean())
+    assert ours.mean() <= np.mean(theirs) + 0.05
+    assert (ours <= np.array(theirs) + 1.0).all()
+
+
+@pytest.mark.parametrize('rotation', [False, True])
+@pytest.mark.parametrize('count', [0, 2, 4, 5])
+def test_robust_fit_ignores_gross_errors_and_names_them(rotation, count):
+    keypoints_3d, clean, scale, *_ = make_frames((400,), rotation=rotation)
+    noisy, wrong = replace_joints(clean + np.random.default_rng(3).normal(0, 2, clean.shape), count)
+    robust = fit_weak_perspective(keypoints_3d, noisy, rotation=rotation)
+    plain = fit_weak_perspective(keypoints_3d, noisy, rotation=rotation, robust=False)
+
+    def error(camera):
+        return np.linalg.norm(camera.project(keypoints_3d)[..., :2] - clean, axis=-1).mean(axis=-1)
+
+    assert np.quantile(error(robust), 0.99) < 2.5  # noise of 2 px spread over 13 or more good joints
+    assert np.quantile(np.abs(robust.scale / scale - 1), 0.99) < 0.02
+    if count:
+        assert error(plain).mean() > 5 * error(robust).mean()
+    assert not robust.inlier[wrong].any()
+    assert robust.inlier[~wrong].mean() > 0.97
+    reprojected = robust.project(keypoints_3d)[..., :2]
+    np.testing.assert_allclose(robust.residual, np.linalg.norm(reprojected - noisy, axis=-1))
+    assert plain.inlier.all()
+
+
+def test_robust_fit_of_perspective_views_with_wrong_joints_is_close_to_the_plain_fit_of_the_truth():
+    rng = np.random.default_rng(4)
+    keypoints_3d = rng.normal(0, (200, 450, 200), (300, NUM_JOINTS, 3))
+    seen = keypoints_3d + np.stack([*rng.uniform(-800, 800, (2, 300)), rng.uniform(4000, 6000, 300)], -1)[:, None]
+    true_2d = 1145 * seen[..., :2] / seen[..., 2:] + 500
+    noisy, _ = replace_joints(true_2d + rng.normal(0, 3, true_2d.shape), 3)
+    ideal = fit_weak_perspective(keypoints_3d, true_2d, robust=False)
+    robust = fit_weak_perspective(keypoints_3d, noisy)
+    error = np.linalg.norm(robust.project(keypoints_3d)[..., :2] - true_2d, axis=-1).mean()
+    assert error < 1.15 * ideal.residual.mean()
+    assert np.abs(robust.scale / ideal.scale - 1).mean() < 0.02
+
+
+def test_mirrored_joints_never_give_a_reflection():
+    keypoints_3d, keypoints_2d, *_ = make_frames((50,), rotation=False)
+    mirrored = keypoints_2d * [-1, 1] + [1000, 0]
+    camera = fit_weak_perspective(keypoints_3d, mirrored, rotation=True, robust=False)
+    np.testing.assert_allclose(np.linalg.det(camera.rotation), 1, atol=1e-9)
+    np.testing.assert_allclose(camera.rotation @ np.swapaxes(camera.rotation, -1, -2),
+                               np.broadcast_to(np.eye(2), (50, 2, 2)), atol=1e-9)
+    assert (camera.scale > 0).all() and (camera.residual.mean(axis=-1) > 5).all()
+
+
+@pytest.mark.parametrize('robust', [False, True])
+def test_absent_joints_change_nothing_whatever_they_hold(robust):
+    keypoints_3d, keypoints_2d, *_ = make_frames((9,), noise=3.0)
+    keep = np.array([0, 2, 3, 5, 6, 8, 10, 11, 13, 14, 16])
+    weights = np.zeros((9, NUM_JOINTS), np.float32)
+    weights[:, keep] = np.random.default_rng(5).uniform(0.2, 1, (9, len(keep)))
+    keypoints_2d[:, 7], keypoints_2d[:, 9], keypoints_3d[:, 12] = np.nan, 1e6, np.inf
+    camera = fit_weak_perspective(keypoints_3d, keypoints_2d, weights, robust=robust, rotation=True)
+    subset = fit_weak_perspective(keypoints_3d[:, keep], keypoints_2d[:, keep], weights[:, keep], robust=robust,
+                                  rotation=True)
+    np.testing.assert_allclose(camera.translation, subset.translation, rtol=1e-5)
+    np.testing.assert_allclose(camera.scale, subset.scale, rtol=1e-5)
+    absent = np.setdiff1d(np.arange(NUM_JOINTS), keep)
+    assert np.isnan(camera.residual[:, absent]).all() and not camera.inlier[:, absent].any()
+    assert np.isfinite(camera.residual[:, keep]).all()
+
+
+def test_weights_are_relative_and_broadcast():
+    keypoints_3d, keypoints_2d, *_ = make_frames((4,), noise=5.0)
+    weights = np.linspace(0.2, 1, NUM_JOINTS)
+    camera = fit_weak_perspective(keypoints_3d, keypoints_2d, weights, rotation=True)
+    tiny = fit_weak_perspective(keypoints_3d, keypoints_2d, np.tile(weights * 1e-60, (4, 1)), rotation=True)
+    np.testing.assert_allclose(camera.scale, tiny.scale, rtol=1e-5)
+
+
+def test_three_joints_are_enough_and_none_of_them_is_called_an_outlier():
+    keypoints_3d, keypoints_2d, *_ = make_frames((200,), noise=10.0, num_joints=3)
+    camera = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True)
+    assert camera.inlier.all() and np.isfinite(camera.scale).all()
+
+
+def spoil(kind):
+    """One frame that determines no camera."""
+    keypoints_3d, keypoints_2d, *_ = make_frames((), rotation=False)
+    weights = np.ones(NUM_JOINTS)
+    if kind == 'few':
+        weights[2:] = 0
+    elif kind == 'nothing':
+        weights[:] = 0
+    elif kind == 'line_3d':
+        keypoints_3d[:, 1] = 2 * keypoints_3d[:, 0]
+    elif kind == 'line_2d':
+        keypoints_2d = np.stack([np.arange(NUM_JOINTS), 3.0 * np.arange(NUM_JOINTS)], axis=-1) + 400
+    elif kind == 'point_3d':
+        keypoints_3d[..., :2] = 12.3
+    elif kind == 'point_2d':
+        keypoints_2d[:] = 512.1
+    elif kind in ('nan', 'inf'):
+        keypoints_2d[4, 1] = float(kind)
+    elif kind == 'nan_depth':
+        keypoints_3d[4, 2] = np.nan
+    elif kind == 'negative_weight':
+        weights[4] = -1
+    elif kind == 'nan_weight':
+        weights[4] = np.nan
+    elif kind == 'mirrored':
+        keypoints_2d = 1000 - keypoints_2d
+    return keypoints_3d, keypoints_2d, weights
+
+
+@pytest.mark.parametrize('robust', [False, True])
+@pytest.mark.parametrize('kind, reason', [
+    ('few', 'fewer than 3'), ('nothing', 'fewer than 3'), ('line_3d', '3D joints.*one line'),
+    ('line_2d', '2D joints lie on one line'), ('point_3d', '3D joints.*one point'), ('point_2d', 'coincide'),
+    ('nan', 'not finite'), ('inf', 'not finite'), ('nan_depth', 'not finite'), ('negative_weight', 'negative'),
+    ('nan_weight', 'not finite'), ('mirrored', 'not positive')])
+def test_degenerate_frames_raise_or_are_marked(kind, reason, robust):
+    good = make_frames((2, 3), rotation=False)[:2]
+    bad_3d, bad_2d, bad_weights = spoil(kind)
+    keypoints_3d, keypoints_2d, weights = good[0].copy(), good[1].copy(), np.ones((2, 3, NUM_JOINTS))
+    keypoints_3d[1, 1], keypoints_2d[1, 1], weights[1, 1] = bad_3d, bad_2d, bad_weights
+    with pytest.raises(ValueError, match=rf'1 of 6 frames .*index \(1, 1\): .*{reason}'):
+        fit_weak_perspective(keypoints_3d, keypoints_2d, weights, robust=robust)
+    camera = fit_weak_perspective(keypoints_3d, keypoints_2d, weights, robust=robust, degenerate='mark')
+    expected = np.zeros((2, 3), bool)
+    expected[1, 1] = True
+    for values in camera[:4]:
+        np.testing.assert_array_equal(np.isnan(values).reshape(2, 3, -1).all(axis=-1), expected)
+        np.testing.assert_array_equal(np.isnan(values).reshape(2, 3, -1).any(axis=-1), expected)
+    np.testing.assert_array_equal(~camera.inlier.any(axis=-1), expected)
+    assert np.isnan(camera.project(keypoints_3d)[1, 1]).all()
+
+
+def test_error_of_a_single_frame_and_of_a_flat_batch_read_well():
+    with pytest.raises(ValueError, match='1 of 1 frames determine no camera: fewer'):
+        fit_weak_perspective(*spoil('few'))
+    keypoints_3d, keypoints_2d, weights = (np.stack([value] * 5) for value in spoil('nan'))
+    with pytest.raises(ValueError, match='5 of 5 frames .* first at index 0: '):
+        fit_weak_perspective(keypoints_3d, keypoints_2d, weights)
+
+
+def test_mirrored_is_fine_when_the_camera_may_rotate():
+    camera = fit_weak_perspective(*spoil('mirrored'), rotation=True)
+    np.testing.assert_allclose(camera.rotation, -np.eye(2), atol=1e-9)
+
+
+@pytest.mark.parametrize('robust', [False, True])
+def test_chunks_do_not_show(monkeypatch, robust):
+    keypoints_3d, keypoints_2d, *_ = make_frames((4, 13), noise=3.0)
+    keypoints_2d, _ = replace_joints(keypoints_2d, 3)
+    whole = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True, robust=robust)
+    again = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True, robust=robust)
+    monkeypatch.setattr(weak_perspective, 'CHUNK_FRAMES', 5)
+    pieces = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True, robust=robust)
+    for one, two, three in zip(whole, again, pieces, strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_allclose(one, three, rtol=1e-5, atol=1e-5)
+
+
+def test_arguments_are_not_changed_and_float_type_follows_them():
+    keypoints_3d, keypoints_2d, *_ = make_frames((3,), noise=3.0)
+    narrow = [values.astype(np.float32) for values in (keypoints_3d, keypoints_2d)]
+    copies = [values.copy() for values in narrow]
+    camera = fit_weak_perspective(*narrow, rotation=True)
+    assert camera.scale.dtype == camera.translation.dtype == camera.residual.dtype == np.float32
+    assert camera.project(narrow[0]).dtype == np.float32
+    for value, copy in zip(narrow, copies, strict=True):
+        np.testing.assert_array_equal(value, copy)
+    wide = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True)
+    assert wide.scale.dtype == np.float64
+    np.testing.assert_allclose(camera.scale, wide.scale, rtol=1e-5)
+    assert fit_weak_perspective(keypoints_3d.astype(int), keypoints_2d.astype(int)[:1].repeat(3, 0),
+                                degenerate='mark').scale.dtype == np.float64
+
+
+@pytest.mark.parametrize('shapes, match', [
+    (((4, 18, 2), (4, 18, 2), None), 'keypoints_3d'), (((18, 3), (17, 2), None), 'keypoints_2d'),
+    (((4, 18, 3), (18, 2), None), 'keypoints_2d'), (((4, 18, 3), (4, 18, 2), (4, 17)), 'weights')])
+def test_wrong_shapes_are_refused(shapes, match):
+    arrays = [None if shape is None else np.ones(shape) for shape in shapes]
+    with pytest.raises(ValueError, match=f'{match}: shape'):
+        fit_weak_perspective(*arrays)
+
+
+def test_unknown_mode_and_bad_projection_are_refused():
+    keypoints_3d, keypoints_2d, *_ = make_frames(())
+    with pytest.raises(ValueError, match="degenerate: 'raise' or 'mark'"):
+        fit_weak_perspective(keypoints_3d, keypoints_2d, degenerate='ignore')
+    with pytest.raises(ValueError, match='keypoints_3d: shape'):
+        fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True).project(keypoints_2d)
