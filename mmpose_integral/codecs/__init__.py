@@ -1,0 +1,3 @@
+from .integral_3d_label import Integral3DLabel
+
+__all__ = ['Integral3DLabel']

@@ -1,0 +1,80 @@
+"""Codec between input pixels and the normalised coordinates that the network regresses.
+
+Frames: input px = pixels of the crop, z in the same px with the root at 0. Normalised = x / W, y / H, z / W + 0.5,
+so that the root's depth lies in the middle of the volume.
+"""
+import numpy as np
+from mmpose.codecs.base import BaseKeypointCodec
+from mmpose.registry import KEYPOINT_CODECS
+
+# Standard deviation of the uniform distribution on [0, 1]: what a flat volume has on each axis.
+FLAT_STD = 1 / np.sqrt(12)
+
+
+@KEYPOINT_CODECS.register_module()
+class Integral3DLabel(BaseKeypointCodec):
+    """Input px <-> normalised x, y, z, with a weight for each coordinate.
+
+    Labels are not bounded: a joint outside the crop stays supervised, as in the paper.
+
+    Args:
+        input_size (tuple[int]): (W, H) of the model's input, px.
+    """
+
+    label_mapping_table = dict(keypoint_labels='keypoint_labels', keypoint_weights='keypoint_weights')
+
+    def __init__(self, input_size):
+        if len(input_size) != 2 or min(input_size) <= 0:
+            raise ValueError(f'input_size: two positive numbers (W, H) expected, got {input_size}')
+        self.input_size = tuple(input_size)
+        width, height = self.input_size
+        self._unit = np.array([width, height, width], dtype=np.float32)
+        self._offset = np.array([0, 0, 0.5], dtype=np.float32)
+
+    def encode(self, keypoints, keypoints_visible=None):
+        """Input px to labels and weights.
+
+        Args:
+            keypoints (np.ndarray): (1, K, 3) input px, root z = 0.
+            keypoints_visible (np.ndarray, optional): (1, K) for whole joints or (1, K, 3) for single coordinates;
+                above 0 counts. All count without it.
+
+        Returns:
+            dict: ``keypoint_labels`` (1, K, 3) normalised, ``keypoint_weights`` (1, K, 3) of 0 and 1, both float32.
+
+        Raises:
+            ValueError: a shape is not as above.
+        """
+        if keypoints.ndim != 3 or keypoints.shape[-1] != 3:
+            raise ValueError(f'keypoints: shape (1, K, 3) expected, got {keypoints.shape}; 2D samples need '
+                             'KeypointConverter3D in their pipeline')
+        if keypoints_visible is None:
+            keypoints_visible = np.ones(keypoints.shape[:2], dtype=np.float32)
+        if keypoints_visible.shape == keypoints.shape[:2]:
+            keypoints_visible = keypoints_visible[..., None]
+        elif keypoints_visible.shape != keypoints.shape:
+            raise ValueError(f'keypoints_visible: shape {keypoints.shape[:2]} or {keypoints.shape} expected, '
+                             f'got {keypoints_visible.shape}')
+        weights = np.broadcast_to(keypoints_visible > 0, keypoints.shape).astype(np.float32)
+        labels = (keypoints / self._unit + self._offset).astype(np.float32)
+        return dict(keypoint_labels=labels, keypoint_weights=weights)
+
+    def decode(self, encoded, std=None):
+        """Normalised coordinates to input px, and a score a joint.
+
+        Args:
+            encoded (np.ndarray): (N, K, 3) normalised x, y, z.
+            std (np.ndarray, optional): (N, K, 3), normalised standard deviation of each axis' marginal.
+
+        Returns:
+            tuple[np.ndarray]: keypoints (N, K, 3) input px, scores (N, K): exp(-4 (s / 0.2887)^2) with s the mean
+            std of the three axes (1 for a spike, 0.018 for a flat volume); ones without ``std``.
+        """
+        keypoints = (encoded - self._offset) * self._unit
+        if std is None:
+            return keypoints, np.ones(encoded.shape[:2], dtype=np.float32)
+        return keypoints, np.exp(-4 * (std.mean(-1) / FLAT_STD)**2).astype(np.float32)
+
+    def decode_std(self, std):
+        """Standard deviation (N, K, 3), normalised -> input px."""
+        return std * self._unit

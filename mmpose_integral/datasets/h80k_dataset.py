@@ -1,0 +1,120 @@
+import json
+import os.path as osp
+
+import numpy as np
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.registry import DATASETS
+from mmpose.structures.bbox import bbox_xywh2xyxy
+
+from mmpose_integral.datasets.h80k_index import load_index
+from mmpose_integral.structures.skeleton import NUM_JOINTS, build_metainfo
+
+BOX_SOURCES = ('detector', 'keypoints', 'image')
+
+
+@DATASETS.register_module()
+class H80KDataset(BaseCocoStyleDataset):
+    """CHALL_H80K, one sample a frame: an index, detected boxes and coarse 2D joints.
+
+    ``tools/dataset_converters`` makes the three files (``docs/data.md`` describes them). A sample holds ``img_path``,
+    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,), ``box_found``, and where
+    known ``keypoints_mm`` (1, 18, 3), ``keypoints_2d`` (1, 18, 2) image px, ``keypoints_2d_score`` (1, 18).
+    Nothing is fitted here; see :class:`FitWeakPerspective`.
+
+    Args:
+        ann_file (str): index (npz). This and the next two are joined to ``data_root``.
+        bbox_file (str, optional): COCO detection results, one box a frame; for ``box_source='detector'``. Frames
+            without a box are dropped in training, and use the whole image with ``test_mode``.
+        keypoints_2d_file (str, optional): coarse 2D joints (npz), which training needs.
+        box_source (str): 'detector'; 'keypoints', no box: the pipeline has ``GetBBoxFromKeypoints`` after
+            ``FitWeakPerspective`` (the released code's way, which looks at the truth); or 'image', the whole image.
+        **kwargs: of mmpose's :class:`BaseCocoStyleDataset`; images are found relative to ``data_root``.
+
+    Raises:
+        ValueError: unknown ``box_source``, no ``bbox_file`` for 'detector', or files that do not belong together.
+    """
+
+    METAINFO = build_metainfo()
+
+    def __init__(self, ann_file='', bbox_file=None, keypoints_2d_file=None, box_source='detector', data_root=None,
+                 data_prefix=dict(img=''), **kwargs):
+        if box_source not in BOX_SOURCES:
+            raise ValueError(f'box_source: one of {BOX_SOURCES} expected, got {box_source!r}')
+        if box_source == 'detector' and not bbox_file:
+            raise ValueError("box_source='detector' needs bbox_file (tools/dataset_converters/detect_boxes.py makes it)")
+        self.box_source = box_source
+        self._root = data_root or ''
+        self._box_path = osp.join(self._root, bbox_file) if bbox_file else None
+        self._keypoints_2d_path = osp.join(self._root, keypoints_2d_file) if keypoints_2d_file else None
+        super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, **kwargs)
+
+    def load_data_list(self):
+        """One dict a frame; see the class."""
+        index = load_index(self.ann_file)
+        boxes, scores = self._load_boxes(index)
+        keypoints_2d = self._load_keypoints_2d(index)
+        samples = []
+        for row, frame_id in enumerate(index.frame_ids.tolist()):
+            found = bool(np.isfinite(boxes[row, 0]))
+            if self.box_source == 'detector' and not found and not self.test_mode:
+                continue
+            width, height = index.img_sizes[row]
+            sample = dict(
+                img_path=osp.join(self.data_prefix['img'], index.img_paths[row]), img_id=frame_id,
+                id=len(samples), box_found=found, bbox_score=scores[row:row + 1])
+            if found:
+                sample['bbox'] = boxes[row:row + 1]
+            elif self.box_source != 'keypoints':
+                sample['bbox'] = np.array([[0, 0, width, height]], dtype=np.float32)
+            if index.keypoints_mm is not None:
+                sample['keypoints_mm'] = index.keypoints_mm[row:row + 1]
+            if keypoints_2d is not None:
+                sample['keypoints_2d'], sample['keypoints_2d_score'] = (part[row:row + 1] for part in keypoints_2d)
+            samples.append(sample)
+        self._fit_cameras(index, keypoints_2d)
+        return samples
+
+    def _load_boxes(self, index):
+        """(N, 4) xyxy px, nan where there is none, and (N,) scores."""
+        boxes = np.full((len(index.frame_ids), 4), np.nan, dtype=np.float32)
+        scores = np.zeros(len(boxes), dtype=np.float32)
+        if self.box_source != 'detector':
+            return boxes, scores
+        with open(self._box_path) as file:
+            detections = json.load(file)
+        rows = {frame_id: row for row, frame_id in enumerate(index.frame_ids.tolist())}
+        unknown = [d['image_id'] for d in detections if d['image_id'] not in rows]
+        if unknown and not index.faulty.size:
+            raise ValueError(f'{self._box_path}: box for frame {unknown[0]}, which {self.ann_file} does not have; the two '
+                             'belong to different splits, or the index is newer: run detect_boxes.py again')
+        for detection in detections:
+            row = rows.get(detection['image_id'])
+            if row is not None and detection['score'] > scores[row]:
+                boxes[row] = bbox_xywh2xyxy(np.array(detection['bbox'], dtype=np.float32)[None])[0]
+                scores[row] = detection['score']
+        return boxes, scores
+
+    def _load_keypoints_2d(self, index):
+        """Coarse 2D joints (N, 18, 2) and scores (N, 18) in the index's order, or None."""
+        if self._keypoints_2d_path is None:
+            return None
+        with np.load(self._keypoints_2d_path, allow_pickle=False) as file:
+            frame_ids, keypoints, scores = file['frame_ids'], file['keypoints_2d'], file['keypoints_2d_score']
+        order = np.argsort(frame_ids)
+        rows = order[np.searchsorted(frame_ids, index.frame_ids, sorter=order).clip(max=len(order) - 1)]
+        missing = index.frame_ids[frame_ids[rows] != index.frame_ids]
+        if len(missing):
+            raise ValueError(f'{self._keypoints_2d_path}: no entry for {len(missing)} frames of {self.ann_file}, the first '
+                             f'is {missing[0]}; run predict_keypoints_2d.py again')
+        if keypoints.shape[1:] != (NUM_JOINTS, 2) or scores.shape[1:] != (NUM_JOINTS,):
+            raise ValueError(f'{self._keypoints_2d_path}: (N, 18, 2) joints and (N, 18) scores expected, got '
+                             f'{keypoints.shape} and {scores.shape}')
+        return keypoints[rows].astype(np.float32), scores[rows].astype(np.float32)
+
+    def _fit_cameras(self, index, keypoints_2d):
+        """Hand the split's joints to the camera transform of the pipeline, if there is one."""
+        if keypoints_2d is None or index.keypoints_mm is None:
+            return
+        for transform in self.pipeline.transforms:
+            if hasattr(transform, 'fit_split'):
+                transform.fit_split(index.frame_ids, index.keypoints_mm, *keypoints_2d)

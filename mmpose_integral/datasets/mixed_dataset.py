@@ -1,0 +1,41 @@
+import random
+
+import numpy as np
+from mmpose.datasets import CombinedDataset
+from mmpose.registry import DATASETS
+
+from mmpose_integral.structures.skeleton import build_metainfo
+
+
+@DATASETS.register_module()
+class MixedPoseDataset(CombinedDataset):
+    """Several sources with our 18 joints behind one index, H80K first; for :class:`EqualPartsSampler`.
+
+    Every source has its own pipeline, which ends with ``PackPose3DInputs``. Augmentation is drawn from
+    (seed, epoch, index) as the sampler hands them over, so that it is new in each epoch and the same for any number
+    of workers.
+
+    Args:
+        datasets (list[dict]): configs of the sources.
+        metainfo (dict, optional): defaults to our 18 joints.
+        **kwargs: of mmpose's :class:`CombinedDataset`.
+    """
+
+    def __init__(self, datasets, metainfo=None, **kwargs):
+        super().__init__(metainfo or build_metainfo(), datasets, **kwargs)
+
+    def __getitem__(self, idx):
+        if hasattr(idx, 'epoch'):
+            entropy = np.random.SeedSequence((idx.seed, idx.epoch, int(idx))).generate_state(2)
+            np.random.seed(entropy[0])
+            random.seed(int(entropy[1]))
+        return super().__getitem__(int(idx))
+
+    def get_data_info(self, idx):
+        """The finished sample of the source that ``idx`` falls into."""
+        source, index = self._get_subset_index(idx)
+        return self.datasets[source][index]
+
+    def prepare_data(self, idx):
+        """As :meth:`get_data_info`; the sources' own pipelines have done everything."""
+        return self.pipeline(self.get_data_info(idx))

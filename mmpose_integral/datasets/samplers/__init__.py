@@ -1,0 +1,3 @@
+from .equal_parts import EqualPartsSampler
+
+__all__ = ['EqualPartsSampler']

@@ -1,0 +1,122 @@
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from mmpose.registry import DATA_SAMPLERS
+from torch.utils.data import Sampler
+
+
+class EpochIndex(int):
+    """A sample's index that also tells the epoch and seed, so that a worker can draw its augmentation from them.
+
+    Worker processes know neither: mmengine seeds them once, by rank and worker number.
+    """
+
+    def __new__(cls, index, epoch, seed):
+        self = super().__new__(cls, index)
+        self.epoch, self.seed = epoch, seed
+        return self
+
+    def __reduce__(self):
+        return EpochIndex, (int(self), self.epoch, self.seed)
+
+
+@DATA_SAMPLERS.register_module()
+class EqualPartsSampler(Sampler):
+    """Batches with equal parts of every source; an epoch is one pass over the first.
+
+    Each source is an endless chain of its own shuffles. Batch slot by batch slot the sources take turns over the
+    whole world's batches, so parts differ by one at most and the odd slots rotate. The first source ends the epoch
+    when every sample of it was drawn exactly once; the others go on in the next epoch where they stopped. All of it
+    is a function of (seed, epoch): it does not depend on workers, and a resumed run draws what the unbroken one
+    would have drawn.
+
+    Args:
+        dataset (MixedPoseDataset): with ``lens``, the sizes of its sources.
+        batch_size (int): a rank's batch; the loader's own ``batch_size`` must be the same.
+        seed (int, optional): the same on all ranks; drawn and shared if absent.
+        shuffle (bool): False takes each source in order.
+
+    Raises:
+        ValueError: a source is empty, or a batch is smaller than the number of sources.
+    """
+
+    def __init__(self, dataset, batch_size, seed=None, shuffle=True):
+        self.lens = list(dataset.lens)
+        if min(self.lens) == 0:
+            raise ValueError(f'source {self.lens.index(0)} of the training data is empty: check its ann_file')
+        if batch_size < len(self.lens):
+            raise ValueError(f'batch_size: at least {len(self.lens)} expected, one a source, got {batch_size}')
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self.rank, self.world_size = get_dist_info()
+        self._starts = np.concatenate([[0], np.cumsum(self.lens)[:-1]])
+        self._layout = self._plan()
+
+    def _plan(self):
+        """Source of every slot of one epoch, (steps, ranks, batch), -1 for the slots left empty at the end.
+
+        Slots are dealt rank by rank within a step: slot i of the world's g-th batch goes to source (i + g) mod S.
+        """
+        sources, size = len(self.lens), self.batch_size
+        steps, drawn = 0, 0
+        while drawn < self.lens[0]:
+            batches = np.arange(steps * self.world_size, (steps + 1) * self.world_size)
+            drawn += np.count_nonzero((np.arange(size) + batches[:, None]) % sources == 0)
+            steps += 1
+        batches = np.arange(steps * self.world_size).reshape(steps, self.world_size, 1)
+        layout = (np.arange(size) + batches) % sources
+        self._trim(layout, drawn - self.lens[0])
+        return layout
+
+    @staticmethod
+    def _trim(layout, surplus):
+        """Empty the last step's surplus slots of the first source, from the fullest rank each time."""
+        last = layout[-1]
+        for _ in range(surplus):
+            counts = (last == 0).sum(1)
+            rank = int(counts.argmax())
+            if (last[rank] >= 0).sum() == 1:  # a rank without a sample would hang the others: it sees one again
+                break
+            last[rank, np.flatnonzero(last[rank] == 0)[-1]] = -1
+
+    def _draw(self, source, start, count):
+        """``count`` global indices from position ``start`` of a source's endless chain of shuffles."""
+        length, drawn = self.lens[source], []
+        while count > 0:
+            lap, offset = divmod(start, length)
+            order = np.arange(length)
+            if self.shuffle:
+                np.random.default_rng((self.seed, source, lap)).shuffle(order)
+            part = order[offset:offset + count]
+            drawn.append(part)
+            start, count = start + len(part), count - len(part)
+        return np.concatenate(drawn) + self._starts[source]
+
+    def epoch_indices(self, epoch):
+        """Indices of all ranks for an epoch.
+
+        Args:
+            epoch (int): 0-based.
+
+        Returns:
+            np.ndarray: (steps, ranks, batch) of global indices, -1 for slots left empty in the last step.
+        """
+        indices = np.full(self._layout.shape, -1, dtype=np.int64)
+        for source in range(len(self.lens)):
+            slots = self._layout == source
+            count = int(slots.sum())
+            start = epoch * (self.lens[0] if source == 0 else count)
+            indices[slots] = self._draw(source, start, count)
+        return indices
+
+    def __iter__(self):
+        own = self.epoch_indices(self.epoch)[:, self.rank].ravel()
+        return (EpochIndex(index, self.epoch, self.seed) for index in own[own >= 0].tolist())
+
+    def __len__(self):
+        return int((self._layout[:, self.rank] >= 0).sum())
+
+    def set_epoch(self, epoch):
+        """Called by mmengine's ``DistSamplerSeedHook`` before each epoch, also after a resume."""
+        self.epoch = epoch

@@ -1,0 +1,9 @@
+from .affine import RandomFlip3D, TopdownAffine3D
+from .bbox import GetBBoxFromKeypoints
+from .camera import FitWeakPerspective
+from .color import RandomChannelGain
+from .formatting import PackPose3DInputs
+from .joints import KeypointConverter3D
+
+__all__ = ['RandomFlip3D', 'TopdownAffine3D', 'GetBBoxFromKeypoints', 'FitWeakPerspective', 'RandomChannelGain',
+           'PackPose3DInputs', 'KeypointConverter3D']

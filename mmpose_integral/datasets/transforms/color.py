@@ -1,0 +1,27 @@
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpose.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class RandomChannelGain(BaseTransform):
+    """Multiply each colour channel by its own random gain (the released code's colour augmentation).
+
+    Modified key: ``img`` (H, W, 3) uint8. Place it after the crop, where there are fewer pixels.
+
+    Args:
+        gain (float): gains are uniform in [1 - gain, 1 + gain].
+    """
+
+    def __init__(self, gain=0.2):
+        if not 0 <= gain < 1:
+            raise ValueError(f'gain: a number in [0, 1) expected, got {gain}')
+        self.gain = gain
+
+    def transform(self, results):
+        """Scale the channels; see the class."""
+        gains = np.random.uniform(1 - self.gain, 1 + self.gain, size=3)
+        table = np.clip(np.arange(256)[:, None] * gains + 0.5, 0, 255).astype(np.uint8)
+        results['img'] = cv2.LUT(results['img'], table[None])
+        return results

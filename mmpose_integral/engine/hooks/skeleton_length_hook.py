@@ -1,0 +1,39 @@
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+from mmpose_integral.datasets.h80k_index import load_index
+
+
+@HOOKS.register_module()
+class SkeletonLengthHook(Hook):
+    """Write the mean skeleton lengths of the training data into every checkpoint.
+
+    They go to ``meta['dataset_meta']['skeleton_length']``, a dict from 'train' and, where Val's index is given,
+    'train+val' to mm. The inferencer and the submission scale predictions by them.
+
+    Args:
+        train (str): index (npz) of Train.
+        val (str, optional): index of Val.
+    """
+
+    def __init__(self, train, val=None):
+        self.paths = dict(train=train, val=val) if val else dict(train=train)
+        self._lengths = None
+
+    def _measure(self):
+        from mmpose_integral.evaluation.functional import mean_skeleton_length
+        poses = {name: load_index(path).keypoints_mm for name, path in self.paths.items()}
+        lengths = {'train': mean_skeleton_length(poses['train'])}
+        if 'val' in poses:
+            counts = {name: len(pose) for name, pose in poses.items()}
+            total = sum(mean_skeleton_length(pose) * counts[name] for name, pose in poses.items())
+            lengths['train+val'] = total / sum(counts.values())
+        return {name: float(length) for name, length in lengths.items()}
+
+    def before_train(self, runner):
+        """Measure once, so that a wrong path stops the run before the first step."""
+        self._lengths = self._measure()
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        """Add the lengths to the checkpoint that is about to be written."""
+        checkpoint['meta'].setdefault('dataset_meta', {})['skeleton_length'] = dict(self._lengths or self._measure())

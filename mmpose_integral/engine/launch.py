@@ -1,0 +1,61 @@
+"""What ``tools/train.py`` and ``tools/test.py`` share: arguments, configs, and a launch that also works on CPUs."""
+import os
+import os.path as osp
+
+import torch
+from mmengine.config import Config, DictAction
+
+
+def add_common_arguments(parser):
+    """Arguments that MMPose's tools have in common, under MMPose's names."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints; default work_dirs/<config name>')
+    parser.add_argument('--show-dir', help='draw predictions into this folder')
+    parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every so many samples')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='change entries of the config, for example train_cfg.max_epochs=5')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    # torch.distributed.launch hands it over in one spelling, torchrun in the environment.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+
+
+def load_config(args):
+    """Read a config and apply the arguments that training and testing share.
+
+    Args:
+        args (argparse.Namespace): with ``config`` and :func:`add_common_arguments`.
+
+    Returns:
+        mmengine.Config: ready for the tool's own arguments, then ``cfg_options``, then :func:`start_processes`.
+
+    Raises:
+        SystemExit: there is no such config.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not osp.isfile(args.config):
+        raise SystemExit(f'{args.config}: no such config file')
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    name = osp.splitext(osp.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name)
+    if args.show_dir:
+        cfg.default_hooks.setdefault('visualization', dict(type='PoseVisualizationHook'))
+        cfg.default_hooks.visualization.update(enable=True, out_dir=args.show_dir, interval=args.interval)
+    return cfg
+
+
+def start_processes(cfg):
+    """Join the process group on machines without a GPU, which mmengine's own start cannot.
+
+    mmengine selects a CUDA device for every rank. Where there is none, the group is opened here with gloo, and the
+    model is wrapped without device ids. Does nothing with a GPU or with a single process.
+
+    Args:
+        cfg (mmengine.Config): changed in place.
+    """
+    if cfg.launcher == 'none' or torch.cuda.is_available():
+        return
+    if cfg.launcher != 'pytorch':
+        raise SystemExit(f'--launcher {cfg.launcher} needs GPUs; on CPUs use --launcher pytorch (torchrun)')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)

@@ -1,0 +1,3 @@
+from .coordinate_loss import CoordinateL1Loss
+
+__all__ = ['CoordinateL1Loss']

@@ -1,0 +1,63 @@
+"""Soft-argmax in eager PyTorch with its own backward: logits and one number a joint are all that is kept."""
+import torch
+from torch.autograd.function import once_differentiable
+
+# Samples are taken a few at a time, so that temporaries stay near the caches and never reach the size of the volume.
+CHUNK_ELEMENTS = 1 << 22
+
+
+def _chunks(logits):
+    """Slices along the batch axis of about CHUNK_ELEMENTS elements each."""
+    per_sample = max(1, logits[0].numel()) if len(logits) else 1
+    step = max(1, CHUNK_ELEMENTS // per_sample)
+    return [slice(start, start + step) for start in range(0, len(logits), step)]
+
+
+def _moments(volume, grids):
+    """Log-sum-exp (b, K), mean (b, K, 3) and std (b, K, 3) of a (b, K, D, H, W) volume in the grids' type."""
+    peak = volume.amax((2, 3, 4), keepdim=True)
+    weight = (volume - peak).exp_()
+    along_h = weight.sum(-1)
+    marginals = (weight.sum((2, 3)), along_h.sum(2), along_h.sum(3))
+    total = marginals[2].sum(-1)
+    mean = torch.stack([p @ g for p, g in zip(marginals, grids, strict=True)], -1) / total[..., None]
+    spread = [(p * (g - m[..., None])**2).sum(-1) for p, g, m in zip(marginals, grids, mean.unbind(-1), strict=True)]
+    std = (torch.stack(spread, -1) / total[..., None]).sqrt()
+    return peak.flatten(1) + total.log(), mean, std
+
+
+class SoftArgmax3D(torch.autograd.Function):
+    """Mean and std of the softmax of a volume; backward recomputes the softmax from logits and log-sum-exp.
+
+    With p the softmax and m the mean, d m_a / d l_i = p_i (g_a(i) - m_a) for each axis a.
+    """
+
+    @staticmethod
+    def forward(ctx, logits, *grids):
+        parts = [_moments(logits[s].to(grids[0].dtype), grids) for s in _chunks(logits)]
+        if not parts:
+            empty = grids[0].new_zeros(*logits.shape[:2], 3)
+            parts = [(empty[..., 0], empty, empty.clone())]
+        lse, mean, std = (torch.cat(part) for part in zip(*parts, strict=True))
+        ctx.save_for_backward(logits, lse, mean, *grids)
+        ctx.mark_non_differentiable(std)
+        return mean, std
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_mean, _):
+        logits, lse, mean, grid_x, grid_y, grid_z = ctx.saved_tensors
+        offset = (grad_mean * mean).sum(-1)
+        grad = torch.empty_like(logits)
+        for s in _chunks(logits):
+            slope = (grad_mean[s, :, 0, None] * grid_x - offset[s, :, None])[:, :, None, None, :]
+            slope = slope + (grad_mean[s, :, 1, None] * grid_y)[:, :, None, :, None]
+            slope = slope + (grad_mean[s, :, 2, None] * grid_z)[:, :, :, None, None]
+            softmax = (logits[s].to(slope.dtype) - lse[s, :, None, None, None]).exp_()
+            grad[s] = softmax.mul_(slope)
+        return grad, None, None, None
+
+
+def soft_argmax_eager(logits, grids):
+    """See :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference`: same arguments, same results."""
+    return SoftArgmax3D.apply(logits, *grids)

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from mmpose.registry import KEYPOINT_CODECS
+
+from mmpose_integral.codecs import Integral3DLabel
+
+WIDTH, HEIGHT = 48, 64
+
+
+@pytest.fixture
+def codec():
+    return KEYPOINT_CODECS.build(dict(type='Integral3DLabel', input_size=(WIDTH, HEIGHT)))
+
+
+def test_encode_is_the_stated_formula(codec):
+    keypoints = np.array([[[12.0, 16.0, 0.0], [48.0, -32.0, 24.0]]], dtype=np.float32)
+    encoded = codec.encode(keypoints)
+    np.testing.assert_allclose(encoded['keypoint_labels'], [[[0.25, 0.25, 0.5], [1.0, -0.5, 1.0]]])
+    np.testing.assert_array_equal(encoded['keypoint_weights'], np.ones((1, 2, 3)))
+
+
+def test_round_trip_also_outside_the_crop(codec):
+    keypoints = np.random.default_rng(0).normal(20, 60, (1, 18, 3)).astype(np.float32)
+    decoded, scores = codec.decode(codec.encode(keypoints)['keypoint_labels'])
+    np.testing.assert_allclose(decoded, keypoints, atol=1e-4)
+    np.testing.assert_array_equal(scores, np.ones((1, 18)))
+
+
+@pytest.mark.parametrize('per_coordinate', [False, True])
+def test_weights_follow_visibility(codec, per_coordinate):
+    visible = np.array([[1, 0, 2]], dtype=np.float32)
+    expected = np.repeat([[[1.], [0.], [1.]]], 3, axis=2)
+    if per_coordinate:
+        visible = np.repeat(visible[..., None], 3, axis=2)
+        visible[..., 2] = expected[..., 2] = 0
+    weights = codec.encode(np.zeros((1, 3, 3), np.float32), visible)['keypoint_weights']
+    np.testing.assert_array_equal(weights, expected)
+
+
+def test_score_of_spike_and_of_flat_volume(codec):
+    std = np.stack([np.zeros((1, 2, 3)), np.full((1, 2, 3), 0.2887)]).reshape(2, 2, 3)
+    keypoints, scores = codec.decode(np.full((2, 2, 3), 0.5), std)
+    np.testing.assert_allclose(scores, [[1, 1], [np.exp(-4)] * 2], rtol=1e-3)
+    np.testing.assert_allclose(keypoints[0, 0], [WIDTH / 2, HEIGHT / 2, 0])
+    np.testing.assert_allclose(codec.decode_std(std)[1, 0], 0.2887 * np.array([WIDTH, HEIGHT, WIDTH]))
+
+
+def test_bad_shapes_are_named(codec):
+    with pytest.raises(ValueError, match='KeypointConverter3D'):
+        codec.encode(np.zeros((1, 3, 2)))
+    with pytest.raises(ValueError, match='keypoints_visible'):
+        codec.encode(np.zeros((1, 3, 3)), np.ones((1, 4)))
+    with pytest.raises(ValueError, match='input_size'):
+        Integral3DLabel((0, 4))

@@ -1,0 +1,57 @@
+"""Evaluate a checkpoint on a config's test data."""
+import argparse
+import os
+
+import mmengine
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
+from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='write the metrics to this file (json, yaml or pkl)')
+    parser.add_argument('--dump', help='write all predictions to this file (pkl)')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+class WriteMetrics(Hook):
+    """Write the metrics of a test run to a file, complete or not at all."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def after_test_epoch(self, runner, metrics=None):
+        if runner.rank == 0:
+            root, extension = os.path.splitext(self.path)
+            os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
+            mmengine.dump(metrics, f'{root}.tmp{extension}')
+            os.replace(f'{root}.tmp{extension}', self.path)
+
+
+def main():
+    args = parse_args()
+    if not os.path.isfile(args.checkpoint) and '://' not in args.checkpoint:
+        raise SystemExit(f'{args.checkpoint}: no such checkpoint')
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.dump:
+        if not args.dump.endswith(('.pkl', '.pickle')):
+            raise SystemExit(f'--dump: a name that ends in .pkl expected, got {args.dump}')
+        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
+        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+    cfg.merge_from_dict(args.cfg_options)
+    start_processes(cfg)
+    runner = Runner.from_cfg(cfg)
+    if args.out:
+        runner.register_hook(WriteMetrics(args.out), 'LOWEST')
+    runner.test()
+
+
+if __name__ == '__main__':
+    main()
