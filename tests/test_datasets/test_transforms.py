@@ -1,0 +1,207 @@
+import cv2
+import numpy as np
+import pytest
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.datasets.transforms import GetBBoxCenterScale, RandomFlip, TopdownAffine
+from mmpose.registry import TRANSFORMS
+
+from mmpose_integral.codecs import Integral3DLabel
+from mmpose_integral.structures import fit_weak_perspective
+from mmpose_integral.structures.skeleton import JOINT_NAMES, flip_indices
+
+INPUT_SIZE = (48, 64)
+IMAGE_SIZE = (200, 150)  # w, h
+
+
+def make_sample(rng, rotation=0.0):
+    """A sample before the crop, with a picture that is smooth so that warps can be compared."""
+    width, height = IMAGE_SIZE
+    image = cv2.GaussianBlur(rng.integers(0, 255, (height, width, 3), dtype=np.uint8), (0, 0), 5)
+    return dict(
+        img=image, img_shape=(height, width), flip_indices=flip_indices(),
+        bbox=np.array([[60, 20, 120, 130]], np.float32), bbox_center=np.array([[90, 75]], np.float32),
+        bbox_scale=np.array([[70, 120]], np.float32), bbox_rotation=np.array([rotation], np.float32),
+        keypoints=np.concatenate([rng.uniform(20, 140, (1, 18, 2)), rng.normal(0, 30, (1, 18, 1))], -1).astype(np.float32),
+        keypoints_visible=rng.integers(0, 2, (1, 18, 3)).astype(np.float32),
+        keypoints_mm=rng.normal(0, 300, (1, 18, 3)).astype(np.float32))
+
+
+def crop(results):
+    return TRANSFORMS.build(dict(type='TopdownAffine3D', input_size=INPUT_SIZE))(results)
+
+
+def test_crop_agrees_with_mmpose_and_scales_depth_by_box_width():
+    ours, theirs = crop(make_sample(np.random.default_rng(1), 25)), make_sample(np.random.default_rng(1), 25)
+    theirs = TopdownAffine(input_size=INPUT_SIZE)(theirs)
+    np.testing.assert_array_equal(ours['img'], theirs['img'])
+    np.testing.assert_allclose(ours['transformed_keypoints'][..., :2], theirs['transformed_keypoints'][..., :2], atol=1e-3)
+    # 70x120 at aspect 48:64 becomes 90x120
+    np.testing.assert_allclose(ours['input_scale'], [90, 120])
+    np.testing.assert_allclose(ours['transformed_keypoints'][..., 2], ours['keypoints'][..., 2] * 48 / 90, atol=1e-4)
+
+
+@pytest.mark.parametrize('rotation', [0.0, -30.0, 77.0])
+def test_box_centre_goes_to_input_centre_and_lengths_scale_alike(rotation):
+    sample = make_sample(np.random.default_rng(2), rotation)
+    sample['keypoints'][0, 0] = [90, 75, 0]
+    result = crop(sample)
+    np.testing.assert_allclose(result['transformed_keypoints'][0, 0], [24, 32, 0], atol=1e-3)
+    before = np.linalg.norm(np.diff(result['keypoints'][0], axis=0), axis=-1)
+    after = np.linalg.norm(np.diff(result['transformed_keypoints'][0], axis=0), axis=-1)
+    np.testing.assert_allclose(after, before * 48 / 90, rtol=1e-4)
+
+
+def test_pixels_go_where_labels_go():
+    sample = make_sample(np.random.default_rng(3), 20)
+    sample['img'] = np.zeros_like(sample['img'])
+    cv2.circle(sample['img'], (100, 60), 4, (255, 255, 255), -1)
+    sample['keypoints'][0, 5] = [100, 60, 7]
+    result = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))(sample)
+    result = crop(result)
+    mass = result['img'][..., 0].astype(float)
+    ys, xs = np.mgrid[:INPUT_SIZE[1], :INPUT_SIZE[0]]
+    centroid = [(mass * xs).sum() / mass.sum(), (mass * ys).sum() / mass.sum()]
+    np.testing.assert_allclose(centroid, result['transformed_keypoints'][0, 2, :2], atol=0.15)  # 5 mirrored is 2
+
+
+@pytest.mark.parametrize('rotation', [0.0, 30.0])
+def test_flip_in_the_warp_equals_mmposes_flip_then_crop(rotation):
+    ours = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))(make_sample(np.random.default_rng(4), rotation))
+    untouched = ours['img'].copy()
+    ours = crop(ours)
+    theirs = make_sample(np.random.default_rng(4), rotation)
+    theirs['keypoints_visible'] = theirs['keypoints_visible'][..., 0]
+    z = theirs['keypoints'][..., 2].copy()
+    theirs['keypoints'] = theirs['keypoints'][..., :2]
+    theirs = TopdownAffine(input_size=INPUT_SIZE)(RandomFlip(prob=1.0)(theirs))
+    assert np.abs(ours['img'].astype(int) - theirs['img'].astype(int)).max() <= 2  # rounding of the warp's fixed point
+    np.testing.assert_allclose(ours['transformed_keypoints'][..., :2], theirs['transformed_keypoints'], atol=1e-3)
+    np.testing.assert_allclose(ours['keypoints'][..., 2], z[:, flip_indices()])
+    np.testing.assert_allclose(ours['bbox'], theirs['bbox'])
+    np.testing.assert_array_equal(ours['keypoints_visible'][..., 0], theirs['keypoints_visible'])
+    np.testing.assert_array_equal(untouched, make_sample(np.random.default_rng(4))['img'])
+
+
+def test_flip_twice_is_identity():
+    flip = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))
+    once = flip(make_sample(np.random.default_rng(5)))
+    twice, before = flip(dict(once)), make_sample(np.random.default_rng(5))
+    assert not np.allclose(once['keypoints'], before['keypoints'])
+    for key in ('keypoints', 'keypoints_visible', 'keypoints_mm', 'bbox', 'bbox_center'):
+        np.testing.assert_allclose(twice[key], before[key], atol=1e-4)
+
+
+def test_flip_of_millimetres_is_a_mirrored_skeleton():
+    sample = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))(make_sample(np.random.default_rng(6)))
+    before = make_sample(np.random.default_rng(6))['keypoints_mm'][0]
+    left, right = JOINT_NAMES.index('left_wrist'), JOINT_NAMES.index('right_wrist')
+    np.testing.assert_allclose(sample['keypoints_mm'][0, left], before[right] * [-1, 1, 1])
+
+
+def test_whole_chain_of_frames_and_back():
+    """mm -> image px -> input px -> normalised and back to mm, through camera, crop (rotated) and codec."""
+    rng = np.random.default_rng(7)
+    sample = make_sample(rng, 15)
+    camera = fit_weak_perspective(sample['keypoints_mm'], 80 + 0.1 * sample['keypoints_mm'][..., :2], robust=False)
+    sample['keypoints'] = camera.project(sample['keypoints_mm']).astype(np.float32)
+    result = crop(sample)
+    codec = Integral3DLabel(INPUT_SIZE)
+    back, _ = codec.decode(codec.encode(result['transformed_keypoints'])['keypoint_labels'])
+    angle = np.deg2rad(15)  # the crop turned the picture by the box's rotation
+    px_per_input_px = result['input_scale'][0] / INPUT_SIZE[0]
+    turned = (back[0] - [24, 32, 0]) * px_per_input_px
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    image = turned @ turn.T + [*result['input_center'], 0]
+    np.testing.assert_allclose(image, sample['keypoints'][0], atol=2e-2)
+    mm = (image - image[0]) / 0.1
+    np.testing.assert_allclose(mm, sample['keypoints_mm'][0] - sample['keypoints_mm'][0, 0], atol=0.5)
+
+
+def test_camera_of_a_single_sample_and_of_a_split_agree():
+    rng = np.random.default_rng(8)
+    mm = rng.normal(0, 300, (5, 18, 3))
+    points = 100 + 0.2 * mm[..., :2] + rng.normal(0, 1, (5, 18, 2))
+    score = np.ones((5, 18))
+    alone = TRANSFORMS.build(dict(type='FitWeakPerspective'))
+    split = TRANSFORMS.build(dict(type='FitWeakPerspective'))
+    split.fit_split(np.arange(10, 15), mm, points, score)
+    for row in range(5):
+        sample = dict(img_id=10 + row, keypoints_mm=mm[row:row + 1], keypoints_2d=points[row:row + 1],
+                      keypoints_2d_score=score[row:row + 1])
+        results = [fit(dict(sample)) for fit in (alone, split)]
+        np.testing.assert_allclose(results[0]['keypoints'], results[1]['keypoints'], atol=1e-3)
+        np.testing.assert_allclose(results[1]['keypoints'][0, :, :2], 100 + 0.2 * mm[row, :, :2], atol=3)
+        np.testing.assert_allclose(results[1]['keypoints'][0, :, 2], 0.2 * mm[row, :, 2], rtol=0.05, atol=0.5)
+
+
+def test_frame_without_a_camera_trains_nothing():
+    sample = dict(img_id=1, keypoints_mm=np.ones((1, 18, 3)), keypoints_2d=np.ones((1, 18, 2)),
+                  keypoints_2d_score=np.zeros((1, 18)))
+    result = TRANSFORMS.build(dict(type='FitWeakPerspective'))(sample)
+    assert result['keypoints_visible'].shape == (1, 18, 3) and not result['keypoints_visible'].any()
+    assert np.isfinite(result['keypoints']).all()
+
+
+def test_camera_transform_names_what_is_missing():
+    with pytest.raises(KeyError, match='predict_keypoints_2d.py'):
+        TRANSFORMS.build(dict(type='FitWeakPerspective'))(dict(img_path='a.jpg', keypoints_mm=np.ones((1, 18, 3))))
+
+
+@pytest.mark.parametrize(('source', 'count'), [('mpii', 16), ('coco', 17)])
+def test_converter_maps_by_name_and_masks_depth(source, count):
+    info = parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{source}.py'))
+    keypoints = np.arange(count * 2, dtype=np.float32).reshape(1, count, 2)
+    visible = np.ones((1, count), np.float32)
+    visible[0, info['keypoint_name2id']['left_knee']] = 0
+    result = TRANSFORMS.build(dict(type='KeypointConverter3D', source=source))(
+        dict(keypoints=keypoints, keypoints_visible=visible, flip_indices=list(range(count))))
+    renamed = dict(root='pelvis', neck='upper_neck', head='head_top')
+    for k, name in enumerate(JOINT_NAMES):
+        theirs = info['keypoint_name2id'].get(name, info['keypoint_name2id'].get(renamed.get(name)))
+        present = theirs is not None
+        weight = float(present and name != 'left_knee')
+        np.testing.assert_array_equal(result['keypoints_visible'][0, k], [weight, weight, 0], err_msg=name)
+        if present:
+            np.testing.assert_array_equal(result['keypoints'][0, k], [*keypoints[0, theirs], 0], err_msg=name)
+    assert list(result['flip_indices']) == flip_indices()
+
+
+def test_converter_refuses_other_joint_sets():
+    with pytest.raises(ValueError, match='joints of coco'):
+        TRANSFORMS.build(dict(type='KeypointConverter3D', source='coco'))(
+            dict(keypoints=np.zeros((1, 16, 2)), keypoints_visible=np.ones((1, 16))))
+    with pytest.raises(ValueError, match="'mpi'"):
+        TRANSFORMS.build(dict(type='KeypointConverter3D', source='mpi'))
+
+
+def test_box_from_visible_joints():
+    sample = make_sample(np.random.default_rng(9))
+    sample['keypoints_visible'][:] = 0
+    sample['keypoints_visible'][0, 2:5, :2] = 1
+    sample['keypoints'][0, 2:5, :2] = [[10, 40], [30, 20], [25, 90]]
+    result = TRANSFORMS.build(dict(type='GetBBoxFromKeypoints'))(sample)
+    np.testing.assert_allclose(result['bbox'], [[10, 20, 30, 90]])
+    result = GetBBoxCenterScale(padding=1.25)(result)
+    np.testing.assert_allclose(result['bbox_center'], [[20, 55]])
+    np.testing.assert_allclose(result['bbox_scale'], [[25, 87.5]])
+
+
+def test_box_of_a_single_joint_is_the_annotated_one_or_an_error():
+    transform = TRANSFORMS.build(dict(type='GetBBoxFromKeypoints'))
+    sample = make_sample(np.random.default_rng(10))
+    sample['keypoints_visible'][:] = 0
+    sample['keypoints_visible'][0, 3] = 1
+    np.testing.assert_allclose(transform(sample)['bbox'], [[60, 20, 120, 130]])
+    del sample['bbox']
+    with pytest.raises(KeyError, match='1 visible joints'):
+        transform(sample)
+
+
+def test_channel_gain_scales_each_channel_by_its_own_factor():
+    transform = TRANSFORMS.build(dict(type='RandomChannelGain', gain=0.2))
+    image = np.full((6, 5, 3), 100, np.uint8)
+    np.random.seed(0)
+    means = np.array([transform(dict(img=image))['img'].mean((0, 1)) for _ in range(300)])
+    assert means.min() >= 79 and means.max() <= 121 and (np.ptp(means, axis=0) > 35).all()
+    assert np.abs(np.corrcoef(means.T)[0, 1]) < 0.2
+    assert transform(dict(img=np.full((2, 2, 3), 255, np.uint8)))['img'].dtype == np.uint8
