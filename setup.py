@@ -60,8 +60,8 @@ setup(
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     python_requires='>=3.10',
     # What the code imports, without upper limits: `pip install .` leaves a working MMPose environment as it is.
-    # mmpose and mmcv are missing on purpose. mmpose drags in chumpy, which no longer builds, and the right mmcv depends
-    # on torch; `import mmpose_integral` says what to install where mmpose is missing, tools/install.sh sets up all.
+    # mmpose and mmcv are absent on purpose. mmpose drags in chumpy, which no longer builds, and the right mmcv
+    # depends on torch; tools/install.sh sets all of them up.
     install_requires=['matplotlib', 'mmengine>=0.10.0', 'numpy', 'opencv-python', 'scipy', 'torch', 'torchvision'],
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,

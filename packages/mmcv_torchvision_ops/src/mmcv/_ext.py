@@ -110,12 +110,12 @@ def roi_pool_forward(input, rois, output, argmax, pooled_height, pooled_width, s
 
 def roi_pool_backward(grad_output, rois, argmax, grad_input, pooled_height, pooled_width, spatial_scale):
     """Add the gradient of :func:`roi_pool_forward` to ``grad_input`` (B, C, H, W): a bin's goes to its maximum."""
-    num_regions, channels = argmax.shape[:2]
-    index = argmax.reshape(num_regions, channels, -1).long()
-    grad = grad_output.reshape(index.shape).to(grad_input.dtype).masked_fill(index < 0, 0)
-    maps = grad_input.new_zeros(num_regions, channels, grad_input[0, 0].numel())
-    maps.scatter_add_(2, index.clamp(min=0), grad)
-    grad_input.index_add_(0, rois[:, 0].long(), maps.view(num_regions, *grad_input.shape[1:]))
+    _, channels, height, width = grad_input.shape
+    first_channel = rois[:, :1].long() * channels  # (R, 1), its place in the list of all B * C maps
+    maps = first_channel + torch.arange(channels, device=rois.device)
+    cells = maps[..., None] * (height * width) + argmax.flatten(2).long()
+    filled = argmax.flatten(2) >= 0
+    grad_input.view(-1).index_add_(0, cells[filled], grad_output.flatten(2)[filled].to(grad_input.dtype))
 
 
 def _cells_in_bins(start, stop, num_bins, num_cells, spatial_scale):
