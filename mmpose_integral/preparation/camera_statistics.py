@@ -1,0 +1,155 @@
+"""Figures about the cameras of a split: fit quality frame by frame, and error against the truth where that is
+known."""
+import csv
+from typing import NamedTuple
+
+import numpy as np
+
+from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.preparation.products import match_rows
+from mmpose_integral.structures.skeleton import JOINT_NAMES
+from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera, fit_weak_perspective
+
+COLUMNS = ('frame_id', 'scale', 'rotation_deg', 'free_rotation_deg', 'tx', 'ty', 'mean_residual', 'max_residual',
+           'used_joints', 'inliers')
+TRUTH_COLUMNS = ('truth_error_px', 'truth_scale_error_percent')
+
+
+class CameraStatistics(NamedTuple):
+    """Everything the report shows. N frames; NaN in the rows of degenerate frames."""
+    frame_ids: np.ndarray
+    """(N,)."""
+    camera: WeakPerspectiveCamera
+    """As training fits it."""
+    projected: np.ndarray
+    """(N, 18, 3), image px, the labels that training gets."""
+    used: np.ndarray
+    """(N, 18) bool, joints that the fit was given."""
+    table: dict
+    """Name of a column of ``COLUMNS`` to (N,) values: scale in px per mm, angles in degrees, the rest in px or
+    counts."""
+    degenerate: np.ndarray
+    """(N,) bool, frames that determine no camera."""
+    true_scale: np.ndarray | None
+    """(N,) px per mm, when the truth is known."""
+
+
+def angle_deg(rotation):
+    """In-plane angle of (..., 2, 2) rotation matrices, degrees."""
+    return np.degrees(np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0]))
+
+
+def fit_statistics(frame_ids, keypoints_mm, keypoints_2d, scores, *, rotation=False, robust=True, score_thr=0.0,
+                   truth=None):
+    """Fit the cameras of a split as training does and measure them.
+
+    Args:
+        frame_ids (np.ndarray): (N,).
+        keypoints_mm (np.ndarray): (N, 18, 3), mm.
+        keypoints_2d (np.ndarray): (N, 18, 2), image px, coarse.
+        scores (np.ndarray): (N, 18), weights of the fit; 0 = not predicted.
+        rotation, robust, score_thr: as ``FitWeakPerspective`` has them.
+        truth (dict, optional): (N, ...) ``keypoints_2d`` in px, and ``focal`` px and ``root_depth_mm``, whose
+            quotient is the scale a weak-perspective camera should have.
+
+    Returns:
+        CameraStatistics: with ``free_rotation_deg``, the angle that a fit with free rotation finds, whether or not
+        ``rotation`` is asked for: far from 0 it says that the camera does not stand upright.
+    """
+    weights = np.where(scores > score_thr, scores, 0)
+    options = dict(robust=robust, degenerate='mark')
+    camera = fit_weak_perspective(keypoints_mm, keypoints_2d, weights, rotation=rotation, **options)
+    free = fit_weak_perspective(keypoints_mm, keypoints_2d, weights, rotation=True, **options)
+    used = weights > 0
+    degenerate = ~np.isfinite(camera.scale)
+    projected = camera.project(keypoints_mm)
+    residual = np.where(degenerate[:, None] | ~used, 0, camera.residual)
+    count = np.maximum(used.sum(axis=1), 1)
+    blank = np.where(degenerate, np.nan, 0)
+    table = dict(
+        frame_id=frame_ids, scale=camera.scale, rotation_deg=angle_deg(camera.rotation),
+        free_rotation_deg=angle_deg(free.rotation), tx=camera.translation[:, 0], ty=camera.translation[:, 1],
+        mean_residual=residual.sum(axis=1) / count + blank, max_residual=residual.max(axis=1) + blank,
+        used_joints=used.sum(axis=1), inliers=camera.inlier.sum(axis=1))
+    true_scale = None
+    if truth is not None:
+        true_scale = truth['focal'] / truth['root_depth_mm']
+        distance = np.linalg.norm(projected[..., :2] - truth['keypoints_2d'], axis=-1)
+        table.update(truth_error_px=distance.mean(axis=1),
+                     truth_scale_error_percent=100 * (camera.scale / true_scale - 1))
+    return CameraStatistics(frame_ids, camera, projected, used, table, degenerate, true_scale)
+
+
+def load_truth(path, frame_ids):
+    """Truth of given frames, from a file of the stand-in's ``truth`` folder.
+
+    Returns:
+        dict[str, np.ndarray]: ``keypoints_2d`` (N, 18, 2), ``focal`` (N,), ``root_depth_mm`` (N,).
+
+    Raises:
+        ValueError: a frame or an array is not in it.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        lacking = {'frame_ids', 'keypoints_2d', 'focal', 'root_depth_mm'} - set(file.files)
+        if lacking:
+            raise ValueError(f'truth {path} lacks {sorted(lacking)}; give the truth/h80k_<split>.npz of the stand-in')
+        rows = match_rows(file['frame_ids'], frame_ids, path)
+        return {name: file[name][rows] for name in ('keypoints_2d', 'focal', 'root_depth_mm')}
+
+
+def worst_frames(statistics, count):
+    """Rows of the frames with the largest mean residual, worst first; degenerate frames do not count."""
+    order = np.argsort(-np.nan_to_num(statistics.table['mean_residual'], nan=-1), kind='stable')
+    return [int(row) for row in order[:count] if not statistics.degenerate[row]]
+
+
+def joint_shares(statistics):
+    """Of the frames where a joint was used, the share in which it was an inlier.
+
+    Returns:
+        np.ndarray: (18,), NaN for joints that are never used.
+    """
+    used = statistics.used & ~statistics.degenerate[:, None]
+    with np.errstate(invalid='ignore'):
+        return (statistics.camera.inlier & used).sum(axis=0) / used.sum(axis=0)
+
+
+def summarise(statistics):
+    """Figures of the split that fit on a screen.
+
+    Returns:
+        dict: JSON values; means over the frames that have a camera, None when there is none. ``truth_*`` only with
+            truth.
+    """
+    table, sound = statistics.table, ~statistics.degenerate
+    shares = joint_shares(statistics)
+
+    def mean(values):
+        return round(float(np.mean(values[sound])), 4) if sound.any() else None
+
+    summary = dict(
+        frames=len(sound), degenerate=int((~sound).sum()),
+        degenerate_frames=statistics.frame_ids[~sound].tolist(),
+        mean_residual_px=mean(table['mean_residual']), mean_max_residual_px=mean(table['max_residual']),
+        mean_scale_px_per_mm=mean(table['scale']), mean_free_rotation_deg=mean(table['free_rotation_deg']),
+        inlier_share=mean(table['inliers'] / np.maximum(table['used_joints'], 1)),
+        inlier_share_by_joint={name: round(float(share), 4) for name, share in zip(JOINT_NAMES, shares, strict=True)
+                               if np.isfinite(share)})
+    if statistics.true_scale is not None:
+        summary.update(
+            truth_mean_error_px=mean(table['truth_error_px']),
+            truth_mean_abs_scale_error_percent=mean(np.abs(table['truth_scale_error_percent'])),
+            truth_mean_scale_error_percent=mean(table['truth_scale_error_percent']))
+    return summary
+
+
+def write_table(statistics, path):
+    """One row a frame, as CSV; what a degenerate frame does not have stays blank."""
+    columns = [name for name in COLUMNS + TRUTH_COLUMNS if name in statistics.table]
+    values = [statistics.table[name].tolist() for name in columns]
+    with replace_when_done(path) as temporary, open(temporary, 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in zip(*values, strict=True):
+            writer.writerow([value if isinstance(value, int) else '' if value != value else f'{value:.6g}'
+                             for value in row])
