@@ -1,0 +1,168 @@
+"""Chunks of the stand-in data: drawn by workers, written file by file, joined into the final annotation files.
+
+A chunk is finished when its record under ``parts/`` exists; a run that was cut short redoes unfinished chunks only.
+"""
+import io
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+from .formats import coco_head, coco_row, mpii_headbox, mpii_row, pose_csv
+from .studio_frame import encode_jpeg, render_frame
+from .wild_frame import render_wild
+
+CHUNK = 32
+H80K_SPLITS = ('train', 'val', 'test')
+_VAL_EVERY, _VAL_OFFSET = 8, 1          # of the wild images, number 1, 9, 17, ... are validation
+
+
+def write_atomic(path, data):
+    """Write bytes or text under a temporary name, then rename, so that no half file is ever seen."""
+    path = Path(path)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    if isinstance(data, str):
+        data = data.encode()
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def is_wild_val(index):
+    """Whether wild image ``index`` (0-based) belongs to the validation part."""
+    return index % _VAL_EVERY == _VAL_OFFSET
+
+
+def chunks_of(part, count):
+    """(part, start, stop) of every chunk of a part."""
+    return [(part, start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+
+
+def record_path(root, part, start, stop):
+    """Record that says a chunk is finished."""
+    suffix = 'npz' if part in H80K_SPLITS else 'json'
+    return Path(root) / 'parts' / f'{part}_{start:07d}_{stop:07d}.{suffix}'
+
+
+def final_paths(root, part):
+    """Files that exist when a part is complete."""
+    root = Path(root)
+    if part in H80K_SPLITS:
+        return [root / 'truth' / f'h80k_{part}.npz']
+    if part == 'mpii':
+        folder = root / 'mpii' / 'annotations'
+        return [folder / name for name in ('mpii_train.json', 'mpii_val.json', 'mpii_gt_val.mat')]
+    return [root / 'coco' / 'annotations' / f'person_keypoints_{name}2017.json' for name in ('train', 'val')]
+
+
+def make_folders(root):
+    """The tree of the stand-in data."""
+    root = Path(root)
+    for name in ('h80k/Train/IMG', 'h80k/Train/POSE', 'h80k/Val/IMG', 'h80k/Val/POSE', 'h80k/Test/IMG',
+                 'h80k/annotations', 'mpii/images', 'mpii/annotations', 'coco/train2017', 'coco/val2017',
+                 'coco/annotations', 'truth', 'parts'):
+        (root / name).mkdir(parents=True, exist_ok=True)
+
+
+def draw_chunk(job):
+    """Draw and write one chunk.
+
+    Args:
+        job (tuple): (root, seed, image_size, part, start, stop).
+
+    Returns:
+        int: number of images written.
+    """
+    cv2.setNumThreads(0)
+    root, seed, image_size, part, start, stop = job
+    draw = _draw_studio_chunk if part in H80K_SPLITS else _draw_wild_chunk
+    record = draw(Path(root), seed, image_size, part, start, stop)
+    write_atomic(record_path(root, part, start, stop), record)
+    return stop - start
+
+
+def _npz(arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _draw_studio_chunk(root, seed, image_size, split, start, stop):
+    folder = root / 'h80k' / split.capitalize()
+    rows = []
+    for index in range(start, stop):
+        image, truth, box = render_frame(seed, split, index, image_size)
+        write_atomic(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
+        if split != 'test':
+            write_atomic(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))
+        rows.append((index + 1, truth, box))
+    return _npz(dict(
+        frame_ids=np.array([row[0] for row in rows], np.int32),
+        keypoints_2d=np.array([row[1].keypoints_2d for row in rows], np.float32),
+        keypoints_mm=np.array([row[1].keypoints_mm for row in rows], np.float32),
+        root_depth_mm=np.array([row[1].root_depth_mm for row in rows], np.float32),
+        subject=np.array([row[1].subject for row in rows], np.int32),
+        focal=np.array([row[1].focal for row in rows], np.float32),
+        bbox=np.array([row[2] for row in rows], np.float32),
+        pose=np.array([row[1].pose for row in rows], '<U16')))
+
+
+def _draw_wild_chunk(root, seed, image_size, part, start, stop):
+    records = []
+    for index in range(start, stop):
+        image, people = render_wild(seed, part, index, image_size)
+        shape = image.shape[:2]
+        if part == 'mpii':
+            name = f'{index + 1:09d}.jpg'
+            write_atomic(root / 'mpii' / 'images' / name, encode_jpeg(image, 90))
+            rows = [dict(row=mpii_row(person, name, shape), headbox=mpii_headbox(person).tolist())
+                    for person in people]
+        else:
+            name = f'{index + 1:012d}.jpg'
+            folder = 'val2017' if is_wild_val(index) else 'train2017'
+            write_atomic(root / 'coco' / folder / name, encode_jpeg(image, 90))
+            rows = [coco_row(person, index + 1, 10 * (index + 1) + k, shape) for k, person in enumerate(people)]
+        records.append(dict(index=index, name=name, width=shape[1], height=shape[0], people=rows))
+    return json.dumps(records)
+
+
+def join_part(root, part, count):
+    """Join the records of a finished part into its final annotation files.
+
+    Args:
+        root (Path): stand-in root.
+        part (str): 'train', 'val', 'test', 'mpii' or 'coco'.
+        count (int): its number of images.
+    """
+    paths = [record_path(root, *chunk) for chunk in chunks_of(part, count)]
+    if part in H80K_SPLITS:
+        loaded = [np.load(path) for path in paths]
+        write_atomic(final_paths(root, part)[0], _npz({
+            name: np.concatenate([arrays[name] for arrays in loaded]) for name in loaded[0].files}))
+        return
+    records = [record for path in paths for record in json.loads(path.read_text())]
+    by_val = [[r for r in records if is_wild_val(r['index']) == val] for val in (False, True)]
+    if part == 'mpii':
+        _join_mpii(root, by_val)
+        return
+    for path, chosen in zip(final_paths(root, 'coco'), by_val, strict=True):
+        images = [dict(id=r['index'] + 1, file_name=r['name'], width=r['width'], height=r['height']) for r in chosen]
+        write_atomic(path, json.dumps(dict(
+            **coco_head(), images=images, annotations=[row for r in chosen for row in r['people']])))
+
+
+def _join_mpii(root, by_val):
+    """MPII's two JSON files, and the .mat that MpiiDataset and MPII's own PCKh read for the val part."""
+    train, val, mat = final_paths(root, 'mpii')
+    for path, chosen in zip((train, val), by_val, strict=True):
+        write_atomic(path, json.dumps([person['row'] for r in chosen for person in r['people']]))
+    people = [person for r in by_val[1] for person in r['people']]
+    boxes = np.array([person['headbox'] for person in people], float).reshape(-1, 2, 2)
+    joints = np.array([person['row']['joints'] for person in people], float).reshape(-1, 16, 2)
+    missing = 1 - np.array([person['row']['joints_vis'] for person in people], float).reshape(-1, 16)
+    buffer = io.BytesIO()
+    savemat(buffer, dict(headboxes_src=boxes.transpose(1, 2, 0), pos_gt_src=joints.transpose(1, 2, 0),
+                         jnt_missing=missing.T))
+    write_atomic(mat, buffer.getvalue())

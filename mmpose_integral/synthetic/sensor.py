@@ -1,0 +1,45 @@
+"""What lens and sensor add: a little blur, vignetting, noise."""
+import functools
+
+import cv2
+import numpy as np
+
+_TILE = 512
+
+
+@functools.lru_cache(maxsize=1)
+def _noise_tile():
+    """One fixed tile of Gaussian noise, (2 * _TILE, 2 * _TILE, 3) float32 of unit deviation."""
+    tile = np.random.default_rng(11).standard_normal((_TILE, _TILE, 3), dtype=np.float32)
+    return np.tile(tile, (2, 2, 1))
+
+
+@functools.lru_cache(maxsize=32)
+def _vignette(width, height):
+    """Brightness of the lens over the image, (h, w, 1): 1 in the middle, 0.86 in the corners."""
+    x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
+    return (1 - 0.07 * (x[None] ** 2 + y[:, None] ** 2))[..., None]
+
+
+def expose(image, rng, noise=2.0, blur=0.0, gain=1.0):
+    """Photograph of an ideal image.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8.
+        rng (np.random.Generator): where the noise tile starts, and the exposure's small scatter.
+        noise (float): standard deviation, grey levels.
+        blur (float): px.
+        gain (float): exposure.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8.
+    """
+    height, width = image.shape[:2]
+    if blur > 0.2:
+        image = cv2.GaussianBlur(image, (0, 0), blur)
+    gain = gain * rng.uniform(0.95, 1.05)
+    x, y = rng.integers(0, _TILE, 2)
+    repeat = -(-max(height, width) // _TILE)
+    tile = _noise_tile()[y:, x:] if repeat == 1 else np.tile(_noise_tile(), (repeat, repeat, 1))[y:, x:]
+    out = image * (_vignette(width, height) * np.float32(gain)) + tile[:height, :width] * np.float32(noise)
+    return np.clip(out + 0.5, 0, 255).astype(np.uint8)

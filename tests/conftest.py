@@ -1,0 +1,26 @@
+"""Fixtures that all tests share: a tiny stand-in data set, and the real frames where there are any."""
+import os
+from pathlib import Path
+
+import pytest
+
+_REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope='session')
+def standin(tmp_path_factory):
+    """Root of a tiny stand-in data set: 12 Train, 8 Val, 6 Test, 10 MPII and 6 COCO images of about 128 px."""
+    from mmpose_integral.synthetic import make_standin
+    root = tmp_path_factory.mktemp('standin')
+    make_standin(root, num_train=12, num_val=8, num_test=6, num_mpii=10, num_coco=6, image_size=128, seed=0,
+                 num_workers=1, progress=False)
+    return root
+
+
+@pytest.fixture(scope='session')
+def real_data():
+    """Folder of the real H80K, MPII and COCO frames, which cannot be shipped: tests that want them are skipped."""
+    folder = Path(os.environ.get('MMPOSE_INTEGRAL_REAL_DATA', _REPO.parent / 'shared' / 'data'))
+    if not (folder / 'real_h80k').is_dir():
+        pytest.skip(f'no real frames in {folder} (set MMPOSE_INTEGRAL_REAL_DATA to the folder that has real_h80k)')
+    return folder
