@@ -1,0 +1,1 @@
+"""Arithmetic (``functional``), metrics that mmpose runs, and the challenge's submission format."""

@@ -1,0 +1,10 @@
+"""Pure arrays in, arrays out."""
+from .bone_length import PUBLISHED_SKELETON_LENGTHS, mean_skeleton_length, rescale_to_bone_length, skeleton_length
+from .h80k import PER_FRAME, H80KResult, evaluate_h80k
+from .mpjpe import align_poses, mpjpe
+from .pck import auc, pck
+
+__all__ = [
+    'PER_FRAME', 'PUBLISHED_SKELETON_LENGTHS', 'H80KResult', 'align_poses', 'auc', 'evaluate_h80k',
+    'mean_skeleton_length', 'mpjpe', 'pck', 'rescale_to_bone_length', 'skeleton_length'
+]
