@@ -1,0 +1,117 @@
+"""Training samples as the network meets them: input crop, labels drawn in 2D, and their depth from the side."""
+import numpy as np
+
+from ..structures.skeleton import NUM_JOINTS
+from .canvas import FAINT, INK, WHITE, blank, put_text
+from .panel import image_tile
+from .scene_3d import draw_skeletons_3d
+
+_GUTTER, _FOOT = 10, 40
+
+
+def read_labels(data_sample, codec):
+    """Labels back in the crop's pixels.
+
+    Args:
+        data_sample (PoseDataSample): with ``gt_instance_labels`` of the codec.
+        codec (Integral3DLabel): turns normalised labels into input px.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: (18, 3) input px with z relative to the root, and (18, 3) bool, which
+        coordinates of each joint train.
+
+    Raises:
+        ValueError: the sample has no such labels.
+    """
+    labels = data_sample.get('gt_instance_labels', {})
+    if 'keypoint_labels' not in labels or 'keypoint_weights' not in labels:
+        raise ValueError('data_sample: gt_instance_labels.keypoint_labels and .keypoint_weights expected; does the '
+                         "pipeline have GenerateTarget with the model's codec, before PackPose3DInputs?")
+    keypoints, weights = (np.asarray(labels[name], np.float64).reshape(1, NUM_JOINTS, 3)
+                          for name in ('keypoint_labels', 'keypoint_weights'))
+    return np.asarray(codec.decode(keypoints)[0], np.float64)[0], weights[0] > 0
+
+
+def input_image(inputs, bgr=True):
+    """(3, H, W) input, uint8 or float 0-255, of the packed sample -> (H, W, 3) uint8 RGB."""
+    image = np.asarray(inputs).transpose(1, 2, 0)
+    image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(image[..., ::-1] if bgr else image)
+
+
+def draw_sample(inputs, data_sample, codec, height=320, bgr=True):
+    """One tile of the sheet.
+
+    Args:
+        inputs (torch.Tensor): (3, H, W) crop as packed.
+        data_sample (PoseDataSample): its labels and meta data.
+        codec (Integral3DLabel): the labels'.
+        height (int): of the crop in the tile, px.
+        bgr (bool): channel order of ``inputs``.
+
+    Returns:
+        np.ndarray: (height + 40, w, 3) uint8 RGB: crop with 2D labels, joints outside it on a grey rim; depth
+        from the side, or a note that this sample has none; what it is.
+    """
+    keypoints, trained = read_labels(data_sample, codec)
+    image = input_image(inputs, bgr)
+    rim = int(0.12 * max(image.shape[:2]))
+    framed = np.full((image.shape[0] + 2 * rim, image.shape[1] + 2 * rim, 3), 225, np.uint8)
+    framed[rim:-rim, rim:-rim] = image
+    shown = keypoints + (rim, rim, 0)
+    shown[~trained[:, :2].all(axis=1)] = np.nan
+    inside = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] <= np.array(image.shape[1::-1]) - 1)).all(axis=1)
+    depth_known = trained[:, 2]
+    crop = image_tile(framed, height, shown[:, :2], scores=inside.astype(float), score_thr=0.5, scale=1.2)
+    side = _side_view(keypoints, depth_known, height)
+    tile = blank((crop.shape[1] + side.shape[1], height + _FOOT))
+    tile[:height, :crop.shape[1]], tile[:height, crop.shape[1]:] = crop, side
+    known, outside = int(trained[:, :2].all(axis=1).sum()), int((~inside & trained[:, :2].all(axis=1)).sum())
+    meta = data_sample.metainfo
+    name = f'{meta.get("dataset_name", "")} {meta.get("img_id", meta.get("id", ""))}'.strip()
+    facts = [f'{known} joints'] + [f'{outside} outside'] * (outside > 0) + ['flipped'] * bool(meta.get('flip'))
+    put_text(tile, name, (6, height + 3), 13, INK, 'lt', bold=True)
+    put_text(tile, ', '.join(facts), (6, height + 21), 12, FAINT, 'lt')
+    return tile
+
+
+def _side_view(keypoints, depth_known, height):
+    """Depth of the labels in input px, seen from the camera's right; or the news that there is none."""
+    size = (2 * round(0.375 * height), height)
+    if not depth_known.any():
+        panel = blank(size)
+        put_text(panel, '2D only:', (size[0] / 2, height / 2 - 10), 13, FAINT, 'mm', bold=True)
+        put_text(panel, 'depth is not trained', (size[0] / 2, height / 2 + 10), 12, FAINT, 'mm')
+        return panel
+    points = np.where(depth_known[:, None], keypoints - keypoints[0], np.nan)
+    return draw_skeletons_3d(points, 'side', size, unit='px', title='from the right', background=WHITE)
+
+
+def contact_sheet(tiles, columns=4):
+    """Tiles in rows, each column as wide as its widest tile; white in between.
+
+    Args:
+        tiles (Sequence[np.ndarray]): (h, w, 3) uint8 RGB each.
+        columns (int): tiles in a row.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: no tiles.
+    """
+    if not len(tiles):
+        raise ValueError('tiles: at least one expected, got none')
+    columns = min(columns, len(tiles))
+    widths = [max(tile.shape[1] for tile in tiles[column::columns]) for column in range(columns)]
+    rows = [tiles[start:start + columns] for start in range(0, len(tiles), columns)]
+    heights = [max(tile.shape[0] for tile in row) for row in rows]
+    sheet = blank((sum(widths) + _GUTTER * (columns + 1), sum(heights) + _GUTTER * (len(rows) + 1)))
+    y = _GUTTER
+    for row, high in zip(rows, heights, strict=True):
+        x = _GUTTER
+        for tile, wide in zip(row, widths, strict=False):
+            sheet[y:y + tile.shape[0], x:x + tile.shape[1]] = tile
+            x += wide + _GUTTER
+        y += high + _GUTTER
+    return sheet

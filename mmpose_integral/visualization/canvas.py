@@ -1,0 +1,191 @@
+"""Drawing primitives on uint8 arrays: sub-pixel anti-aliased strokes, dashes, translucent ellipses, readable text.
+
+A canvas is an (H, W, 3) uint8 array that is drawn on in place. Its channel order is the caller's: a colour is three
+numbers 0-255 in that same order. Points are (x, y) in px; (0, 0) is the centre of the top left pixel.
+"""
+import os
+import os.path as osp
+from functools import lru_cache
+
+import cv2
+import matplotlib
+import mmcv
+import numpy as np
+from PIL import ImageFont
+
+WHITE, INK, FAINT = (255, 255, 255), (45, 45, 45), (130, 130, 130)
+# OpenCV takes fixed-point coordinates; 4 fractional bits keep slow motion in a video smooth.
+_SHIFT = 4
+_FAR = 30000.0
+_ANCHORS = dict(l=0.0, m=0.5, r=1.0, t=0.0, b=1.0)
+
+
+def _fixed(points):
+    """Points (..., 2) px as OpenCV fixed-point int32; wild coordinates are clipped where int32 would wrap."""
+    return np.rint(np.clip(points, -_FAR, _FAR) * (1 << _SHIFT)).astype(np.int32)
+
+
+def blank(size, color=WHITE):
+    """New canvas of (width, height) px in one colour."""
+    canvas = np.empty((size[1], size[0], 3), np.uint8)
+    # numpy broadcasts a colour over the short last axis ten times slower.
+    return cv2.rectangle(canvas, (0, 0), (size[0], size[1]), color, -1)
+
+
+def mix(color, other, share):
+    """Colour ``share`` of the way from ``color`` to ``other``."""
+    return tuple(int(round(a + (b - a) * share)) for a, b in zip(color, other, strict=True))
+
+
+def draw_polyline(canvas, points, color, width, closed=False):
+    """Stroke through points (N, 2) px."""
+    cv2.polylines(canvas, [_fixed(points)], closed, color, max(1, int(round(width))), cv2.LINE_AA, _SHIFT)
+
+
+def draw_segments(canvas, segments, color, width):
+    """Many separate strokes (N, 2, 2) px of one colour in one call."""
+    if len(segments):
+        cv2.polylines(canvas, list(_fixed(segments)), False, color, max(1, int(round(width))), cv2.LINE_AA, _SHIFT)
+
+
+def dash(start, end, on, off):
+    """Cut a stroke into dashes.
+
+    Args:
+        start (np.ndarray): (2,) px.
+        end (np.ndarray): (2,) px.
+        on (float): length of a dash, px.
+        off (float): length of a gap, px.
+
+    Returns:
+        np.ndarray: (N, 2, 2) px, the first dash starts at ``start`` and none passes ``end``.
+    """
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    length = float(np.hypot(*(end - start)))
+    if length == 0:
+        return np.zeros((0, 2, 2))
+    # A joint far outside the picture must not cost millions of dashes.
+    begin = np.arange(0.0, length, max(on + off, length / 500))
+    both = np.stack([begin, np.minimum(begin + on, length)], axis=-1) / length
+    return start + both[..., None] * (end - start)
+
+
+def draw_disc(canvas, center, radius, color, width=-1):
+    """Filled disc, or a ring where ``width`` > 0, at a sub-pixel centre."""
+    x, y = _fixed(np.asarray(center, np.float64)).tolist()
+    cv2.circle(canvas, (x, y), int(round(radius * (1 << _SHIFT))), color, width, cv2.LINE_AA, _SHIFT)
+
+
+def fill_polygon(canvas, points, color):
+    """Filled polygon, (N, 2) px."""
+    cv2.fillPoly(canvas, [_fixed(points)], color, cv2.LINE_AA, _SHIFT)
+
+
+def shade_ellipses(canvas, centers, covariances, colors, alpha=0.25):
+    """Translucent one-sigma ellipses, overlapping ones blended once.
+
+    Args:
+        canvas (np.ndarray): drawn on in place.
+        centers (np.ndarray): (N, 2) px.
+        covariances (np.ndarray): (N, 2, 2) px^2, symmetric.
+        colors (Sequence): N colours.
+        alpha (float): opacity of the filling.
+    """
+    if not len(centers):
+        return
+    values, vectors = np.linalg.eigh(np.asarray(covariances, np.float64))
+    axes = np.sqrt(np.clip(values, 0.0, None))
+    angles = np.degrees(np.arctan2(vectors[:, 1, 0], vectors[:, 0, 0]))
+    layer = canvas.copy()
+    shapes = list(zip(_fixed(centers).tolist(), _fixed(axes).tolist(), angles, colors, strict=True))
+    for center, axis, angle, color in shapes:
+        cv2.ellipse(layer, center, axis, angle, 0, 360, color, -1, cv2.LINE_AA, _SHIFT)
+    cv2.addWeighted(layer, alpha, canvas, 1 - alpha, 0, dst=canvas)
+
+
+@lru_cache(maxsize=64)
+def _font(size, bold):
+    # matplotlib is a requirement of mmpose and always brings this face; the system may have no fonts at all.
+    face = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
+    return ImageFont.truetype(osp.join(matplotlib.get_data_path(), 'fonts', 'ttf', face), size)
+
+
+@lru_cache(maxsize=4096)
+def _text_mask(text, size, bold):
+    """Coverage of a text, (h, w) in 0..1, as high as the line so that neighbours share a base line."""
+    font = _font(size, bold)
+    mask, (left, top) = font.getmask2(text, 'L', anchor='ls')
+    ascent, descent = font.getmetrics()
+    width, height = mask.size
+    cover = np.zeros((ascent + descent, max(0, left) + width), np.float32)
+    if width and height:
+        row, column = ascent + top, max(0, left)
+        cover[row:row + height, column:column + width] = np.asarray(mask, np.uint8).reshape(height, width) / 255.0
+    return cover
+
+
+def text_size(text, size, bold=False):
+    """(width, height) px that ``put_text`` covers."""
+    return _text_mask(text, int(size), bold).shape[::-1] if text else (0, 0)
+
+
+def put_text(canvas, text, xy, size=12, color=INK, anchor='lt', bold=False, upright=False):
+    """Write one line of text; what falls outside the canvas is cut off.
+
+    Args:
+        canvas (np.ndarray): drawn on in place.
+        text (str): any characters of DejaVu Sans; an empty one draws nothing.
+        xy (tuple): where the anchor goes, px.
+        size (float): font size, px.
+        color (tuple): in the canvas' channel order.
+        anchor (str): two letters, l, m or r and t, m or b: which point of the text lies at ``xy``.
+        bold (bool): heavier face.
+        upright (bool): turned to read from bottom to top.
+
+    Returns:
+        tuple: (width, height) of the text, px.
+    """
+    width, height = text_size(text, size, bold)[::-1 if upright else 1]
+    left = int(round(xy[0] - width * _ANCHORS[anchor[0]]))
+    top = int(round(xy[1] - height * _ANCHORS[anchor[1]]))
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, canvas.shape[1]), min(top + height, canvas.shape[0])
+    if text and x1 > x0 and y1 > y0:
+        cover = np.rot90(_text_mask(text, int(size), bold)) if upright else _text_mask(text, int(size), bold)
+        cover = cover[y0 - top:y1 - top, x0 - left:x1 - left, None]
+        region = canvas[y0:y1, x0:x1]
+        region[:] = np.rint(region + cover * (np.asarray(color, np.float32) - region))
+    return width, height
+
+
+def as_canvas(image, name='image'):
+    """Writable copy of a picture as (H, W, 3) uint8.
+
+    Raises:
+        ValueError: not uint8, or not (H, W), (H, W, 1) or (H, W, 3).
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
+        raise ValueError(f'{name}: uint8 of shape (H, W, 3) expected, got {image.dtype} {image.shape}')
+    if image.ndim == 2 or image.shape[2] == 1:
+        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    return np.array(image, order='C')
+
+
+def save_picture(image, path):
+    """Write an RGB picture; the file appears whole or not at all.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8 RGB.
+        path (str): .png or .jpg; missing folders are made.
+
+    Raises:
+        OSError: OpenCV could not encode or write it.
+    """
+    path = str(path)
+    stem, extension = osp.splitext(path)
+    partial = f'{stem}.{os.getpid()}.part{extension}'
+    # JPEG at 95 keeps thin lines and small text free of ringing.
+    params = [cv2.IMWRITE_JPEG_QUALITY, 95] if extension.lower() in ('.jpg', '.jpeg') else None
+    if not mmcv.imwrite(np.ascontiguousarray(image[..., ::-1]), partial, params):
+        raise OSError(f'{path}: the picture could not be written; a name ending in .png or .jpg is expected')
+    os.replace(partial, path)

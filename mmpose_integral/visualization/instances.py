@@ -1,0 +1,134 @@
+"""What a data sample's instances hold, in the units that drawing wants.
+
+Predictions come in two kinds. The estimator's ``keypoints`` are image px in x, y and z; the inferencer's are mm, and
+its joints in the image are called ``keypoints_2d``, as in mmpose. Either may bring ``keypoints_mm`` too.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from ..evaluation.functional import PUBLISHED_SKELETON_LENGTHS, rescale_to_bone_length, skeleton_length
+from ..structures.skeleton import NUM_JOINTS
+from ..structures.weak_perspective import fit_weak_perspective
+
+
+class DrawnPeople(NamedTuple):
+    """N people; whatever is not known is None.
+
+    Attributes:
+        keypoints_2d (np.ndarray | None): (N, 18, 2 | 3) image px.
+        keypoints_mm (np.ndarray | None): (N, 18, 3) mm, root at the origin; NaN for a person without a usable size.
+        scores (np.ndarray | None): (N, 18).
+        std_px (np.ndarray | None): (N, 18, 3) image px.
+        std_mm (np.ndarray | None): (N, 18, 3) mm.
+        bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
+        rescaled (bool): the mm come from px by way of a bone length.
+    """
+
+    keypoints_2d: np.ndarray | None = None
+    keypoints_mm: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    std_px: np.ndarray | None = None
+    std_mm: np.ndarray | None = None
+    bboxes: np.ndarray | None = None
+    rescaled: bool = False
+
+    def first(self, count):
+        """The first ``count`` people, all of them for a negative count."""
+        return self if count < 0 else self._replace(**{
+            name: value[:count] for name, value in self._asdict().items() if isinstance(value, np.ndarray)})
+
+    def __len__(self):
+        for value in (self.keypoints_2d, self.keypoints_mm, self.bboxes):
+            if value is not None:
+                return len(value)
+        return 0
+
+
+def resolve_bone_length(bone_length, dataset_meta):
+    """Total bone length for skeletons that come in px, mm.
+
+    Args:
+        bone_length (float | None): the caller's wish.
+        dataset_meta (dict | None): a checkpoint's has ``skeleton_length``, a dict from 'train' and 'train+val' to mm.
+
+    Returns:
+        float: the wish, else the checkpoint's 'train+val', else its 'train', else the published 'train+val'.
+    """
+    lengths = (dataset_meta or {}).get('skeleton_length') or PUBLISHED_SKELETON_LENGTHS
+    return float(bone_length or lengths.get('train+val') or lengths['train'])
+
+
+def read_people(instances, bone_length):
+    """Predicted people.
+
+    Args:
+        instances (InstanceData): ``keypoints`` (N, 18, 3) as the module says, or (N, 18, 2) px for a 2D model;
+            optional ``keypoints_mm``, ``keypoints_2d``, ``keypoint_scores``, ``keypoint_std``, ``bboxes``.
+        bone_length (float): mm, for skeletons that come in px.
+
+    Returns:
+        DrawnPeople: N people; none where ``instances`` has no joints.
+
+    Raises:
+        ValueError: joints of a shape that is not (N, 18, 2 | 3).
+    """
+    bboxes = _field(instances, 'bboxes')
+    main, mm, flat = (_field(instances, name) for name in ('keypoints', 'keypoints_mm', 'keypoints_2d'))
+    for name, value in (('keypoints', main), ('keypoints_mm', mm), ('keypoints_2d', flat)):
+        if value is not None and (value.ndim != 3 or value.shape[1] != NUM_JOINTS or value.shape[2] not in (2, 3)):
+            raise ValueError(f'pred_instances.{name}: shape (N, {NUM_JOINTS}, 2 or 3) expected, got {value.shape}; '
+                             'IntegralPose3dVisualizer draws the 18 joints of CHALL_H80K')
+    if main is None and mm is None:
+        return DrawnPeople(bboxes=bboxes)
+    in_px = flat is None and main is not None
+    flat = main if in_px else flat
+    rescaled = mm is None and in_px and main.shape[2] == 3
+    if rescaled:
+        mm = _to_mm(main, bone_length)
+    elif mm is None and not in_px:
+        mm = main
+    std_px, std_mm = _split_std(_field(instances, 'keypoint_std'), flat, mm, in_px)
+    return DrawnPeople(flat, mm, _field(instances, 'keypoint_scores'), std_px, std_mm, bboxes, rescaled)
+
+
+def read_truth(instances):
+    """True people: mm from ``keypoints_mm``, image px from ``keypoints_2d`` or else ``keypoints``, where there."""
+    mm, flat = _field(instances, 'keypoints_mm'), _field(instances, 'keypoints_2d')
+    flat = _field(instances, 'keypoints') if flat is None else flat
+    # mmpose fills in zeros where a data set has no joints in the image.
+    flat = None if flat is None or flat.shape[1:2] != (NUM_JOINTS,) or not np.any(flat[..., :2]) else flat
+    return DrawnPeople(flat, mm, bboxes=_field(instances, 'bboxes'))
+
+
+def _field(instances, name):
+    value = instances.get(name, None)
+    if value is None:
+        return None
+    value = value.detach().cpu().numpy() if hasattr(value, 'detach') else np.asarray(value)
+    return value.astype(np.float64)
+
+
+def _to_mm(keypoints, bone_length):
+    """(N, 18, 3) px -> mm; NaN for a collapsed skeleton, such as that of an untrained network."""
+    length = skeleton_length(keypoints)
+    usable = np.isfinite(length) & (length > 0)
+    mm = np.full(keypoints.shape, np.nan)
+    if usable.any():
+        mm[usable] = rescale_to_bone_length(keypoints[usable], bone_length)
+    return mm
+
+
+def _split_std(std, flat, mm, in_px):
+    """Standard deviations in px and in mm from those in one unit, by each person's px per mm."""
+    if std is None:
+        return None, None
+    if flat is None or mm is None:
+        return (std, None) if in_px else (None, std)
+    if flat.shape[2] == 3:
+        with np.errstate(invalid='ignore', divide='ignore'):
+            scale = skeleton_length(flat) / skeleton_length(mm)
+    else:
+        scale = fit_weak_perspective(mm, flat, robust=False, degenerate='mark').scale
+    scale = np.where(np.isfinite(scale) & (scale > 0), scale, np.nan)[:, None, None]
+    return (std, std / scale) if in_px else (std * scale, std)

@@ -1,0 +1,243 @@
+"""One picture that tells the whole result: the image with its overlay, 3D from two sides, legend and error."""
+import cv2
+import numpy as np
+
+from ..evaluation.functional import mpjpe
+from ..structures.skeleton import LEFT_COLOR, MIDDLE_COLOR, RIGHT_COLOR
+from .canvas import (
+    FAINT,
+    INK,
+    WHITE,
+    as_canvas,
+    blank,
+    dash,
+    draw_disc,
+    draw_polyline,
+    draw_segments,
+    put_text,
+    text_size,
+)
+from .scene_3d import arrange_people, draw_skeletons_3d, room_for
+from .skeleton_drawing import as_people, draw_skeleton_2d, per_joint
+from .view_3d import make_view
+
+_GUTTER = 8
+
+
+def crop_box(image_size, points, margin=0.12):
+    """Box round people with room to breathe, inside the image.
+
+    Args:
+        image_size (tuple): width, height, px.
+        points (np.ndarray): (..., 2) image px; non-finite ones are ignored.
+        margin (float): share of the longer side that is added on every side.
+
+    Returns:
+        tuple[int]: x0, y0, x1, y1 px, at least 2 px wide and high; the whole image where no point lies in it.
+    """
+    width, height = image_size
+    points = np.reshape(points, (-1, 2))
+    points = points[np.isfinite(points).all(axis=1)]
+    inside = ((points >= 0) & (points < (width, height))).all(axis=1) if len(points) else np.zeros(0, bool)
+    if not inside.any():
+        return 0, 0, width, height
+    low, high = points.min(axis=0), points.max(axis=0)
+    pad = margin * max(*(high - low), 8.0)
+    # Narrow people would give a sliver of a picture.
+    widen = max(0.0, 0.5 * (high - low)[1] - (high - low)[0]) / 2
+    x0, y0 = np.floor(np.maximum(low - pad - (widen, 0), 0)).astype(int)
+    x1, y1 = np.ceil(np.minimum(high + pad + (widen, 0), (width, height))).astype(int)
+    return (x0, y0, x1, y1) if min(x1 - x0, y1 - y0) >= 2 else (0, 0, width, height)
+
+
+def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score_thr=0.3, std=None, bboxes=None,
+               box=None, joint_names=None, scale=1.0, thickness=None):
+    """Image, or a box of it, resized to a height with everything drawn after the resize so that lines stay crisp.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8 RGB.
+        height (int): of the tile, px.
+        pred_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px.
+        truth_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px, thin and dashed.
+        scores, score_thr, joint_names, scale, thickness: see :func:`draw_skeleton_2d`.
+        std (np.ndarray | None): ([N,] 18, 2 | 3) image px.
+        bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
+        box (tuple | None): x0, y0, x1, y1 to cut out.
+
+    Returns:
+        np.ndarray: (height, w, 3) uint8 RGB; w is even, as video encoders want it.
+    """
+    x0, y0, x1, y1 = box or (0, 0, image.shape[1], image.shape[0])
+    cut = as_canvas(image[y0:y1, x0:x1])
+    zoom = height / cut.shape[0]
+    width = max(2, 2 * round(cut.shape[1] * zoom / 2))
+    if cut.shape[:2] != (height, width):
+        cut = cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
+    zoom = np.array([width / (x1 - x0), height / (y1 - y0), zoom])
+
+    def to_tile(points):
+        # Centre of pixel 0 sits at 0, so a resize also shifts by half a pixel.
+        points = as_people(points, 'keypoints').copy()
+        points[..., :2] = (points[..., :2] - (x0, y0) + 0.5) * zoom[:2] - 0.5
+        return points
+
+    for x_low, y_low, x_high, y_high in ([] if bboxes is None else np.reshape(bboxes, (-1, 4))):
+        corners = np.array([(x_low, y_low), (x_high, y_low), (x_high, y_high), (x_low, y_high)], np.float64)
+        corners = (corners - (x0, y0) + 0.5) * zoom[:2] - 0.5
+        draw_polyline(cut, corners, INK, 3, closed=True)
+        draw_polyline(cut, corners, WHITE, 1, closed=True)
+    if pred_2d is not None:
+        draw_skeleton_2d(cut, to_tile(pred_2d), scores, score_thr=score_thr, thickness=thickness, scale=scale,
+                         std=None if std is None else np.asarray(std)[..., :2] * zoom[:2], joint_names=joint_names,
+                         inplace=True)
+    if truth_2d is not None:
+        draw_skeleton_2d(cut, to_tile(truth_2d), style='thin', thickness=thickness, scale=scale, inplace=True)
+    return cut
+
+
+def legend_bar(width, height, with_truth=False, caption='', title=''):
+    """Strip with the colours' meaning on the left and a caption on the right; what does not fit is left out.
+
+    Args:
+        width (int): px.
+        height (int): px.
+        with_truth (bool): explain the ghost.
+        caption (str): right aligned, such as the error.
+        title (str): in front of the legend.
+
+    Returns:
+        np.ndarray: (height, width, 3) uint8 RGB.
+    """
+    bar, size = blank((width, height)), max(9, int(0.46 * height))
+    room = width - text_size(caption, size, True)[0] - 1.5 * height
+    put_text(bar, caption, (width - 0.5 * height, height / 2), size, INK, 'rm', bold=True)
+    x = 0.5 * height
+    if title and x + text_size(title, size, True)[0] < room:
+        x += put_text(bar, title, (x, height / 2), size, INK, 'lm', bold=True)[0] + height
+    items = [('left', LEFT_COLOR, False), ('right', RIGHT_COLOR, False), ('middle', MIDDLE_COLOR, False)]
+    items += [('predicted', MIDDLE_COLOR, False), ('truth', MIDDLE_COLOR, True)] if with_truth else []
+    for text, color, dashed in items:
+        mark = height if text in ('predicted', 'truth') else 0.35 * height
+        if x + mark + text_size(text, size)[0] + 0.4 * height > room:
+            break
+        start, end = np.array([x, height / 2]), np.array([x + mark, height / 2])
+        if dashed:
+            draw_segments(bar, dash(start, end, 0.22 * height, 0.16 * height), color, 0.08 * height)
+        elif mark == height:
+            draw_polyline(bar, np.stack([start, end]), color, 0.16 * height)
+        else:
+            draw_disc(bar, start + (mark / 2, 0), mark / 2, color)
+        x += mark + 0.3 * height
+        x += put_text(bar, text, (x, height / 2), size, FAINT, 'lm')[0] + 0.8 * height
+    return bar
+
+
+def _pick_layout(people, truth, views, height):
+    """'row' or 'column', whichever shows the people larger on a page of the same area."""
+    scales = {}
+    for name in ('row', 'column'):
+        size = _view_size(name, height, len(views))
+        fits = []
+        for view in views:
+            placed, ghosts, seen = arrange_people(people, view, truth)
+            fits.append(make_view(room_for(placed, ghosts), seen, size).scale)
+        scales[name] = min(fits) / np.sqrt(size[0] * (len(views) if name == 'row' else 1))
+    return max(scales, key=scales.get)
+
+
+def _view_size(layout, height, count):
+    if layout == 'row':
+        return 2 * round(0.375 * height), height
+    each = (height - (count - 1) * _GUTTER) // count
+    return 2 * round(0.75 * each), each
+
+
+def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=None, *, scores=None, score_thr=0.3,
+                  std_px=None, std_mm=None, bboxes=None, views=('front', 'side'), crop=True, height=480,
+                  layout='auto', title='', caption=None, joint_names=None, scale=1.0, thickness=None, extent=None,
+                  unit='mm', perspective=True, error_note=''):
+    """Image with overlay, 3D from each view, legend, and the error where the truth is known.
+
+    Args:
+        image (np.ndarray): (H, W, 3) uint8 RGB.
+        pred_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px.
+        pred_mm (np.ndarray | None): ([N,] 18, 3) mm, camera axes, root at the origin; None draws no 3D prediction.
+        truth_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px, thin over the image.
+        truth_mm (np.ndarray | None): ([N,] 18, 3) mm, a ghost beside the prediction; alone it is drawn solid.
+        scores (np.ndarray | None): ([N,] 18) of the prediction.
+        score_thr (float): below it joints are hollow.
+        std_px (np.ndarray | None): ([N,] 18, 2 | 3) image px, drawn on the image.
+        std_mm (np.ndarray | None): ([N,] 18, 3) mm, drawn in 3D.
+        bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
+        views (Sequence): names or (azimuth, elevation), see ``view_3d``; empty for the image alone.
+        crop (bool): cut the image to the people.
+        height (int): of the image tile, px.
+        layout (str): 'row' and 'column' put the views beside or below each other; 'auto' takes what shows more.
+        title (str): in the strip below, before the legend.
+        caption (str | None): at the right of the strip; None writes the MPJPE where the truth is known.
+        joint_names, scale, thickness: see :func:`draw_skeleton_2d`.
+        extent (float | None): fixed half width of the 3D room, mm, so that a video keeps still.
+        unit (str): of the 3D labels.
+        perspective (bool): of the 3D views.
+        error_note (str): after the MPJPE, such as the bone length that the mm rest on.
+
+    Returns:
+        np.ndarray: (height', width', 3) uint8 RGB, both even.
+
+    Raises:
+        ValueError: a shape or a name is not one of the above.
+    """
+    if layout not in ('auto', 'row', 'column'):
+        raise ValueError(f"layout: 'auto', 'row' or 'column' expected, got {layout!r}")
+    height = 2 * (int(height) // 2)
+    flat = [as_people(points, name)[..., :2] for points, name in ((pred_2d, 'pred_2d'), (truth_2d, 'truth_2d'))
+            if points is not None]
+    box = None
+    if crop and flat:
+        box = crop_box(image.shape[1::-1], np.concatenate([points.reshape(-1, 2) for points in flat]))
+    tile = image_tile(image, height, pred_2d, truth_2d, scores=scores, score_thr=score_thr, std=std_px, bboxes=bboxes,
+                      box=box, joint_names=joint_names, scale=scale, thickness=thickness)
+    solid, ghost = (truth_mm, None) if pred_mm is None else (pred_mm, truth_mm)
+    drawn = [tile]
+    if solid is not None and len(views):
+        solid = as_people(solid, 'pred_mm', (3,))
+        ghost = None if ghost is None else per_joint(as_people(ghost, 'truth_mm', (3,)), solid, 'truth_mm', np.nan)
+        layout = _pick_layout(solid, ghost, views, height) if layout == 'auto' else layout
+        positions = _image_order(flat[0]) if flat and len(flat[0]) == len(solid) else None
+        sure = scores if pred_mm is not None else None
+        tiles = [draw_skeletons_3d(
+            solid, view, _view_size(layout, height, len(views)), truth=ghost, scores=sure, score_thr=score_thr,
+            std=std_mm, positions=positions, extent=extent, unit=unit, perspective=perspective,
+            title=view if isinstance(view, str) else f'{view[0]:g}\u00b0, {view[1]:g}\u00b0') for view in views]
+        drawn += tiles if layout == 'row' else [_stack(tiles, height)]
+    canvas = np.concatenate(drawn, axis=1)
+    if caption is None:
+        caption = _error_caption(pred_mm, truth_mm, error_note)
+    both = pred_mm is not None and truth_mm is not None
+    bar = legend_bar(canvas.shape[1], 2 * max(11, round(0.02 * height + 4)), both, caption, title)
+    return np.concatenate([canvas, bar], axis=0)
+
+
+def _image_order(flat):
+    """(N,) mean x of each person's joints, px; people without any go to the right."""
+    x = np.where(np.isfinite(flat[..., 0]), flat[..., 0], np.nan)
+    known = np.isfinite(x).any(axis=1)
+    return np.where(known, np.nanmean(np.where(known[:, None], x, 0.0), axis=1), np.inf)
+
+
+def _stack(tiles, height):
+    column = blank((tiles[0].shape[1], height))
+    for index, tile in enumerate(tiles):
+        top = index * (tile.shape[0] + _GUTTER)
+        column[top:top + tile.shape[0]] = tile
+    return column
+
+
+def _error_caption(pred_mm, truth_mm, note):
+    """MPJPE in mm over all people whose truth is known; empty without both."""
+    if pred_mm is None or truth_mm is None:
+        return ''
+    pred = as_people(pred_mm, 'pred_mm', (3,))
+    truth = per_joint(as_people(truth_mm, 'truth_mm', (3,)), pred, 'truth_mm', np.nan)
+    whole = np.isfinite(pred).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    return f'MPJPE {mpjpe(pred[whole], truth[whole]).mean():.1f} mm{note}' if whole.any() else ''

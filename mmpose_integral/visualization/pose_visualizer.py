@@ -1,0 +1,134 @@
+import os
+import os.path as osp
+
+import numpy as np
+from mmengine.dist import master_only
+from mmpose.registry import VISUALIZERS
+from mmpose.visualization import PoseLocalVisualizer
+
+from ..structures.skeleton import JOINT_NAMES
+from .canvas import save_picture
+from .instances import DrawnPeople, read_people, read_truth, resolve_bone_length
+from .panel import compose_panel
+
+# mmpose's inferencers set these two before every picture, whether or not anybody asked for them.
+_MMPOSE_RADIUS, _MMPOSE_LINE_WIDTH = 3, 1
+
+
+@VISUALIZERS.register_module()
+class IntegralPose3dVisualizer(PoseLocalVisualizer):
+    """Draws 3D people in mm: image with overlay, 3D from chosen views, truth as a ghost beside the prediction.
+
+    It is called as mmpose's visualizers are, by hooks and inferencers. Left is blue, right vermilion, middle grey
+    whatever ``kpt_color`` and ``link_color`` say. Joints of low score are drawn hollow in 2D and in 3D, never left
+    out. The joints' and limbs' size follows the picture; a ``line_width`` other than mmpose's default 1 is taken as
+    px, a ``radius`` other than its default 3 makes everything larger or smaller in proportion.
+
+    Args:
+        name (str): of the instance.
+        views (Sequence): names or (azimuth, elevation) in degrees, see ``view_3d``; empty draws the image alone.
+        crop (bool): cut the image to the people instead of showing all of it.
+        height (int, optional): of the image in the picture, px. Default: 480 for a crop, else the image's own, within
+            480 to 1080.
+        layout (str): of the views, 'row', 'column' or 'auto'. With 'auto' whole images get a column, so that all
+            frames of a video are of one size, and crops whichever shows more.
+        bone_length (float, optional): mm, for predictions in px; see ``instances.resolve_bone_length``.
+        extent (float, optional): fixed half width of the 3D room, mm, so that a video keeps still.
+        draw_std (bool): show ``keypoint_std`` as one-sigma ellipses in 3D.
+        perspective (bool): of the 3D views; False is orthographic.
+        **kwargs: of :class:`PoseLocalVisualizer`.
+    """
+
+    def __init__(self, name='visualizer', views=('front', 'side'), crop=False, height=None, layout='auto',
+                 bone_length=None, extent=None, draw_std=True, perspective=True, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.views, self.crop, self.height, self.layout = tuple(views), crop, height, layout
+        self.bone_length, self.extent = bone_length, extent
+        self.draw_std, self.perspective = draw_std, perspective
+        self._picture = None
+
+    @master_only
+    def add_datasample(self, name, image, data_sample, det_data_sample=None, draw_gt=True, draw_pred=True,
+                       draw_2d=True, draw_bbox=False, draw_heatmap=False, show_kpt_idx=False, skeleton_style='mmpose',
+                       dataset_2d=None, dataset_3d=None, convert_keypoint=None, num_instances=-1, show=False,
+                       wait_time=0, out_file=None, kpt_thr=0.3, step=0, crop=None, title=''):
+        """Draw a sample; show it, write it, or hand it to the backends.
+
+        Args:
+            name (str): of the window or the backends' picture.
+            image (np.ndarray): (H, W, 3) uint8 RGB.
+            data_sample (PoseDataSample): ``pred_instances`` and ``gt_instances``, each optional; units as in
+                ``instances``.
+            draw_gt (bool): draw the truth where there is one.
+            draw_pred (bool): draw the prediction.
+            draw_2d (bool): draw joints over the image.
+            draw_bbox (bool): draw the person boxes.
+            show_kpt_idx (bool): write the joints' indices beside them.
+            skeleton_style (str): 'mmpose' is the only one.
+            num_instances (int): how many people at most; negative for all.
+            show (bool): open a window.
+            wait_time (float): of that window, s; 0 waits for a key.
+            out_file (str, optional): write the picture here instead of handing it to the backends.
+            kpt_thr (float): joints of a lower score are hollow.
+            step (int): for the backends.
+            crop (bool, optional): overrides the constructor's.
+            title (str): in the strip below.
+            det_data_sample, draw_heatmap, dataset_2d, dataset_3d, convert_keypoint: mmpose's callers pass these; they
+                have no meaning here, since no 2D stage precedes the model, and its volumes are not kept.
+
+        Returns:
+            np.ndarray: (height, width, 3) uint8 RGB.
+
+        Raises:
+            ValueError: a skeleton style, shape or view that cannot be drawn.
+        """
+        if skeleton_style != 'mmpose':
+            raise ValueError(f"skeleton_style: 'mmpose' expected, got {skeleton_style!r}; the 18 joints of "
+                             'CHALL_H80K have no openpose order')
+        nobody = DrawnPeople()
+        pred = truth = nobody
+        if draw_pred and 'pred_instances' in data_sample:
+            bone_length = resolve_bone_length(self.bone_length, self.dataset_meta)
+            pred = read_people(data_sample.pred_instances, bone_length).first(num_instances)
+        if draw_gt and 'gt_instances' in data_sample:
+            truth = read_truth(data_sample.gt_instances).first(num_instances)
+        self._picture = self._compose(image, pred, truth, draw_2d, draw_bbox, show_kpt_idx, kpt_thr,
+                                      self.crop if crop is None else crop, title)
+        if show:
+            self.show(self._picture, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            os.makedirs(osp.dirname(osp.abspath(out_file)), exist_ok=True)
+            save_picture(self._picture, out_file)
+        else:
+            self.add_image(name, self._picture, step)
+        return self._picture
+
+    def _compose(self, image, pred, truth, draw_2d, draw_bbox, show_kpt_idx, kpt_thr, crop, title):
+        height = self.height or (480 if crop else int(np.clip(image.shape[0], 480, 1080)))
+        bboxes = pred.bboxes if pred.bboxes is not None else truth.bboxes
+        layout = 'column' if self.layout == 'auto' and not crop else self.layout
+        return compose_panel(
+            image, pred.keypoints_2d if draw_2d else None, pred.keypoints_mm, truth.keypoints_2d if draw_2d else None,
+            truth.keypoints_mm, scores=pred.scores, score_thr=kpt_thr, std_mm=pred.std_mm if self.draw_std else None,
+            bboxes=bboxes if draw_bbox else None, views=self.views, crop=crop, height=height, layout=layout,
+            title=title, joint_names=range(len(JOINT_NAMES)) if show_kpt_idx else None,
+            scale=self.radius / _MMPOSE_RADIUS,
+            thickness=None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width,
+            extent=self.extent, perspective=self.perspective, error_note=self._error_note(pred))
+
+    def _error_note(self, pred):
+        """An error in mm means little without the size that the mm rest on."""
+        if not pred.rescaled:
+            return ''
+        return f' at bone length {resolve_bone_length(self.bone_length, self.dataset_meta):.0f} mm'
+
+    def set_image(self, image):
+        """As mmengine's, for whoever draws by hand; it replaces the picture of the last sample."""
+        self._picture = None
+        super().set_image(image)
+
+    @master_only
+    def get_image(self):
+        """The last sample's picture, or what was drawn by hand since; (H, W, 3) uint8 RGB."""
+        # Rendering the picture once more through matplotlib, as mmengine does, would cost more than drawing it.
+        return super().get_image() if self._picture is None else self._picture

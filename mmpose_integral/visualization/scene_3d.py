@@ -1,0 +1,143 @@
+"""3D skeletons on a white panel: floor grid, ticks and a scale bar in mm, truth as a ghost beside the prediction."""
+import numpy as np
+
+from .canvas import WHITE, blank, dash, draw_disc, draw_polyline, draw_segments, mix, put_text, shade_ellipses
+from .room import draw_room, draw_scale_bar, label_axes, text_px
+from .skeleton_drawing import as_people, bones_to_draw, joint_color, per_joint
+from .view_3d import fit_box, make_view, resolve_view, view_rotation
+
+SHADOW = (212, 216, 222)
+
+
+def arrange_people(people, view, truth=None, positions=None):
+    """Put people side by side, each turned as the view asks: a root-centred skeleton has no place of its own.
+
+    One person is left alone, and so is the view. Several are turned about the vertical first, so that the room's
+    walls stay square to the onlooker and nobody hides another.
+
+    Args:
+        people (np.ndarray): (N, 18, 3) mm, root-centred camera axes.
+        view (str | tuple): see ``view_3d.resolve_view``.
+        truth (np.ndarray | None): (N, 18, 3) mm, moved with its person.
+        positions (np.ndarray | None): (N,) any measure of left to right (such as image x); its order counts.
+
+    Returns:
+        tuple: people and truth (N, 18, 3) mm in the room, (azimuth, elevation) to look at it from.
+    """
+    azimuth, elevation = resolve_view(view)
+    if len(people) < 2:
+        return people, truth, (azimuth, elevation)
+    turn = view_rotation(azimuth, 0)
+    people, truth = people @ turn.T, None if truth is None else truth @ turn.T
+    known = np.isfinite(people[..., 0])
+    low = np.where(known, people[..., 0], np.inf).min(axis=1)
+    widths = np.where(known, people[..., 0], -np.inf).max(axis=1) - low
+    low, widths = np.where(np.isfinite(widths), low, 0.0), np.where(np.isfinite(widths), widths, 0.0)
+    order = np.argsort(np.arange(len(people)) if positions is None else positions, kind='stable')
+    room = widths[order] + 0.25 * widths.mean()
+    shift = np.zeros((len(people), 1, 3))
+    shift[order, 0, 0] = np.cumsum(room) - room - (room.sum() - 0.25 * widths.mean()) / 2 - low[order]
+    return people + shift, None if truth is None else truth + shift, (0.0, elevation)
+
+
+def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scores=None, score_thr=0.3, std=None,
+                      positions=None, perspective=True, extent=None, unit='mm', title='', background=WHITE):
+    """Draw people on a panel from a chosen side.
+
+    Args:
+        people (np.ndarray): ([N,] 18, 3) camera axes x right, y down, z away; root at the origin; mm (or ``unit``).
+            Non-finite joints are left out.
+        view (str | tuple): name or (azimuth, elevation) in degrees, see ``view_3d``.
+        size (tuple): width, height of the panel, px.
+        truth (np.ndarray | None): ([N,] 18, 3), drawn as a dashed ghost in the same place as its person.
+        scores (np.ndarray | None): ([N,] 18); below ``score_thr`` joints are hollow and limbs thin, not left out.
+        score_thr (float): what counts as sure.
+        std (np.ndarray | None): ([N,] 18, 3) mm, standard deviation along x, y, z: one-sigma ellipses.
+        positions (np.ndarray | None): (N,) left-to-right order of several people, who stand side by side.
+        perspective (bool): mild perspective, or orthographic.
+        extent (float | None): fixed half width of the room, mm, for video.
+        unit (str): name of the unit, for the labels.
+        title (str): in the top left corner.
+        background (tuple): RGB.
+
+    Returns:
+        np.ndarray: (height, width, 3) uint8 RGB.
+
+    Raises:
+        ValueError: a shape or the view is not one of the above.
+    """
+    people = as_people(people, 'people', (3,))
+    truth = None if truth is None else per_joint(as_people(truth, 'truth', (3,)), people, 'truth', np.nan)
+    axes = view_rotation(*resolve_view(view))
+    people, truth, view = arrange_people(people, view, truth, positions)
+    box = room_for(people, truth, extent)
+    camera = make_view(box, view, size, perspective)
+    panel = blank(size, background)
+    draw_room(panel, box, camera)
+    label_axes(panel, box, camera, unit, horizontal=len(people) < 2)
+    known = np.isfinite(people).all(axis=-1)
+    width = max(1.5, 0.0095 * size[1] * (0.75 if len(people) > 2 else 1.0))
+    _draw_shadows(panel, people, known, box, camera, width)
+    if std is not None:
+        _shade_uncertainty(panel, people, known, per_joint(std, people, 'std', 0.0), camera, axes)
+    if truth is not None:
+        _draw_ghosts(panel, truth, camera, width)
+    _draw_bodies(panel, people, known, per_joint(scores, people, 'scores', 1.0) >= score_thr, camera, width)
+    draw_scale_bar(panel, box, camera, unit)
+    put_text(panel, title, (0.03 * size[1], 0.02 * size[1]), text_px(size[1], 1.15), anchor='lt', bold=True)
+    return panel
+
+
+def room_for(people, truth=None, extent=None):
+    """Box round arranged people (N, 18, 3) mm and their truth; non-finite joints are ignored."""
+    points = np.concatenate([people.reshape(-1, 3)] + ([] if truth is None else [truth.reshape(-1, 3)]))
+    return fit_box(points[np.isfinite(points).all(axis=-1)], extent, square=len(people) < 2)
+
+
+def _draw_shadows(panel, people, known, box, camera, width):
+    """Each skeleton dropped onto the floor: what tells depth at a glance."""
+    ground = people.copy()
+    ground[..., 1] = box.high[1]
+    flat, _ = camera.project(ground)
+    segments = [flat[n][list(bone)] for n in range(len(people)) for bone in bones_to_draw(known[n])]
+    draw_segments(panel, np.array(segments), SHADOW, 0.7 * width)
+
+
+def _shade_uncertainty(panel, people, known, std, camera, axes):
+    drawn = known & np.isfinite(std).all(axis=-1)
+    centers, depth = camera.project(people[drawn])
+    # Whoever was turned has errors along the axes of before.
+    covariances = camera._replace(rotation=axes).project_std(std[drawn], depth)
+    shade_ellipses(panel, centers, covariances,
+                   [joint_color(joint) for joint in np.nonzero(drawn)[1]])
+
+
+def _draw_ghosts(panel, truth, camera, width):
+    line = max(1.0, 0.4 * width)
+    for person in truth:
+        flat, _ = camera.project(person)
+        known = np.isfinite(person).all(axis=-1)
+        for bone in bones_to_draw(known):
+            dashes = dash(*flat[list(bone)], 1.6 * width + 1, 1.1 * width + 1)
+            draw_segments(panel, dashes, mix(joint_color(*bone), WHITE, 0.25), line)
+        for joint in np.nonzero(known)[0]:
+            draw_disc(panel, flat[joint], 0.5 * width, mix(joint_color(joint), WHITE, 0.25))
+
+
+def _draw_bodies(panel, people, known, sure, camera, width):
+    """All limbs of all people from far to near, each with a white rim that separates crossing limbs."""
+    flat, depth = camera.project(people)
+    limbs = [(depth[n][list(bone)].mean(), n, bone) for n in range(len(people)) for bone in bones_to_draw(known[n])]
+    joints = [(depth[n, k] - 1e-6, n, (k,)) for n, k in zip(*np.nonzero(known), strict=True)]
+    near, far = (depth[known].min(), depth[known].max()) if known.any() else (0.0, 0.0)
+    for w, n, part in sorted(limbs + joints, key=lambda item: -item[0]):
+        haze = 0.35 * (w - near) / max(far - near, 1e-9)
+        color, firm = mix(joint_color(*part), WHITE, haze), sure[n][list(part)].all()
+        if len(part) == 2:
+            thick = width if firm else max(1.0, 0.4 * width)
+            draw_polyline(panel, flat[n][list(part)], WHITE, thick + max(1.5, 0.6 * width))
+            draw_polyline(panel, flat[n][list(part)], color, thick)
+            continue
+        draw_disc(panel, flat[n, part[0]], 0.85 * width, color)
+        if not firm:
+            draw_disc(panel, flat[n, part[0]], max(1.0, 0.45 * width), WHITE)

@@ -1,0 +1,76 @@
+import os.path as osp
+
+import mmcv
+import mmengine
+from mmpose.engine.hooks import PoseVisualizationHook
+from mmpose.registry import HOOKS
+
+
+@HOOKS.register_module()
+class IntegralVisualizationHook(PoseVisualizationHook):
+    """mmpose's visualization hook, with the truth drawn beside the prediction where it is known.
+
+    It differs in three more ways. Images are read as the data set reads them, without their EXIF orientation, so that
+    joints lie where they were predicted. ``interval`` counts in testing too. In validation the same samples are drawn
+    every time, so that progress can be seen.
+
+    Args:
+        enable (bool): draw at all.
+        interval (int): in validation the first sample of every so many batches, in testing every so many samples.
+        kpt_thr (float): joints of a lower score are hollow.
+        show (bool): open a window.
+        wait_time (float): of that window, s.
+        out_dir (str, optional): folder for the pictures of a test run; a relative one is made in the run's own folder
+            below the work dir. Without it the visualizer's backends get them.
+        backend_args (dict, optional): of mmengine's file reading.
+        crop (bool): cut the image to the person.
+
+    Raises:
+        ValueError: ``interval`` below 1.
+    """
+
+    def __init__(self, enable=False, interval=50, kpt_thr=0.3, show=False, wait_time=0., out_dir=None,
+                 backend_args=None, crop=True):
+        if interval < 1:
+            raise ValueError(f'interval: at least 1 expected, got {interval}')
+        super().__init__(enable, interval, kpt_thr, show, wait_time, out_dir, backend_args)
+        self.crop = crop
+        self._used = {}
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Draw the first sample of every ``interval``-th batch."""
+        if self.enable and outputs and batch_idx % self.interval == 0:
+            self._visualizer.set_dataset_meta(runner.val_evaluator.dataset_meta)
+            stem = osp.splitext(osp.basename(outputs[0].get('img_path')))[0]
+            self._draw(outputs[0], f'val_{stem}', None, step=runner.epoch)
+
+    def before_test_epoch(self, runner):
+        """Names start afresh."""
+        self._test_index, self._used = 0, {}
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Draw every ``interval``-th sample."""
+        if not self.enable:
+            return
+        self._visualizer.set_dataset_meta(runner.test_evaluator.dataset_meta)
+        for sample in outputs:
+            self._test_index += 1
+            if (self._test_index - 1) % self.interval:
+                continue
+            stem, out_file = osp.splitext(osp.basename(sample.get('img_path')))[0], None
+            if self.out_dir is not None:
+                folder = osp.join(runner.work_dir, runner.timestamp, self.out_dir)
+                mmengine.mkdir_or_exist(folder)
+                # One file a person, where an image holds several.
+                self._used[stem] = self._used.get(stem, -1) + 1
+                out_file = osp.join(folder, f'{stem}_{self._used[stem]}.jpg' if self._used[stem] else f'{stem}.jpg')
+            self._draw(sample, f'test_{stem}', out_file, step=self._test_index)
+
+    def _draw(self, sample, name, out_file, step):
+        path = sample.get('img_path')
+        content = mmengine.fileio.get(path, backend_args=self.backend_args)
+        image = mmcv.imfrombytes(content, flag='color_ignore_orientation', channel_order='rgb')
+        title = osp.basename(path) + ('' if sample.get('box_found', True) else ' (no person found, whole image)')
+        self._visualizer.add_datasample(
+            name, image, data_sample=sample, draw_gt=True, draw_bbox=True, show=self.show, wait_time=self.wait_time,
+            kpt_thr=self.kpt_thr, out_file=out_file, step=step, crop=self.crop, title=title)
