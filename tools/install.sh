@@ -131,43 +131,34 @@ say "installing into $environment (Python $base_version)"
 quiet=(--quiet)
 [ ! -t 1 ] || quiet=(--progress-bar on)  # in a terminal pip shows what it downloads
 install() {
-    "$python" -m pip install --disable-pip-version-check "${quiet[@]}" "$@" ||
+    # Python compiles what it imports; pip would compile all of torch first.
+    "$python" -m pip install --disable-pip-version-check --no-compile "${quiet[@]}" "$@" ||
         die "pip failed, its messages are above; run the same command again to go on from here"
 }
 
-say 'numpy and build tools'
-install -r requirements/build.txt
-
 mmcv=$("$python" tools/check_install.py --mmcv)
-if [ "$mmcv" = compiled ] && [ -z "$torch" ] && [ -z "$no_torch" ] &&
-        "$python" -W ignore tools/check_install.py --trial mmcv 2>/dev/null; then
-    say 'keeping the compiled mmcv and the torch that it is built for'
-    no_torch=1
-fi
 if [ -n "$torch" ]; then
-    say "torch $torch, torchvision $torchvision"
-    install "torch==$torch" "torchvision==$torchvision"
-elif [ -z "$no_torch" ]; then
-    say "torch $torch_wanted and torchvision (the largest part)"
-    install -r requirements/torch.txt
+    torch_packages=("torch==$torch" "torchvision==$torchvision")
+elif [ -n "$no_torch" ]; then
+    torch_packages=()
+elif [ "$mmcv" = compiled ] && "$python" -W ignore tools/check_install.py --trial mmcv 2>/dev/null; then
+    say 'keeping the compiled mmcv, and the torch that it is built for'
+    torch_packages=()
+else
+    torch_packages=(-r requirements/torch.txt)
 fi
+say "torch, OpenMMLab's libraries and what they need"
+install -r requirements/build.txt ${torch_packages[@]+"${torch_packages[@]}"} \
+    -r requirements/base.txt -r requirements/tests.txt
 "$python" -W ignore tools/check_install.py --trial torch || exit 1
 
-say "OpenMMLab's libraries and what they need"
-install -r requirements/base.txt -r requirements/tests.txt
-install --no-deps --no-build-isolation -r requirements/mmpose.txt
-
+mmcv_packages=(-r requirements/mmcv.txt ./packages/mmcv_torchvision_ops)
 if [ "$mmcv" = compiled ]; then
     "$python" -W ignore tools/check_install.py --trial mmcv || exit 1
-    say 'mmcv: the compiled one works and is kept'
-else
-    say "mmcv-lite, with ops that run on torchvision"
-    install -r requirements/mmcv.txt
-    install --no-deps --no-build-isolation --force-reinstall packages/mmcv_torchvision_ops
+    mmcv_packages=()
 fi
-
-say 'mmpose_integral, editable'
-install --no-deps --no-build-isolation --editable .
+say 'mmpose, mmcv and this project'
+install --no-deps --no-build-isolation -r requirements/mmpose.txt ${mmcv_packages[@]+"${mmcv_packages[@]}"} --editable .
 
 say 'checking'
 "$python" -W ignore "${check[@]}" || exit 1
