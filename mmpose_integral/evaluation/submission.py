@@ -1,0 +1,223 @@
+"""The challenge's submission: the only place that knows its files.
+
+    Test_PRED/00001.csv ...     one a Test frame, named as its image: 17 rows ``x,y,z``, mm, root-relative, 2 decimals
+    Test_Prediction.JSON        [{"image_id": 1, "keypoints": [[51 numbers]]}, ...], the same numbers
+
+in one ZIP archive, or in a folder where that is more convenient. Joints are those of the pose files, in their order.
+"""
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
+
+CSV_FOLDER, JSON_NAME = 'Test_PRED', 'Test_Prediction.JSON'
+ROUNDING_MM = 0.0051  # half of the last decimal that is written, and a little for binary fractions
+_CSV_TEMPLATE = '%.2f,%.2f,%.2f\n' * NUM_FILE_JOINTS
+
+
+class SubmissionError(ValueError):
+    """A submission that the challenge would refuse.
+
+    Attributes:
+        faults (list[str]): everything that is wrong, each with the name of its file.
+    """
+
+    def __init__(self, path, faults):
+        self.faults = list(faults)
+        shown = '\n  '.join(self.faults[:20])
+        more = f'\n  and {len(self.faults) - 20} more' if len(self.faults) > 20 else ''
+        super().__init__(f'{path}: {len(self.faults)} fault(s)\n  {shown}{more}')
+
+
+def write_submission(path, keypoints_mm, frame_ids, stems=None):
+    """Write a submission: an archive if ``path`` ends in .zip, else a folder.
+
+    Args:
+        path (str | Path): .zip file or folder. It appears when it is complete; an earlier submission is replaced.
+        keypoints_mm (np.ndarray): (N, 17, 3) or (N, 18, 3) (the thorax is left out), mm; root at the origin.
+        frame_ids (sequence[int]): N image ids, 1-based.
+        stems (sequence[str], optional): N file names without suffix. Default: five digits, '00001'.
+
+    Raises:
+        ValueError: shapes do not fit together, an id is twice there, or a pose is not finite or not root-relative.
+        FileExistsError: ``path`` is a folder that holds other things than a submission.
+    """
+    path = Path(path)
+    frame_ids = [int(frame_id) for frame_id in frame_ids]
+    stems = [f'{frame_id:05d}' for frame_id in frame_ids] if stems is None else list(stems)
+    texts = _format_poses(keypoints_mm, frame_ids, stems)
+    entries = [f'{{"image_id": {frame_id}, "keypoints": [[{text[:-1].replace(chr(10), ",").replace(",", ", ")}]]}}'
+               for frame_id, text in zip(frame_ids, texts, strict=True)]
+    summary = '[' + ',\n'.join(entries) + ']\n'
+    if path.suffix.lower() == '.zip':
+        with replace_when_done(path) as temporary, zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as archive:
+            for stem, text in zip(stems, texts, strict=True):
+                archive.writestr(f'{CSV_FOLDER}/{stem}.csv', text)
+            archive.writestr(JSON_NAME, summary)
+        return
+    if path.exists() and {item.name for item in path.iterdir()} - {CSV_FOLDER, JSON_NAME}:
+        raise FileExistsError(f'{path} holds other things than a submission; give a new folder or a .zip name')
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        (temporary / CSV_FOLDER).mkdir(parents=True)
+        for stem, text in zip(stems, texts, strict=True):
+            (temporary / CSV_FOLDER / f'{stem}.csv').write_text(text)
+        (temporary / JSON_NAME).write_text(summary)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _format_poses(keypoints_mm, frame_ids, stems):
+    """CSV text of each pose, checked; one template a pose is many times faster than ``np.savetxt``."""
+    poses = np.asarray(keypoints_mm, dtype=np.float64)
+    if poses.ndim != 3 or poses.shape[1:] not in ((NUM_FILE_JOINTS, 3), (NUM_JOINTS, 3)):
+        raise ValueError(f'keypoints_mm: shape (N, 17, 3) or (N, 18, 3) expected, got {poses.shape}')
+    if not len(poses) == len(frame_ids) == len(stems):
+        raise ValueError('keypoints_mm, frame_ids, stems: equal lengths expected, got '
+                         f'{len(poses)}, {len(frame_ids)}, {len(stems)}')
+    for name, values in (('frame_ids', frame_ids), ('stems', stems)):
+        if len(set(values)) != len(values):
+            raise ValueError(f'{name}: {Counter(values).most_common(1)[0][0]} is there more than once')
+    for fault, bad in (('is not finite', ~np.isfinite(poses).all(axis=(1, 2))),
+                       ('does not have its root at the origin', np.abs(poses[:, 0]).max(axis=1, initial=0) > 0)):
+        if bad.any():
+            raise ValueError(f'keypoints_mm: the pose of frame {frame_ids[int(np.argmax(bad))]} {fault} '
+                             f'({bad.sum()} such frames)')
+    rounded = poses[:, :NUM_FILE_JOINTS].reshape(len(poses), -1).round(2) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return [_CSV_TEMPLATE % tuple(row) for row in rounded.tolist()]
+
+
+def validate_submission(path, index):
+    """Check a submission against the Test index.
+
+    Args:
+        path (str | Path): archive or folder.
+        index (H80KIndex): of Test, which names the frames that must be there.
+
+    Raises:
+        SubmissionError: with all faults.
+    """
+    faults = find_faults(path, index)
+    if faults:
+        raise SubmissionError(path, faults)
+
+
+def find_faults(path, index):
+    """All faults of a submission; arguments as :func:`validate_submission`.
+
+    Returns:
+        list[str]: empty for a sound submission.
+    """
+    stems = {PurePosixPath(name).stem: int(frame_id)
+             for name, frame_id in zip(index.img_paths.tolist(), index.frame_ids, strict=True)}
+    expected = {f'{CSV_FOLDER}/{stem}.csv': frame_id for stem, frame_id in stems.items()}
+    try:
+        files, faults = _read_files(Path(path), {*expected, JSON_NAME})
+    except (OSError, zipfile.BadZipFile) as error:
+        return [f'{path} cannot be read as a ZIP archive or a folder: {error}']
+    faults += [f'{name} is missing' for name in (*expected, JSON_NAME) if name not in files]
+    poses = {}
+    for name, frame_id in expected.items():
+        if files.get(name) is not None:
+            poses[frame_id], fault = _parse_csv(files[name])
+            faults += [f'{name} {fault}'] if fault else []
+    if files.get(JSON_NAME) is not None:
+        faults += [f'{JSON_NAME} {fault}' for fault in _check_json(files[JSON_NAME], set(expected.values()), poses)]
+    return faults
+
+
+def _read_files(path, wanted):
+    """Contents by name of the wanted files (None: unreadable), and faults of names not wanted or twice there."""
+    if path.is_dir():
+        names = [file.relative_to(path).as_posix() for file in sorted(path.rglob('*')) if not file.is_dir()]
+        files = {name: (path / name).read_bytes() for name in names if name in wanted}
+        return files, [f'{name} is not expected' for name in names if name not in wanted]
+    files, faults = {}, []
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            if info.filename in files:
+                faults.append(f'{info.filename} is there more than once')
+            elif info.filename not in wanted:
+                faults.append(f'{info.filename} is not expected')
+            else:
+                try:
+                    files[info.filename] = archive.read(info)
+                except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # the last one: encrypted
+                    files[info.filename] = None
+                    faults.append(f'{info.filename} cannot be unpacked: {error}')
+    return files, faults
+
+
+def _parse_csv(content):
+    """(17, 3) pose or None, and what is wrong with it or None."""
+    try:
+        rows = [line.split(',') for line in content.decode('ascii').splitlines()]
+        if len(rows) != NUM_FILE_JOINTS or any(len(row) != 3 for row in rows):
+            widths = sorted({len(row) for row in rows})
+            return None, f'has {len(rows)} rows of {" or ".join(map(str, widths)) or 0} values, 17 rows of 3 expected'
+        pose = np.array([float(value) for row in rows for value in row]).reshape(NUM_FILE_JOINTS, 3)
+    except ValueError as error:
+        return None, f'holds something that is not a number: {error}'
+    return pose, _pose_fault(pose)
+
+
+def _pose_fault(pose):
+    """What makes a (17, 3) pose inadmissible, or None."""
+    if not np.isfinite(pose).all():
+        return 'has values that are not finite'
+    if np.abs(pose[0]).max() > 0:
+        return f'is not root-relative: its first row is {pose[0].tolist()}, zeros expected'
+    return None
+
+
+def _check_json(content, frame_ids, poses):
+    """Faults of the JSON summary, given the ids that must be there and the poses of the CSV files."""
+    try:
+        entries = json.loads(content)
+    except ValueError as error:
+        return [f'is not JSON: {error}']
+    if not isinstance(entries, list):
+        return [f'holds a {type(entries).__name__}, a list expected']
+    faults, seen = [], set()
+    for position, entry in enumerate(entries):
+        frame_id = entry.get('image_id') if isinstance(entry, dict) else None
+        if type(frame_id) is not int or frame_id not in frame_ids:
+            faults.append(f'entry {position}: image_id {frame_id!r} is no Test frame')
+            continue
+        if frame_id in seen:
+            faults.append(f'image_id {frame_id} is there more than once')
+        seen.add(frame_id)
+        fault = _entry_fault(entry.get('keypoints'), poses.get(frame_id))
+        faults += [f'image_id {frame_id}: {fault}'] if fault else []
+    return faults + [f'image_id {frame_id} is missing' for frame_id in sorted(frame_ids - seen)]
+
+
+def _entry_fault(keypoints, pose):
+    """What is wrong with one entry's keypoints beside the CSV file's pose ((17, 3), None if unreadable), or None."""
+    try:
+        values = np.array(keypoints)
+    except ValueError:
+        return 'keypoints are ragged, [[51 numbers]] expected'
+    if values.dtype.kind not in 'iuf':
+        return 'keypoints hold something that is not a number, [[51 numbers]] expected'
+    if values.shape != (1, NUM_FILE_JOINTS * 3):
+        return f'keypoints have shape {values.shape}, (1, 51) expected'
+    values = values.reshape(NUM_FILE_JOINTS, 3)
+    fault = _pose_fault(values)
+    if fault or pose is None or not np.isfinite(pose).all():
+        return fault
+    difference = np.abs(values - pose).max()
+    return f'differs from its CSV file by up to {difference:.2f} mm' if difference > ROUNDING_MM else None

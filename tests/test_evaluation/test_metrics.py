@@ -1,0 +1,221 @@
+"""H80KMetric and SubmissionMetric as mmengine's evaluator drives them."""
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.structures import InstanceData
+from mmpose.registry import METRICS
+from mmpose.structures import PoseDataSample
+
+import mmpose_integral  # noqa: F401
+from mmpose_integral.datasets.h80k_index import H80KIndex, save_index
+from mmpose_integral.evaluation import H80KMetric, SubmissionMetric
+from mmpose_integral.evaluation.functional import evaluate_h80k, skeleton_length
+from mmpose_integral.evaluation.submission import SubmissionError, find_faults
+from mmpose_integral.structures.skeleton import JOINT_NAMES, add_thorax
+
+
+def make_index(path, split, count, size=1.0):
+    """Save a small index; gives its true poses (count, 18, 3) mm, None for Test."""
+    rng = np.random.default_rng(len(split))
+    poses = rng.normal(0, 300 * size, (count, 17, 3)).astype(np.float32)
+    poses -= poses[:, :1]
+    poses = None if split == 'Test' else add_thorax(poses)
+    ids = np.arange(1, count + 1, dtype=np.int32)
+    save_index(H80KIndex(split, ids, np.array([f'{split}/IMG/{i:05d}.jpg' for i in ids]),
+                         np.full((count, 2), 1000, np.int32), poses, np.zeros(0, str)), path)
+    return poses
+
+
+@pytest.fixture
+def indexes(tmp_path):
+    """Paths of three indexes, and true poses of Train and Val."""
+    paths = {split.lower(): str(tmp_path / f'{split}.npz') for split in ('Train', 'Val', 'Test')}
+    poses = {'train': make_index(paths['train'], 'Train', 7), 'val': make_index(paths['val'], 'Val', 5, 1.1)}
+    make_index(paths['test'], 'Test', 4)
+    return paths, poses
+
+
+def make_sample(frame_id, pred, gt=None, split='Val', box_found=True, tensor=False):
+    sample = PoseDataSample(metainfo=dict(img_id=frame_id, img_path=f'data/{split}/IMG/{frame_id:05d}.jpg',
+                                          box_found=box_found))
+    sample.pred_instances = InstanceData(keypoints=torch.from_numpy(pred[None]) if tensor else pred[None])
+    sample.gt_instances = InstanceData(**({} if gt is None else dict(keypoints_mm=gt[None])))
+    return sample
+
+
+def predict(poses, seed=0):
+    """Predictions in px, float32: a bit wrong, root anywhere."""
+    return (poses * 0.2 + np.random.default_rng(seed).normal(0, 10, poses.shape) + 400).astype(np.float32)
+
+
+def test_all_figures_by_name_and_in_any_order_of_frames(indexes):
+    paths, poses = indexes
+    pred = predict(poses['val'])
+    evaluator = Evaluator(METRICS.build(dict(type='H80KMetric', index_files=dict(train=paths['train'],
+                                                                                 val=paths['val']))))
+    order = [3, 0, 4, 1, 2, 0]  # frame 0 again, as a distributed sampler pads
+    samples = [make_sample(i + 1, pred[i], poses['val'][i], box_found=i != 4, tensor=i == 2) for i in order]
+    evaluator.process(data_samples=samples[:2])
+    evaluator.process(data_samples=samples[2:])
+    metrics = evaluator.evaluate(len(samples))
+
+    train, val = skeleton_length(poses['train']), skeleton_length(poses['val'])
+    expected = evaluate_h80k(pred, poses['val'], {
+        'train+val': np.concatenate([train, val]).mean(), 'train': train.mean(), 'val': val.mean(),
+        'per-frame': 'per-frame'})
+    for name, value in expected.mpjpe.items():
+        assert metrics[f'h80k/MPJPE_{name}'] == pytest.approx(value)
+    assert metrics['h80k/MPJPE'] == metrics['h80k/MPJPE_train+val']
+    assert metrics['h80k/R-MPJPE'] == pytest.approx(expected.rigid)
+    assert metrics['h80k/PA-MPJPE'] == pytest.approx(expected.similarity)
+    for i, name in enumerate(JOINT_NAMES[:17]):
+        assert metrics[f'h80k/MPJPE_{name}'] == pytest.approx(expected.per_joint[i])
+    for i, name in enumerate('xyz'):
+        assert metrics[f'h80k/MPJPE_{name}'] == pytest.approx(expected.per_axis[i])
+    assert metrics['h80k/PCK@150'] == pytest.approx(expected.pck)
+    assert metrics['h80k/AUC'] == pytest.approx(expected.auc)
+    assert (metrics['h80k/frames'], metrics['h80k/frames_without_box']) == (5, 1)
+    assert all(isinstance(value, (int, float)) for value in metrics.values())
+
+
+def test_headline_is_the_first_choice_numbers_are_lengths_and_outfile_holds_the_frames(indexes, tmp_path):
+    _, poses = indexes
+    pred = predict(poses['val'])
+    metric = H80KMetric(bone_lengths=(4502.881, 'per-frame'), outfile=str(tmp_path / 'out' / 'val.npz'), prefix='x')
+    metric.process(None, [make_sample(i + 1, pred[i], poses['val'][i]).to_dict() for i in (4, 2, 0, 1, 3)])
+    metrics = metric.evaluate(5)
+    assert metrics['x/MPJPE'] == metrics['x/MPJPE_4502.881'] != metrics['x/MPJPE_per-frame']
+    with np.load(tmp_path / 'out' / 'val.npz', allow_pickle=False) as file:
+        np.testing.assert_array_equal(file['frame_ids'], [1, 2, 3, 4, 5])
+        np.testing.assert_array_equal(file['pred_px'], pred)
+        np.testing.assert_allclose(skeleton_length(file['pred_mm']), 4502.881, rtol=1e-6)
+        assert file['errors'].shape == (5, 17)
+        assert file['errors'].mean() == pytest.approx(metrics['x/MPJPE'], rel=1e-5)
+    assert [item.name for item in (tmp_path / 'out').iterdir()] == ['val.npz']
+
+
+def test_results_do_not_follow_the_models_buffer(indexes):
+    _, poses = indexes
+    pred = predict(poses['val'])
+    metric = H80KMetric(bone_lengths=(4500.0,))
+    sample = make_sample(1, pred[0].copy(), poses['val'][0])
+    metric.process(None, [sample.to_dict()])
+    sample.pred_instances.keypoints[:] = 0
+    assert np.array_equal(metric.results[0]['pred'], pred[0])
+
+
+@pytest.mark.parametrize('kwargs, match', [
+    (dict(), "'train\\+val'.*no 'train' and no 'val'"), (dict(bone_lengths=('val',), index_files={}), "no 'val'"),
+    (dict(bone_lengths=('median',)), "no 'median'"), (dict(bone_lengths=(4500, 4500.0)), 'twice'),
+    (dict(bone_lengths=()), 'at least one')])
+def test_bone_lengths_that_cannot_be_had_are_refused_at_once(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        H80KMetric(**kwargs)
+
+
+def test_index_without_poses_or_without_file_is_refused(indexes):
+    paths, _ = indexes
+    with pytest.raises(ValueError, match='without poses'):
+        H80KMetric(bone_lengths=('train',), index_files=dict(train=paths['test']))
+    with pytest.raises(FileNotFoundError, match='nowhere.npz'):
+        H80KMetric(bone_lengths=('train',), index_files=dict(train='nowhere.npz'))
+
+
+def spoilt(kind, poses):
+    sample = make_sample(3, predict(poses)[2], poses[2])
+    if kind == 'truth':
+        del sample.gt_instances.keypoints_mm
+    elif kind == 'truth_nan':
+        sample.gt_instances.keypoints_mm = poses[2:3] * np.nan
+    elif kind == 'nan':
+        sample.pred_instances.keypoints[0, 5, 1] = np.nan
+    elif kind == 'point':
+        sample.pred_instances.keypoints[:] = 7
+    elif kind == 'joints':
+        sample.pred_instances = InstanceData(keypoints=np.zeros((1, 17, 3)))
+    elif kind == 'box_found':
+        del sample.box_found
+    return sample.to_dict()
+
+
+@pytest.mark.parametrize('kind, match', [
+    ('truth', 'frame 3 .*Val/IMG/00003.jpg.* no gt_instances.keypoints_mm'), ('truth_nan', 'frame 3 .*finite'),
+    ('nan', 'frame 3 .*not finite'), ('point', 'frame 3 .*coincide'), ('joints', r'frame 3 .*\(1, 17, 3\)'),
+    ('box_found', 'no box_found; pack')])
+def test_frames_that_cannot_be_judged_are_errors_and_named(indexes, kind, match):
+    metric = H80KMetric(bone_lengths=('per-frame',))
+    with pytest.raises(ValueError, match=match):
+        metric.process(None, [spoilt(kind, indexes[1]['val'])])
+
+
+def test_no_frames_and_mixed_splits_are_errors(indexes):
+    poses = indexes[1]['val']
+    metric = H80KMetric(bone_lengths=('per-frame',))
+    with pytest.raises(ValueError, match='no frames'):
+        metric.compute_metrics([])
+    pred = predict(poses)
+    metric.process(None, [make_sample(1, pred[0], poses[0], split).to_dict() for split in ('Val', 'Train')])
+    with pytest.raises(ValueError, match='frame id 1 is both .*one split at a time'):
+        metric.compute_metrics(metric.results)
+
+
+@pytest.mark.parametrize('name', ['sub.zip', 'sub'])
+def test_submission_of_all_test_frames_is_written_and_valid(indexes, tmp_path, name):
+    paths, poses = indexes
+    pred = predict(poses['train'][:4], seed=1)
+    evaluator = Evaluator(METRICS.build(dict(type='SubmissionMetric', out=str(tmp_path / 'o' / name),
+                                             index_file=paths['test'])))
+    evaluator.dataset_meta = dict(skeleton_length={'train': 1.0, 'train+val': 4321.0})
+    for i in (2, 1, 3, 0, 2):
+        evaluator.process(data_samples=[make_sample(i + 1, pred[i], split='Test', box_found=i > 0)])
+    metrics = evaluator.evaluate(5)
+    assert metrics == {'submission/frames': 4, 'submission/frames_without_box': 1, 'submission/bone_length': 4321.0}
+    assert [item.name for item in (tmp_path / 'o').iterdir()] == [name]
+
+
+def test_submission_length_comes_from_argument_then_indexes_then_dataset_meta(indexes):
+    paths, poses = indexes
+    files = dict(train=paths['train'], val=paths['val'])
+
+    def length(meta=None, **kwargs):
+        metric = SubmissionMetric('unused.zip', paths['test'], **kwargs)
+        metric.dataset_meta = meta
+        return metric._length()
+
+    both = skeleton_length(np.concatenate([poses['train'], poses['val']])).mean()
+    meta = dict(skeleton_length={'train': 4400.0, 'train+val': 4450.0})
+    assert length(meta, bone_length=4600, index_files=files) == 4600
+    assert length(meta, index_files=files) == pytest.approx(both)
+    assert length(meta, bone_length='val', index_files=files) == pytest.approx(skeleton_length(poses['val']).mean())
+    assert length(meta) == 4450 and length(meta, bone_length='train') == 4400
+    for bad in (None, {}, dict(skeleton_length={'train': 4400.0})):
+        with pytest.raises(ValueError, match=r"'train\+val' is not known.*give bone_length"):
+            length(bad)
+
+
+def test_incomplete_submission_is_refused_and_not_written(indexes, tmp_path):
+    paths, poses = indexes
+    pred = predict(poses['train'][:4])
+    out = tmp_path / 'sub.zip'
+    metric = SubmissionMetric(str(out), paths['test'], bone_length=4500)
+    metric.process(None, [make_sample(i, pred[0], split='Test').to_dict() for i in (1, 3, 9)])
+    with pytest.raises(SubmissionError) as caught:
+        metric.evaluate(3)
+    assert caught.value.faults == ['frame 2 was not predicted', 'frame 4 was not predicted',
+                                   'frame 9 is not in the index of Test']
+    assert not out.exists()
+
+
+def test_metric_and_submission_agree_on_the_standin(standin, tmp_path):
+    """Perfect predictions of the stand-in's Test: a sound archive, and no error against its truth."""
+    from mmpose_integral.datasets.h80k_index import scan_split
+    index, faults = scan_split(standin / 'h80k', 'Test')
+    assert not faults
+    save_index(index, tmp_path / 'test.npz')
+    truth = np.load(standin / 'truth' / 'h80k_test.npz')['keypoints_mm']
+    metric = SubmissionMetric(str(tmp_path / 'sub.zip'), str(tmp_path / 'test.npz'),
+                              bone_length=float(skeleton_length(truth).mean()))
+    metric.process(None, [make_sample(int(i), truth[i - 1], split='Test').to_dict() for i in index.frame_ids])
+    assert metric.evaluate(len(truth))['submission/frames'] == len(truth)
+    assert find_faults(tmp_path / 'sub.zip', index) == []

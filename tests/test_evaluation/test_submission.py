@@ -1,0 +1,215 @@
+"""The submission's files: what is written reads back, and every fault is found and named."""
+import json
+import runpy
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmpose_integral.datasets.h80k_index import H80KIndex, save_index
+from mmpose_integral.evaluation.submission import (
+    CSV_FOLDER,
+    JSON_NAME,
+    SubmissionError,
+    find_faults,
+    validate_submission,
+    write_submission,
+)
+
+IDS = [1, 2, 3, 5]
+
+
+def make_index():
+    count = len(IDS)
+    return H80KIndex('Test', np.array(IDS, np.int32), np.array([f'Test/IMG/{i:05d}.jpg' for i in IDS]),
+                     np.full((count, 2), 1000, np.int32), None, np.zeros(0, str))
+
+
+def make_poses(joints=17):
+    poses = np.random.default_rng(0).normal(0, 400, (len(IDS), joints, 3))
+    poses[:, 0] = 0
+    poses[0, 3] = [-0.001, 0.004, -1234.565]
+    return poses
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sound submission folder to spoil."""
+    write_submission(tmp_path / 'sub', make_poses(), IDS)
+    return tmp_path / 'sub'
+
+
+@pytest.mark.parametrize('joints', [17, 18])
+@pytest.mark.parametrize('name', ['sub.zip', 'sub'])
+def test_written_files_read_back_to_two_decimals(tmp_path, name, joints):
+    poses = make_poses(joints)
+    out = tmp_path / 'deep' / name
+    write_submission(out, poses.astype(np.float32) if joints == 18 else poses, IDS)
+    write_submission(out, poses, IDS)  # replaces the first one
+    assert [item.name for item in out.parent.iterdir()] == [name]
+    if name.endswith('.zip'):
+        with zipfile.ZipFile(out) as archive:
+            archive.extractall(tmp_path / 'x')
+        out = tmp_path / 'x'
+    assert sorted(file.relative_to(out).as_posix() for file in out.rglob('*') if file.is_file()) == sorted(
+        [JSON_NAME, *(f'{CSV_FOLDER}/{i:05d}.csv' for i in IDS)])
+    entries = json.loads((out / JSON_NAME).read_text())
+    assert [entry['image_id'] for entry in entries] == IDS
+    for entry, frame_id, pose in zip(entries, IDS, poses, strict=True):
+        text = (out / CSV_FOLDER / f'{frame_id:05d}.csv').read_text()
+        assert '-0.00' not in text and text.startswith('0.00,0.00,0.00\n') and text.count('\n') == 17
+        read = np.loadtxt(text.splitlines(), delimiter=',')
+        np.testing.assert_allclose(read, pose[:17], atol=0.005001)
+        assert np.shape(entry['keypoints']) == (1, 51)
+        np.testing.assert_array_equal(np.reshape(entry['keypoints'], (17, 3)), read)
+    assert find_faults(out, make_index()) == []
+
+
+def test_text_is_what_numpy_savetxt_writes(folder, tmp_path):
+    np.savetxt(tmp_path / 'expected.csv', make_poses()[2], fmt='%.2f', delimiter=',')
+    assert (folder / CSV_FOLDER / '00003.csv').read_text() == (tmp_path / 'expected.csv').read_text()
+
+
+def test_names_follow_the_images(tmp_path):
+    write_submission(tmp_path / 'sub', make_poses(), IDS, stems=['a', 'b', 'c', 'd'])
+    assert sorted(file.name for file in (tmp_path / 'sub' / CSV_FOLDER).iterdir()) == [
+        'a.csv', 'b.csv', 'c.csv', 'd.csv']
+
+
+@pytest.mark.parametrize('spoil, match', [
+    (lambda p: (p[:, :16], IDS), r'shape \(N, 17, 3\)'), (lambda p: (p, IDS[:3]), 'equal lengths'),
+    (lambda p: (p, [1, 2, 2, 5]), 'frame_ids: 2 is there more than once'),
+    (lambda p: (p + 1, IDS), 'frame 1 does not have its root'),
+    (lambda p: (np.where(np.arange(4)[:, None, None] == 2, np.nan, p), IDS), 'frame 3 is not finite')])
+def test_writer_refuses_bad_poses_and_leaves_nothing_behind(tmp_path, spoil, match):
+    with pytest.raises(ValueError, match=match):
+        write_submission(tmp_path / 'sub.zip', *spoil(make_poses()))
+    assert not list(tmp_path.iterdir())
+
+
+def test_writer_does_not_replace_a_folder_with_other_things(folder):
+    (folder / 'thesis.tex').write_text('years of work')
+    with pytest.raises(FileExistsError, match='other things'):
+        write_submission(folder, make_poses(), IDS)
+    assert (folder / 'thesis.tex').exists()
+
+
+def csv_lines(folder, name='00002'):
+    return (folder / CSV_FOLDER / f'{name}.csv').read_text().splitlines()
+
+
+def rewrite(folder, lines, name='00002'):
+    (folder / CSV_FOLDER / f'{name}.csv').write_text('\n'.join(lines) + '\n')
+
+
+def rewrite_json(folder, change):
+    entries = json.loads((folder / JSON_NAME).read_text())
+    (folder / JSON_NAME).write_text(json.dumps(change(entries) or entries))
+
+
+SPOILERS = {
+    'Test_PRED/00002.csv is missing': lambda f: (f / CSV_FOLDER / '00002.csv').unlink(),
+    'Test_PRED/00004.csv is not expected': lambda f: rewrite(f, csv_lines(f), '00004'),
+    'notes.txt is not expected': lambda f: (f / 'notes.txt').write_text('hi'),
+    'Test_PRED/00002.csv has 16 rows of 3 values': lambda f: rewrite(f, csv_lines(f)[:16]),
+    'Test_PRED/00002.csv has 17 rows of 2 or 3 values': lambda f: rewrite(f, [*csv_lines(f)[:16], '1,2']),
+    'Test_PRED/00002.csv has 0 rows of 0 values': lambda f: (f / CSV_FOLDER / '00002.csv').write_text(''),
+    'Test_PRED/00002.csv has values that are not finite': lambda f: rewrite(f, [*csv_lines(f)[:16], '1,nan,3']),
+    'Test_PRED/00002.csv holds something that is not a number': lambda f: rewrite(f, [*csv_lines(f)[:16], '1,x,3']),
+    'Test_PRED/00002.csv is not root-relative': lambda f: rewrite(f, ['0,5,0', *csv_lines(f)[1:]]),
+    'Test_Prediction.JSON is missing': lambda f: (f / JSON_NAME).unlink(),
+    'Test_Prediction.JSON is not JSON': lambda f: (f / JSON_NAME).write_text('[{'),
+    'Test_Prediction.JSON holds a dict': lambda f: (f / JSON_NAME).write_text('{}'),
+    'Test_Prediction.JSON image_id 1 is missing': lambda f: rewrite_json(f, lambda e: e[1:]),
+    'Test_Prediction.JSON image_id 5 is there more than once': lambda f: rewrite_json(f, lambda e: [*e, e[-1]]),
+    'Test_Prediction.JSON entry 0: image_id 0 is no Test': lambda f: rewrite_json(
+        f, lambda e: e[0].update(image_id=0)),
+    "Test_Prediction.JSON entry 0: image_id '1' is no Test": lambda f: rewrite_json(
+        f, lambda e: e[0].update(image_id='1')),
+    'Test_Prediction.JSON entry 4: image_id None is no Test': lambda f: rewrite_json(f, lambda e: [*e, 7]),
+    'Test_Prediction.JSON image_id 3: keypoints have shape (51,)': lambda f: rewrite_json(
+        f, lambda e: e[2].update(keypoints=e[2]['keypoints'][0])),
+    'Test_Prediction.JSON image_id 3: keypoints are ragged': lambda f: rewrite_json(
+        f, lambda e: e[2].update(keypoints=[[1, [2, 3]]])),
+    'Test_Prediction.JSON image_id 3: keypoints hold something': lambda f: rewrite_json(
+        f, lambda e: e[2]['keypoints'][0].__setitem__(4, '1.0')),
+    'Test_Prediction.JSON image_id 3: has values that are not finite': lambda f: rewrite_json(
+        f, lambda e: e[2]['keypoints'][0].__setitem__(4, float('inf'))),
+    'Test_Prediction.JSON image_id 3: is not root-relative': lambda f: rewrite_json(
+        f, lambda e: e[2]['keypoints'][0].__setitem__(1, 2.0)),
+    'Test_Prediction.JSON image_id 3: differs from its CSV file by up to 0.02': lambda f: rewrite_json(
+        f, lambda e: e[2]['keypoints'][0].__setitem__(4, e[2]['keypoints'][0][4] + 0.02)),
+}
+
+
+@pytest.mark.parametrize('fault', SPOILERS)
+def test_each_fault_is_found(folder, fault):
+    SPOILERS[fault](folder)
+    found = find_faults(folder, make_index())
+    assert any(line.startswith(fault) for line in found), found
+    # a frame that lacks its JSON entry shows up twice where the entry lost its id, and nothing else is ever blamed
+    assert len(found) <= 2
+
+
+def test_full_precision_json_beside_rounded_csv_is_fine(folder):
+    poses = make_poses()
+    rewrite_json(folder, lambda entries: [
+        dict(image_id=i, keypoints=[pose.ravel().tolist()]) for i, pose in zip(IDS, poses, strict=True)])
+    validate_submission(folder, make_index())
+
+
+def test_all_faults_come_in_one_error(folder):
+    (folder / CSV_FOLDER / '00001.csv').unlink()
+    rewrite(folder, csv_lines(folder)[:5])
+    (folder / 'extra').mkdir()
+    (folder / 'extra' / 'file.csv').write_text('')
+    with pytest.raises(SubmissionError) as caught:
+        validate_submission(folder, make_index())
+    assert len(caught.value.faults) == 3
+    for name in ('00001.csv is missing', '00002.csv has 5 rows', 'extra/file.csv is not expected'):
+        assert name in str(caught.value)
+    assert 'and 5 more' in str(SubmissionError('x', ['fault'] * 25))
+
+
+def test_archives_that_cannot_be_read(folder, tmp_path):
+    (tmp_path / 'text.zip').write_text('not an archive')
+    assert 'cannot be read' in find_faults(tmp_path / 'text.zip', make_index())[0]
+    assert 'cannot be read' in find_faults(tmp_path / 'absent.zip', make_index())[0]
+    with zipfile.ZipFile(tmp_path / 'nested.zip', 'w') as archive:
+        for file in folder.rglob('*.*'):
+            archive.write(file, f'sub/{file.relative_to(folder).as_posix()}')
+    faults = find_faults(tmp_path / 'nested.zip', make_index())
+    assert f'{JSON_NAME} is missing' in faults and f'sub/{JSON_NAME} is not expected' in faults
+
+
+def test_a_damaged_and_a_repeated_member_are_named(tmp_path):
+    out = tmp_path / 'sub.zip'
+    write_submission(out, make_poses(), IDS)
+    content = bytearray(out.read_bytes())
+    start = content.index(b'Test_PRED/00003.csv') + len('Test_PRED/00003.csv')
+    content[start + 20:start + 60] = bytes(40)
+    (tmp_path / 'damaged.zip').write_bytes(content)
+    faults = find_faults(tmp_path / 'damaged.zip', make_index())
+    assert len(faults) == 1 and faults[0].startswith('Test_PRED/00003.csv cannot be unpacked')
+    with pytest.warns(UserWarning, match='Duplicate name'), zipfile.ZipFile(out, 'a') as archive:
+        archive.writestr('Test_PRED/00003.csv', '')
+    assert find_faults(out, make_index()) == ['Test_PRED/00003.csv is there more than once']
+
+
+def test_tool_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, monkeypatch, capsys):
+    save_index(make_index(), tmp_path / 'h80k_test.npz')
+    tool = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'check_submission.py'))
+
+    def check(index):
+        monkeypatch.setattr('sys.argv', ['check_submission.py', str(folder), '--index', str(tmp_path / index)])
+        return tool['main'](), capsys.readouterr().out
+
+    code, output = check('h80k_test.npz')
+    assert code == 0 and 'valid, 4 frames' in output
+    rewrite(folder, csv_lines(folder)[:5])
+    (folder / CSV_FOLDER / '00001.csv').unlink()
+    code, output = check('h80k_test.npz')
+    assert code == 1 and '00001.csv is missing' in output and 'has 5 rows' in output and '2 fault(s)' in output
+    with pytest.raises(SystemExit, match='absent.npz does not exist'):
+        check('absent.npz')
