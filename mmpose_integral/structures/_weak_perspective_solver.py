@@ -21,7 +21,7 @@ REASONS = ('', 'a coordinate or weight of a used joint is not finite (or a weigh
 NOT_FINITE, TOO_FEW, ZERO_3D, ZERO_2D, LINE_3D, LINE_2D, BAD_SCALE = range(1, len(REASONS))
 
 LINE_TOLERANCE = 1e-3  # ratio of the smaller to the larger standard deviation below which points count as a line
-NUM_L1, NUM_SHARPENING, NUM_BISQUARE = 4, 6, 4
+NUM_L1, NUM_SHARPENING, NUM_BISQUARE = 3, 5, 4
 TUNING = 4.685  # Tukey's bisquare constant (95 % efficiency for normal errors)
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D normal error of unit variance: sqrt(2 ln 2)
 NOISE_FLOOR = 4e-3  # least noise the robust kernel assumes, in units of the projected body's rms radius
