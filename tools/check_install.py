@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REMEDY = 'run `bash tools/install.sh`'
 # Measured with torch 2.14.1 on Linux, GB: the environment and the wheels it comes from, with torch (mostly CUDA) and
 # without.
-ENVIRONMENT_GB = dict(torch=6.2, no_torch=1.1)
+ENVIRONMENT_GB = dict(torch=6.3, no_torch=0.9)
 WHEELS_GB = dict(torch=3.3, no_torch=0.3)
 
 
@@ -81,6 +81,12 @@ def try_torchvision():
     check_nms(lambda *inputs: torchvision.ops.nms(*inputs))
 
 
+def try_mmcv_files():
+    kind = mmcv_kind()
+    if kind not in ('compiled', 'stand-in'):
+        raise RuntimeError(f'mmcv is {kind}, it has no ops')
+
+
 def try_mmcv():
     from mmcv.ops import nms
     check_nms(lambda *inputs: nms(*inputs)[1])
@@ -100,11 +106,16 @@ def try_openmmlab():
     import mmpose.models  # noqa: F401
 
 
-def try_project():
-    import mmpose_integral
-    found = Path(mmpose_integral.__file__).resolve().parents[1]
+def try_place():
+    """Which copy of the project Python would import; the import itself comes last, it needs all the others."""
+    spec = importlib.util.find_spec('mmpose_integral')
+    found = Path(spec.origin).resolve().parents[1] if spec else 'nowhere'
     if found != ROOT:
         raise RuntimeError(f'it is installed from {found}, not from {ROOT}')
+
+
+def try_project():
+    import mmpose_integral  # noqa: F401
 
 
 COMPILED_REMEDY = ('rebuild it for this torch, or `pip uninstall -y mmcv` and ' + REMEDY +
@@ -113,10 +124,14 @@ COMPILED_REMEDY = ('rebuild it for this torch, or `pip uninstall -y mmcv` and ' 
 TRIALS = (
     ('opencv', try_opencv, 'on Debian and Ubuntu, `apt-get install libgl1 libglib2.0-0`; elsewhere ' + REMEDY),
     ('torch with torchvision', try_torchvision, 'they work as a pair of releases only; ' + REMEDY),
+    ('mmcv', try_mmcv_files, REMEDY),
     ('mmcv', try_mmcv, REMEDY),
     ('mmdet and mmpose', try_openmmlab, REMEDY),
+    ('mmpose_integral', try_place, REMEDY),
     ('mmpose_integral', try_project, REMEDY),
 )
+# A few seconds less: enough to tell an environment that something has happened to.
+QUICK = (try_opencv, try_torchvision, try_mmcv_files, try_place)
 
 
 def first_failure(trials=TRIALS):
@@ -171,6 +186,7 @@ def parse_args():
     parser.add_argument('--torch', help='release of torch that is expected instead of the pinned one')
     parser.add_argument('--torchvision', help='release of torchvision that goes with it')
     parser.add_argument('--no-torch', action='store_true', help='any torch and torchvision will do')
+    parser.add_argument('--quick', action='store_true', help='leave out the slow imports')
     parser.add_argument('--trial', choices=[name.split()[0] for name, *_ in TRIALS], help='only try this package')
     parser.add_argument('--mmcv', action='store_true', help='print which mmcv is there')
     parser.add_argument('--fingerprint', action='store_true', help='print a hash of all that decides an install')
@@ -188,7 +204,8 @@ def main():
     elif args.trial:
         problems = first_failure([trial for trial in TRIALS if trial[0].split()[0] == args.trial])
     else:
-        problems = wrong_versions(expected_versions(args)) or first_failure()
+        trials = [trial for trial in TRIALS if trial[1] in QUICK or not args.quick]
+        problems = wrong_versions(expected_versions(args)) or first_failure(trials)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

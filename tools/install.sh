@@ -104,7 +104,7 @@ check=(tools/check_install.py)
 [ -z "$no_torch" ] || check+=(--no-torch)
 stamp=$environment/.mmpose_integral_installed
 fingerprint=$("$base" "${check[@]}" --fingerprint)
-if [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ] && "$python" -W ignore "${check[@]}" 2>/dev/null; then
+if [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ] && "$python" -W ignore "${check[@]}" --quick 2>/dev/null; then
     say "already installed in $environment"
     exit 0
 fi
