@@ -62,7 +62,8 @@ setup(
     # What the code imports, without upper limits: `pip install .` leaves a working MMPose environment as it is.
     # mmpose and mmcv are absent on purpose. mmpose drags in chumpy, which no longer builds, and the right mmcv
     # depends on torch; tools/install.sh sets all of them up.
-    install_requires=['matplotlib', 'mmengine>=0.10.0', 'numpy', 'opencv-python', 'scipy', 'torch', 'torchvision'],
+    install_requires=['matplotlib', 'mmengine>=0.10.0', 'numpy', 'opencv-python', 'pillow', 'scipy', 'torch',
+                      'torchvision', 'tqdm'],
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,
 )
