@@ -1,4 +1,3 @@
-import json
 import os.path as osp
 
 import numpy as np
@@ -7,7 +6,8 @@ from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from mmpose_integral.datasets.h80k_index import load_index
-from mmpose_integral.structures.skeleton import NUM_JOINTS, build_metainfo
+from mmpose_integral.preparation.products import load_boxes, load_keypoints_2d
+from mmpose_integral.structures.skeleton import build_metainfo
 
 BOX_SOURCES = ('detector', 'keypoints', 'image')
 
@@ -17,7 +17,7 @@ class H80KDataset(BaseCocoStyleDataset):
     """CHALL_H80K, one sample a frame: an index, detected boxes and coarse 2D joints.
 
     ``tools/dataset_converters`` makes the three files (``docs/data.md`` describes them). A sample holds ``img_path``,
-    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,), ``box_found``, and where
+    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, ``box_found``, and where
     known ``keypoints_mm`` (1, 18, 3), ``keypoints_2d`` (1, 18, 2) image px, ``keypoints_2d_score`` (1, 18).
     Nothing is fitted here; see :class:`FitWeakPerspective`.
 
@@ -51,7 +51,7 @@ class H80KDataset(BaseCocoStyleDataset):
     def load_data_list(self):
         """One dict a frame; see the class."""
         index = load_index(self.ann_file)
-        boxes, scores = self._load_boxes(index)
+        boxes = self._load_boxes(index)
         keypoints_2d = self._load_keypoints_2d(index)
         samples = []
         for row, frame_id in enumerate(index.frame_ids.tolist()):
@@ -61,7 +61,7 @@ class H80KDataset(BaseCocoStyleDataset):
             width, height = index.img_sizes[row]
             sample = dict(
                 img_path=osp.join(self.data_prefix['img'], index.img_paths[row]), img_id=frame_id,
-                id=len(samples), box_found=found, bbox_score=scores[row:row + 1])
+                id=len(samples), box_found=found, bbox_score=np.ones(1, dtype=np.float32))
             if found:
                 sample['bbox'] = boxes[row:row + 1]
             elif self.box_source != 'keypoints':
@@ -75,41 +75,26 @@ class H80KDataset(BaseCocoStyleDataset):
         return samples
 
     def _load_boxes(self, index):
-        """(N, 4) xyxy px, nan where there is none, and (N,) scores."""
+        """(N, 4) xyxy image px in the index's order, nan where there is none."""
         boxes = np.full((len(index.frame_ids), 4), np.nan, dtype=np.float32)
-        scores = np.zeros(len(boxes), dtype=np.float32)
         if self.box_source != 'detector':
-            return boxes, scores
-        with open(self._box_path) as file:
-            detections = json.load(file)
-        rows = {frame_id: row for row, frame_id in enumerate(index.frame_ids.tolist())}
-        unknown = [d['image_id'] for d in detections if d['image_id'] not in rows]
-        if unknown and not index.faulty.size:
+            return boxes
+        detected = load_boxes(self._box_path)
+        unknown = sorted(set(detected) - set(index.frame_ids.tolist()))
+        if unknown and not len(index.faulty):
             raise ValueError(f'{self._box_path}: box for frame {unknown[0]}, which {self.ann_file} does not have; the two '
                              'belong to different splits, or the index is newer: run detect_boxes.py again')
-        for detection in detections:
-            row = rows.get(detection['image_id'])
-            if row is not None and detection['score'] > scores[row]:
-                boxes[row] = bbox_xywh2xyxy(np.array(detection['bbox'], dtype=np.float32)[None])[0]
-                scores[row] = detection['score']
-        return boxes, scores
+        rows = [row for row, frame_id in enumerate(index.frame_ids.tolist()) if frame_id in detected]
+        if rows:
+            xywh = np.array([detected[int(index.frame_ids[row])] for row in rows], dtype=np.float32)
+            boxes[rows] = bbox_xywh2xyxy(xywh)
+        return boxes
 
     def _load_keypoints_2d(self, index):
         """Coarse 2D joints (N, 18, 2) and scores (N, 18) in the index's order, or None."""
         if self._keypoints_2d_path is None:
             return None
-        with np.load(self._keypoints_2d_path, allow_pickle=False) as file:
-            frame_ids, keypoints, scores = file['frame_ids'], file['keypoints_2d'], file['keypoints_2d_score']
-        order = np.argsort(frame_ids)
-        rows = order[np.searchsorted(frame_ids, index.frame_ids, sorter=order).clip(max=len(order) - 1)]
-        missing = index.frame_ids[frame_ids[rows] != index.frame_ids]
-        if len(missing):
-            raise ValueError(f'{self._keypoints_2d_path}: no entry for {len(missing)} frames of {self.ann_file}, the first '
-                             f'is {missing[0]}; run predict_keypoints_2d.py again')
-        if keypoints.shape[1:] != (NUM_JOINTS, 2) or scores.shape[1:] != (NUM_JOINTS,):
-            raise ValueError(f'{self._keypoints_2d_path}: (N, 18, 2) joints and (N, 18) scores expected, got '
-                             f'{keypoints.shape} and {scores.shape}')
-        return keypoints[rows].astype(np.float32), scores[rows].astype(np.float32)
+        return load_keypoints_2d(self._keypoints_2d_path, index.frame_ids)
 
     def _fit_cameras(self, index, keypoints_2d):
         """Hand the split's joints to the camera transform of the pipeline, if there is one."""

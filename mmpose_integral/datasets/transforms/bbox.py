@@ -32,8 +32,8 @@ class GetBBoxFromKeypoints(BaseTransform):
         points = results['keypoints'][..., :2][visible]
         if len(points) and np.ptp(points, axis=0).max() >= self.min_extent:
             results['bbox'] = np.concatenate([points.min(0), points.max(0)])[None].astype(np.float32)
-            results.pop('bbox_center', None)
-            results.pop('bbox_scale', None)
         elif 'bbox' not in results:
             raise KeyError(f'{results.get("img_path")}: {len(points)} visible joints give no box, and it has no other')
+        results.pop('bbox_center', None)
+        results.pop('bbox_scale', None)
         return results

@@ -2,6 +2,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from mmpose_integral.datasets.h80k_index import load_index
+from mmpose_integral.evaluation.functional import mean_skeleton_length
 
 
 @HOOKS.register_module()
@@ -21,13 +22,10 @@ class SkeletonLengthHook(Hook):
         self._lengths = None
 
     def _measure(self):
-        from mmpose_integral.evaluation.functional import mean_skeleton_length
         poses = {name: load_index(path).keypoints_mm for name, path in self.paths.items()}
         lengths = {'train': mean_skeleton_length(poses['train'])}
         if 'val' in poses:
-            counts = {name: len(pose) for name, pose in poses.items()}
-            total = sum(mean_skeleton_length(pose) * counts[name] for name, pose in poses.items())
-            lengths['train+val'] = total / sum(counts.values())
+            lengths['train+val'] = mean_skeleton_length(poses['train'], poses['val'])
         return {name: float(length) for name, length in lengths.items()}
 
     def before_train(self, runner):

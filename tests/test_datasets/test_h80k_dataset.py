@@ -1,0 +1,173 @@
+import json
+
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS
+
+from mmpose_integral.datasets.h80k_index import load_index, save_index, scan_split
+from mmpose_integral.datasets.samplers.equal_parts import EpochIndex
+from mmpose_integral.structures import fit_weak_perspective
+from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS
+
+INPUT_SIZE = (48, 64)
+CODEC = dict(type='Integral3DLabel', input_size=INPUT_SIZE)
+AUGMENT = [
+    dict(type='RandomFlip3D', prob=0.5),
+    dict(type='RandomBBoxTransform', shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0,
+         rotate_factor=30, rotate_prob=1.0),
+    dict(type='TopdownAffine3D', input_size=INPUT_SIZE), dict(type='RandomChannelGain'),
+    dict(type='GenerateTarget', encoder=CODEC), dict(type='PackPose3DInputs')]
+LOAD = dict(type='LoadImage', color_type='color_ignore_orientation')
+H80K_PIPELINE = [LOAD, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale'), *AUGMENT]
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """mmengine builds pipelines in the scope that a runner would have set."""
+    init_default_scope('mmpose')
+
+
+@pytest.fixture(scope='module')
+def prepared(standin, tmp_path_factory):
+    """Products of the preparation, with the truth in place of models; frame 3 has no box."""
+    folder = tmp_path_factory.mktemp('annotations')
+    for split in ('Train', 'Val', 'Test'):
+        index, faults = scan_split(standin / 'h80k', split, 1)
+        assert not faults
+        name = f'h80k_{split.lower()}'
+        save_index(index, folder / f'{name}.npz')
+        with np.load(standin / 'truth' / f'{name}.npz') as truth:
+            boxes, points, ids = truth['bbox'].astype(float), truth['keypoints_2d'], truth['frame_ids']
+        detections = [dict(image_id=int(i), category_id=1, bbox=[x0, y0, x1 - x0, y1 - y0], score=0.9)
+                      for i, (x0, y0, x1, y1) in zip(ids, boxes, strict=True) if i != 3]
+        (folder / f'{name}_boxes.json').write_text(json.dumps(detections))
+        np.savez(folder / f'{name}_keypoints_2d.npz', frame_ids=ids, keypoints_2d=points.astype(np.float32),
+                 keypoints_2d_score=np.ones(points.shape[:2], np.float32))
+    return standin, folder
+
+
+def h80k(prepared, split='train', pipeline=(), **kwargs):
+    standin, folder = prepared
+    options = dict(
+        type='H80KDataset', data_root=str(standin / 'h80k'), ann_file=f'{folder}/h80k_{split}.npz',
+        bbox_file=f'{folder}/h80k_{split}_boxes.json', pipeline=list(pipeline))
+    if split == 'train':
+        options['keypoints_2d_file'] = f'{folder}/h80k_{split}_keypoints_2d.npz'
+    return DATASETS.build({**options, **kwargs})
+
+
+def test_training_drops_frames_without_a_box_and_testing_uses_the_whole_image(prepared):
+    train, val = h80k(prepared), h80k(prepared, 'val', test_mode=True)
+    assert [train.get_data_info(i)['img_id'] for i in range(len(train))] == [1, 2, *range(4, 13)]
+    assert len(val) == 8
+    missing, found = val.get_data_info(2), val.get_data_info(3)
+    assert not missing['box_found'] and found['box_found']
+    np.testing.assert_array_equal(missing['bbox'], [[0, 0, 128, 128]])
+
+
+def test_samples_carry_the_index(prepared):
+    standin, folder = prepared
+    index = load_index(folder / 'h80k_train.npz')
+    sample = h80k(prepared).get_data_info(2)  # frame 4
+    assert sample['img_path'] == str(standin / 'h80k' / 'Train' / 'IMG' / '00004.jpg')
+    np.testing.assert_array_equal(sample['keypoints_mm'][0], index.keypoints_mm[3])
+    rows = np.loadtxt(standin / 'h80k' / 'Train' / 'POSE' / '00004.csv', delimiter=',')
+    np.testing.assert_allclose(sample['keypoints_mm'][0, :17], rows, atol=1e-3)
+    np.testing.assert_allclose(sample['keypoints_mm'][0, 17], (rows[11] + rows[14]) / 2, atol=1e-3)
+    assert 'keypoints_mm' not in h80k(prepared, 'test', test_mode=True).get_data_info(0)
+
+
+def test_metainfo_names_the_joints_and_mirrors_them(prepared):
+    info = h80k(prepared).metainfo
+    assert [info['keypoint_id2name'][k] for k in range(NUM_JOINTS)] == list(JOINT_NAMES)
+    mirrored = [JOINT_NAMES[k].replace('left', 'LEFT').replace('right', 'left').replace('LEFT', 'right')
+                for k in range(NUM_JOINTS)]
+    assert [JOINT_NAMES[k] for k in info['flip_indices']] == mirrored
+
+
+def test_cameras_of_the_split_are_fitted_once_and_are_right(prepared):
+    standin, folder = prepared
+    dataset = h80k(prepared, pipeline=[dict(type='FitWeakPerspective', robust=False)])
+    index = load_index(folder / 'h80k_train.npz')
+    with np.load(standin / 'truth' / 'h80k_train.npz') as truth:
+        camera = fit_weak_perspective(index.keypoints_mm, truth['keypoints_2d'], robust=False)
+        true_scale = truth['focal'] / truth['root_depth_mm']
+    for i in range(len(dataset)):
+        sample = dataset[i]
+        row = sample['img_id'] - 1
+        np.testing.assert_allclose(sample['keypoints'][0], camera.project(index.keypoints_mm)[row], atol=1e-2)
+        assert abs(sample['camera'].scale[0] / true_scale[row] - 1) < 0.1
+        assert sample['keypoints'][0, 0, 2] == 0
+
+
+@pytest.mark.parametrize('source', ['keypoints', 'image'])
+def test_other_box_sources(prepared, source):
+    pipeline = [dict(type='FitWeakPerspective')] + [dict(type='GetBBoxFromKeypoints')] * (source == 'keypoints')
+    sample = h80k(prepared, box_source=source, bbox_file=None, pipeline=pipeline)[2]
+    assert sample['img_id'] == 3 and not sample['box_found']
+    points = sample['keypoints'][0, :, :2]
+    expected = [*points.min(0), *points.max(0)] if source == 'keypoints' else [0, 0, 128, 128]
+    np.testing.assert_allclose(sample['bbox'], [expected], atol=1e-3)
+
+
+def test_bad_arguments_and_files_are_named(prepared, tmp_path):
+    with pytest.raises(ValueError, match="'boxes'"):
+        h80k(prepared, box_source='boxes')
+    with pytest.raises(ValueError, match='detect_boxes.py'):
+        h80k(prepared, bbox_file=None)
+    with pytest.raises(ValueError, match='different splits'):
+        h80k(prepared, 'val', bbox_file=f'{prepared[1]}/h80k_train_boxes.json')
+    with pytest.raises(ValueError, match='h80k_test_keypoints_2d.npz'):
+        h80k(prepared, keypoints_2d_file=f'{prepared[1]}/h80k_test_keypoints_2d.npz')
+
+
+def mixed(prepared):
+    standin, _ = prepared
+    wild = [[LOAD, dict(type='KeypointConverter3D', source=source), *boxes, dict(type='GetBBoxCenterScale'), *AUGMENT]
+            for source, boxes in (('mpii', [dict(type='GetBBoxFromKeypoints')]), ('coco', []))]
+    options = dict(type='H80KDataset', data_root=str(standin / 'h80k'), pipeline=H80K_PIPELINE,
+                   **{key: f'{prepared[1]}/h80k_train{name}' for key, name in (
+                       ('ann_file', '.npz'), ('bbox_file', '_boxes.json'), ('keypoints_2d_file', '_keypoints_2d.npz'))})
+    return DATASETS.build(dict(type='MixedPoseDataset', datasets=[
+        options,
+        dict(type='ZeroBasedMpiiDataset', data_root=str(standin / 'mpii'), ann_file='annotations/mpii_train.json',
+             data_prefix=dict(img='images/'), pipeline=wild[0]),
+        dict(type='CocoDataset', data_root=str(standin / 'coco'), ann_file='annotations/person_keypoints_train2017.json',
+             data_prefix=dict(img='train2017/'), pipeline=wild[1])]))
+
+
+def test_mpii_and_coco_samples_never_train_depth(prepared):
+    dataset = mixed(prepared)
+    assert len(dataset.lens) == 3 and min(dataset.lens) > 0
+    kinds = []
+    for i in range(len(dataset)):
+        sample = dataset[i]['data_samples']
+        labels = sample.gt_instance_labels
+        assert labels.keypoint_labels.shape == labels.keypoint_weights.shape == (1, NUM_JOINTS, 3)
+        trains_depth = bool(labels.keypoint_weights[..., 2].any())
+        kinds.append((sample.metainfo['dataset_name'], trains_depth))
+        assert labels.keypoint_weights[..., :2].any()
+        assert list(sample.metainfo['flip_indices']) == dataset.metainfo['flip_indices']
+    assert set(kinds) == {('h80k', True), ('mpii', False), ('coco', False)}
+
+
+def test_augmentation_is_a_function_of_seed_epoch_and_index(prepared):
+    dataset = mixed(prepared)
+
+    def draw(index, epoch, seed):
+        return dataset[EpochIndex(index, epoch, seed)]['data_samples'].gt_instance_labels.keypoint_labels.numpy()
+
+    first = draw(4, 1, 7)
+    np.random.seed(99)
+    np.testing.assert_array_equal(draw(4, 1, 7), first)
+    assert np.abs(draw(4, 2, 7) - first).max() > 1e-3
+    assert np.abs(draw(4, 1, 8) - first).max() > 1e-3
+
+
+def test_mpii_joints_become_zero_based(standin):
+    options = dict(data_root=str(standin / 'mpii'), ann_file='annotations/mpii_train.json',
+                   data_prefix=dict(img='images/'))
+    ours, theirs = (DATASETS.build(dict(type=name, **options)) for name in ('ZeroBasedMpiiDataset', 'MpiiDataset'))
+    np.testing.assert_allclose(ours.get_data_info(0)['keypoints'], theirs.get_data_info(0)['keypoints'] - 1)
+    np.testing.assert_allclose(ours.get_data_info(0)['bbox_center'], theirs.get_data_info(0)['bbox_center'])

@@ -1,0 +1,186 @@
+"""The whole chain on the built-in stand-in data, from rendering it to a validated challenge submission.
+
+Every stage prints the command that does the same by hand. A second run goes on at the first unfinished stage.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import make_standin
+from dataset_converters import detect_boxes, index_h80k, predict_keypoints_2d, report_cameras
+from quickstart_report import draw_pictures, write_results
+
+TOOLS = Path(__file__).resolve().parent
+CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
+SPLITS = ('train', 'val', 'test')
+
+# Frames of each part. `options` go to the three trainings; the full size trains as the configs say.
+SIZES = dict(
+    full=dict(num_train=4000, num_val=600, num_test=300, num_mpii=4000, num_coco=1200, image_size=256, options=[]),
+    tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128,
+              options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
+                       'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
+                       'val_dataloader.persistent_workers=False', 'test_dataloader.num_workers=0',
+                       'test_dataloader.persistent_workers=False']))
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--data-root', type=Path, default=Path('data/standin'), help='where the stand-in data goes')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'), help='everything else')
+    parser.add_argument('--size', choices=sorted(SIZES), default='full', help="'tiny' only tries the chain out")
+    parser.add_argument('--fresh', action='store_true', help='delete both folders and start over')
+    return parser.parse_args()
+
+
+class Chain:
+    """The stages, in order, with what each needs; a method a stage."""
+
+    def __init__(self, args):
+        self.data, self.work, self.size = args.data_root, args.work_dir, SIZES[args.size]
+        self.h80k = self.data / 'h80k'
+        self.annotations = self.h80k / 'annotations'
+        os.environ['STANDIN_ROOT'] = str(self.data)  # the configs of this folder read it
+
+    def stages(self):
+        """(name, title, method) of each stage."""
+        return [
+            ('standin', 'Render the stand-in data', self.make_data),
+            ('index', 'Index and check it', self.index),
+            ('detector', 'Train a person detector', self.train_detector),
+            ('boxes', 'Detect the person in every frame', self.boxes),
+            ('keypoints_2d_model', 'Train a 2D model on the MPII part', self.train_keypoints_2d),
+            ('keypoints_2d', 'Predict coarse 2D joints in every frame', self.keypoints_2d),
+            ('cameras', 'Fit the cameras', self.cameras),
+            ('integral', 'Train the integral model, H80K + MPII', self.train_integral),
+            ('evaluate', 'Evaluate on Val', self.evaluate),
+            ('submission', 'Predict Test and write the submission', self.submit),
+            ('pictures', 'Draw what came out', self.pictures)]
+
+    def annotation(self, split, kind=''):
+        return str(self.annotations / f'h80k_{split}{kind}')
+
+    def call(self, tool, *args):
+        """Run a preparation tool in this process: starting one costs more than a small job."""
+        args = [str(arg) for arg in args]
+        print('$ python', os.path.relpath(tool.__file__), *args, flush=True)
+        status = tool.main(args)
+        if status:
+            raise SystemExit(f'{tool.__file__} ended with status {status}')
+
+    def run(self, *args, **environment):
+        """Run a tool in a process of its own."""
+        command = [sys.executable, *map(str, args)]
+        print('$ python', os.path.relpath(command[1]), *command[2:], flush=True)
+        subprocess.run(command, check=True, env=dict(os.environ, **environment))
+
+    def train(self, config, work, *options):
+        options = [*self.size['options'], *options]
+        self.run(TOOLS / 'train.py', CONFIGS / config, '--work-dir', self.work / work, '--resume',
+                 *(['--cfg-options', *options] if options else []))
+
+    def checkpoint(self, work):
+        """The best checkpoint of a training, or its last where none was kept as best."""
+        folder = self.work / work
+        best = sorted(folder.glob('best_*.pth'), key=os.path.getmtime)
+        return best[-1] if best else Path((folder / 'last_checkpoint').read_text().strip())
+
+    def make_data(self):
+        flags = [f'--{key.replace("_", "-")}={value}' for key, value in self.size.items() if key != 'options']
+        self.call(make_standin, '--root', self.data, *flags, '--preview', self.work / 'standin_preview.jpg')
+
+    def index(self):
+        self.call(index_h80k, self.h80k)
+
+    def train_detector(self):
+        self.train('detector_rtmdet_nano.py', 'detector')
+
+    def boxes(self):
+        for split in SPLITS:
+            self.call(detect_boxes, CONFIGS / 'detector_rtmdet_nano.py', self.checkpoint('detector'), '--root', self.h80k,
+                      '--index', self.annotation(split, '.npz'), '--out', self.annotation(split, '_boxes.json'), '--fresh')
+
+    def train_keypoints_2d(self):
+        self.train('keypoints_2d_r18_mpii.py', 'keypoints_2d')
+        self.run(TOOLS / 'test.py', CONFIGS / 'keypoints_2d_r18_mpii.py', self.checkpoint('keypoints_2d'),
+                 '--work-dir', self.work / 'keypoints_2d', '--out', self.work / 'keypoints_2d.json')
+
+    def keypoints_2d(self):
+        for split in SPLITS:
+            self.call(predict_keypoints_2d, CONFIGS / 'keypoints_2d_r18_mpii.py', self.checkpoint('keypoints_2d'),
+                      '--root', self.h80k, '--index', self.annotation(split, '.npz'), '--boxes',
+                      self.annotation(split, '_boxes.json'), '--out', self.annotation(split, '_keypoints_2d.npz'), '--fresh')
+
+    def cameras(self):
+        self.call(report_cameras, '--index', self.annotation('train', '.npz'), '--root', self.h80k,
+                  '--keypoints-2d', self.annotation('train', '_keypoints_2d.npz'),
+                  '--truth', self.data / 'truth' / 'h80k_train.npz', '--out-prefix', self.work / 'cameras_train')
+
+    def train_integral(self):
+        self.train('integral_r18_standin.py', 'integral', 'model.backbone.init_cfg.type=Pretrained',
+                   'model.backbone.init_cfg.prefix=backbone.',
+                   f'model.backbone.init_cfg.checkpoint={self.checkpoint("keypoints_2d")}')
+
+    def evaluate(self):
+        for flip in (False, True):
+            name = 'val_flip' if flip else 'val'
+            self.run(TOOLS / 'test.py', CONFIGS / 'integral_r18_standin.py', self.checkpoint('integral'), '--work-dir',
+                     self.work / 'integral', '--out', self.work / f'{name}.json', '--dump', self.work / f'{name}.pkl',
+                     '--cfg-options', f'model.test_cfg.flip_test={flip}')
+
+    def submit(self):
+        self.run(TOOLS / 'submit.py', CONFIGS / 'integral_r18_standin.py', self.checkpoint('integral'), '--flip-test',
+                 '--work-dir', self.work / 'integral', '--out', self.work / 'submission.zip')
+
+    def pictures(self):
+        draw_pictures(self.data, self.work)
+
+
+def run_stages(chain, work):
+    """Run what is unfinished; ``stages.json`` keeps the seconds of what is done."""
+    record = work / 'stages.json'
+    done = json.loads(record.read_text()) if record.exists() else {}
+    stages = chain.stages()
+    for number, (name, title, method) in enumerate(stages, 1):
+        print(f'\n=== {number}/{len(stages)}  {title}', flush=True)
+        if name in done:
+            print(f'done before, {done[name]:.0f} s')
+            continue
+        start = time.monotonic()
+        method()
+        done[name] = time.monotonic() - start
+        record.with_suffix('.tmp').write_text(json.dumps(done, indent=1))
+        os.replace(record.with_suffix('.tmp'), record)
+        print(f'--- {title}: {done[name]:.0f} s, all so far {sum(done.values()):.0f} s', flush=True)
+    return done
+
+
+def main():
+    args = parse_args()
+    if args.fresh:
+        shutil.rmtree(args.work_dir, ignore_errors=True)
+        if (args.data_root / 'standin.json').exists():  # never a folder that is not ours
+            shutil.rmtree(args.data_root)
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    settings = args.work_dir / 'size.txt'
+    if settings.exists() and settings.read_text() != args.size:
+        raise SystemExit(f'{args.work_dir} holds a run of size {settings.read_text()!r}, {args.size!r} was asked for: give '
+                         '--fresh to delete it, or another --work-dir and --data-root')
+    settings.write_text(args.size)
+    try:
+        seconds = run_stages(Chain(args), args.work_dir)
+    except KeyboardInterrupt:
+        raise SystemExit('\nStopped. The same command goes on from here.') from None
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f'\nThe stage failed (status {error.returncode}); its messages are above. The same command '
+                         'tries it again.') from None
+    print('\n' + write_results(args.data_root, args.work_dir, seconds))
+
+
+if __name__ == '__main__':
+    main()
