@@ -19,7 +19,7 @@ def parse_args():
     parser.add_argument('--num', type=int, default=16, help='how many samples, equal parts from each source')
     parser.add_argument('--out-dir', default='work_dirs/batch', help='the sheet is <out-dir>/<config>_<split>.png')
     parser.add_argument('--split', choices=['train', 'val'], default='train',
-                        help='whose data; val is drawn only if its pipeline makes labels')
+                        help='whose data; val has no labels and shows crops beside the true pose')
     parser.add_argument('--columns', type=int, default=4, help='samples in a row of the sheet')
     parser.add_argument('--height', type=int, default=320, help='of a crop in the sheet, px')
     parser.add_argument('--seed', type=int, default=0, help='choice of samples and augmentation')

@@ -2,7 +2,7 @@
 import numpy as np
 
 from ..structures.skeleton import NUM_JOINTS
-from .canvas import FAINT, INK, WHITE, blank, put_text
+from .canvas import FAINT, INK, blank, put_text
 from .panel import image_tile
 from .scene_3d import draw_skeletons_3d
 
@@ -13,20 +13,22 @@ def read_labels(data_sample, codec):
     """Labels back in the crop's pixels.
 
     Args:
-        data_sample (PoseDataSample): with ``gt_instance_labels`` of the codec.
+        data_sample (PoseDataSample): with ``gt_instance_labels`` of the codec, or without where nothing is trained.
         codec (Integral3DLabel): turns normalised labels into input px.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: (18, 3) input px with z relative to the root, and (18, 3) bool, which
-        coordinates of each joint train.
+        tuple[np.ndarray, np.ndarray] | None: (18, 3) input px with z relative to the root, and (18, 3) bool, which
+        coordinates of each joint train. None for a sample without labels, as validation has them.
 
     Raises:
-        ValueError: the sample has no such labels.
+        ValueError: there are labels, but of another codec.
     """
-    labels = data_sample.get('gt_instance_labels', {})
+    labels = data_sample.get('gt_instance_labels', None)
+    if labels is None or not labels.keys():
+        return None
     if 'keypoint_labels' not in labels or 'keypoint_weights' not in labels:
-        raise ValueError('data_sample: gt_instance_labels.keypoint_labels and .keypoint_weights expected; does the '
-                         "pipeline have GenerateTarget with the model's codec, before PackPose3DInputs?")
+        raise ValueError('data_sample.gt_instance_labels: keypoint_labels and keypoint_weights expected, got '
+                         f"{', '.join(labels.keys())}; GenerateTarget needs encoder=dict(type='Integral3DLabel')")
     keypoints, weights = (np.asarray(labels[name], np.float64).reshape(1, NUM_JOINTS, 3)
                           for name in ('keypoint_labels', 'keypoint_weights'))
     return np.asarray(codec.decode(keypoints)[0], np.float64)[0], weights[0] > 0
@@ -50,41 +52,60 @@ def draw_sample(inputs, data_sample, codec, height=320, bgr=True):
         bgr (bool): channel order of ``inputs``.
 
     Returns:
-        np.ndarray: (height + 40, w, 3) uint8 RGB: crop with 2D labels, joints outside it on a grey rim; depth
-        from the side, or a note that this sample has none; what it is.
+        np.ndarray: (height + 40, w, 3) uint8 RGB: crop with 2D labels, joints outside it hollow on a grey rim; depth
+        from the side, or a note that none is trained; what it is. Without labels the crop alone, and the true pose.
+
+    Raises:
+        ValueError: see :func:`read_labels`.
     """
-    keypoints, trained = read_labels(data_sample, codec)
-    image = input_image(inputs, bgr)
-    rim = int(0.12 * max(image.shape[:2]))
+    labels, image = read_labels(data_sample, codec), input_image(inputs, bgr)
+    rim = int(0.08 * max(image.shape[:2]))
     framed = np.full((image.shape[0] + 2 * rim, image.shape[1] + 2 * rim, 3), 225, np.uint8)
     framed[rim:-rim, rim:-rim] = image
-    shown = keypoints + (rim, rim, 0)
-    shown[~trained[:, :2].all(axis=1)] = np.nan
-    inside = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] <= np.array(image.shape[1::-1]) - 1)).all(axis=1)
-    depth_known = trained[:, 2]
-    crop = image_tile(framed, height, shown[:, :2], scores=inside.astype(float), score_thr=0.5, scale=1.2)
-    side = _side_view(keypoints, depth_known, height)
+    meta, facts = data_sample.metainfo, ['no labels']
+    if labels is None:
+        crop, side = image_tile(framed, height), _true_pose(data_sample, height)
+    else:
+        keypoints, trained = labels
+        known = trained[:, :2].all(axis=1)
+        inside = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] <= np.array(image.shape[1::-1]) - 1)).all(axis=1)
+        shown = np.where(known[:, None], keypoints[:, :2] + rim, np.nan)
+        crop = image_tile(framed, height, shown, scores=inside.astype(float), score_thr=0.5, scale=1.2)
+        side = _label_depth(keypoints, trained[:, 2], height)
+        outside = int((known & ~inside).sum())
+        facts = [f'{known.sum()} joints'] + [f'{outside} outside'] * (outside > 0)
+    facts += ['flipped'] * bool(meta.get('flip')) + ['no box found'] * (not meta.get('box_found', True))
     tile = blank((crop.shape[1] + side.shape[1], height + _FOOT))
     tile[:height, :crop.shape[1]], tile[:height, crop.shape[1]:] = crop, side
-    known, outside = int(trained[:, :2].all(axis=1).sum()), int((~inside & trained[:, :2].all(axis=1)).sum())
-    meta = data_sample.metainfo
     name = f'{meta.get("dataset_name", "")} {meta.get("img_id", meta.get("id", ""))}'.strip()
-    facts = [f'{known} joints'] + [f'{outside} outside'] * (outside > 0) + ['flipped'] * bool(meta.get('flip'))
     put_text(tile, name, (6, height + 3), 13, INK, 'lt', bold=True)
     put_text(tile, ', '.join(facts), (6, height + 21), 12, FAINT, 'lt')
     return tile
 
 
-def _side_view(keypoints, depth_known, height):
-    """Depth of the labels in input px, seen from the camera's right; or the news that there is none."""
+def _note(size, first, second):
+    panel = blank(size)
+    put_text(panel, first, (size[0] / 2, size[1] / 2 - 10), 13, FAINT, 'mm', bold=True)
+    put_text(panel, second, (size[0] / 2, size[1] / 2 + 10), 12, FAINT, 'mm')
+    return panel
+
+
+def _label_depth(keypoints, depth_known, height):
+    """Labels (18, 3) input px from the camera's right; or the news that their depth does not train."""
     size = (2 * round(0.375 * height), height)
     if not depth_known.any():
-        panel = blank(size)
-        put_text(panel, '2D only:', (size[0] / 2, height / 2 - 10), 13, FAINT, 'mm', bold=True)
-        put_text(panel, 'depth is not trained', (size[0] / 2, height / 2 + 10), 12, FAINT, 'mm')
-        return panel
+        return _note(size, '2D only:', 'depth is not trained')
     points = np.where(depth_known[:, None], keypoints - keypoints[0], np.nan)
-    return draw_skeletons_3d(points, 'side', size, unit='px', title='from the right', background=WHITE)
+    return draw_skeletons_3d(points, 'side', size, unit='px', title='from the right')
+
+
+def _true_pose(data_sample, height):
+    """True pose in mm from the camera's right, where the sample brings it."""
+    size = (2 * round(0.375 * height), height)
+    truth = data_sample.get('gt_instances', {}).get('keypoints_mm', None)
+    if truth is None:
+        return _note(size, 'no truth', 'in this sample')
+    return draw_skeletons_3d(np.asarray(truth), 'side', size, title='truth')
 
 
 def contact_sheet(tiles, columns=4):

@@ -3,7 +3,6 @@
 A canvas is an (H, W, 3) uint8 array that is drawn on in place. Its channel order is the caller's: a colour is three
 numbers 0-255 in that same order. Points are (x, y) in px; (0, 0) is the centre of the top left pixel.
 """
-import os
 import os.path as osp
 from functools import lru_cache
 
@@ -12,6 +11,8 @@ import matplotlib
 import mmcv
 import numpy as np
 from PIL import ImageFont
+
+from ..preparation.files import replace_when_done
 
 WHITE, INK, FAINT = (255, 255, 255), (45, 45, 45), (130, 130, 130)
 # OpenCV takes fixed-point coordinates; 4 fractional bits keep slow motion in a video smooth.
@@ -93,14 +94,21 @@ def shade_ellipses(canvas, centers, covariances, colors, alpha=0.25):
     """
     if not len(centers):
         return
+    centers = np.asarray(centers, np.float64)
     values, vectors = np.linalg.eigh(np.asarray(covariances, np.float64))
     axes = np.sqrt(np.clip(values, 0.0, None))
     angles = np.degrees(np.arctan2(vectors[:, 1, 0], vectors[:, 0, 0]))
-    layer = canvas.copy()
-    shapes = list(zip(_fixed(centers).tolist(), _fixed(axes).tolist(), angles, colors, strict=True))
-    for center, axis, angle, color in shapes:
+    reach = axes.max(axis=1, keepdims=True) + 2
+    x0, y0 = np.clip((centers - reach).min(axis=0), 0, canvas.shape[1::-1]).astype(int)
+    x1, y1 = np.clip((centers + reach).max(axis=0) + 1, 0, canvas.shape[1::-1]).astype(int)
+    if x1 <= x0 or y1 <= y0:
+        return
+    region = canvas[y0:y1, x0:x1]
+    layer = region.copy()
+    places = zip(_fixed(centers - (x0, y0)).tolist(), _fixed(axes).tolist(), angles, colors, strict=True)
+    for center, axis, angle, color in places:
         cv2.ellipse(layer, center, axis, angle, 0, 360, color, -1, cv2.LINE_AA, _SHIFT)
-    cv2.addWeighted(layer, alpha, canvas, 1 - alpha, 0, dst=canvas)
+    region[:] = cv2.addWeighted(layer, alpha, region, 1 - alpha, 0)
 
 
 @lru_cache(maxsize=64)
@@ -181,11 +189,12 @@ def save_picture(image, path):
     Raises:
         OSError: OpenCV could not encode or write it.
     """
-    path = str(path)
-    stem, extension = osp.splitext(path)
-    partial = f'{stem}.{os.getpid()}.part{extension}'
     # JPEG at 95 keeps thin lines and small text free of ringing.
-    params = [cv2.IMWRITE_JPEG_QUALITY, 95] if extension.lower() in ('.jpg', '.jpeg') else None
-    if not mmcv.imwrite(np.ascontiguousarray(image[..., ::-1]), partial, params):
-        raise OSError(f'{path}: the picture could not be written; a name ending in .png or .jpg is expected')
-    os.replace(partial, path)
+    params = [cv2.IMWRITE_JPEG_QUALITY, 95] if osp.splitext(path)[1].lower() in ('.jpg', '.jpeg') else None
+    with replace_when_done(path) as temporary:
+        try:
+            written = mmcv.imwrite(np.ascontiguousarray(image[..., ::-1]), str(temporary), params)
+        except cv2.error:
+            written = False
+        if not written:
+            raise OSError(f'{path}: the picture could not be written; a name that ends in .png or .jpg is expected')

@@ -11,6 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 # Okabe-Ito, told apart in every common colour blindness; the markers serve print in black and white.
 _STYLES = (('#0072b2', 'o'), ('#d55e00', 's'), ('#009e73', '^'), ('#cc79a7', 'D'), ('#e69f00', 'v'), ('#56b4e9', 'P'))
+# H80KMetric also reports each joint and axis; those are for tables.
+_HEADLINES = ('MPJPE', 'MPJPE_train', 'R-MPJPE', 'PA-MPJPE')
 _BOOKKEEPING = ('data_time', 'time', 'memory', 'epoch', 'iter', 'step')
 
 
@@ -76,9 +78,9 @@ def _read_lines(path):
 
 
 def choose_metrics(val):
-    """Names worth a curve: position errors in mm, or everything where there are none; six at most."""
-    names = [name for name in val if 'MPJPE' in name.rsplit('/', 1)[-1]]
-    return (sorted(names, key=len) or list(val))[:len(_STYLES)]
+    """Names worth a curve: the position errors over all joints, or everything where there are none; six at most."""
+    names = [name for wanted in _HEADLINES for name in val if name.rsplit('/', 1)[-1] == wanted]
+    return (names or list(val))[:len(_STYLES)]
 
 
 def draw_curves(scalars, metrics=None, baseline=None, baseline_name='mean pose', title='', ylabel=None):

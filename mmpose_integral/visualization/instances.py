@@ -33,16 +33,10 @@ class DrawnPeople(NamedTuple):
     bboxes: np.ndarray | None = None
     rescaled: bool = False
 
-    def first(self, count):
-        """The first ``count`` people, all of them for a negative count."""
-        return self if count < 0 else self._replace(**{
-            name: value[:count] for name, value in self._asdict().items() if isinstance(value, np.ndarray)})
-
-    def __len__(self):
-        for value in (self.keypoints_2d, self.keypoints_mm, self.bboxes):
-            if value is not None:
-                return len(value)
-        return 0
+    def first(self, number):
+        """The first ``number`` people, all of them for a negative number."""
+        return self if number < 0 else self._replace(**{
+            name: value[:number] for name, value in self._asdict().items() if isinstance(value, np.ndarray)})
 
 
 def resolve_bone_length(bone_length, dataset_meta):

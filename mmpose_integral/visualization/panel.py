@@ -17,9 +17,8 @@ from .canvas import (
     put_text,
     text_size,
 )
-from .scene_3d import arrange_people, draw_skeletons_3d, room_for
+from .scene_3d import draw_skeletons_3d
 from .skeleton_drawing import as_people, draw_skeleton_2d, per_joint
-from .view_3d import make_view
 
 _GUTTER = 8
 
@@ -96,10 +95,10 @@ def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score
 
 
 def legend_bar(width, height, with_truth=False, caption='', title=''):
-    """Strip with the colours' meaning on the left and a caption on the right; what does not fit is left out.
+    """Strip with the colours' meaning on the left and a caption on the right.
 
     Args:
-        width (int): px.
+        width (int): px. Where it is short, the legend gives up its less telling entries.
         height (int): px.
         with_truth (bool): explain the ghost.
         caption (str): right aligned, such as the error.
@@ -109,47 +108,45 @@ def legend_bar(width, height, with_truth=False, caption='', title=''):
         np.ndarray: (height, width, 3) uint8 RGB.
     """
     bar, size = blank((width, height)), max(9, int(0.46 * height))
-    room = width - text_size(caption, size, True)[0] - 1.5 * height
-    put_text(bar, caption, (width - 0.5 * height, height / 2), size, INK, 'rm', bold=True)
+    entries = [('title', title)] * bool(title) + [('left', 'left'), ('right', 'right'), ('middle', 'middle')]
+    entries += [('solid', 'predicted'), ('dashed', 'truth')] * with_truth
+    marks = dict(title=0.0, solid=1.3 * height, dashed=1.3 * height)
+
+    def advance(kind, text):
+        return marks.get(kind, 0.65 * height) + text_size(text, size, kind == 'title')[0] + 0.8 * height
+
+    room = width - 0.5 * height - (text_size(caption, size, True)[0] + height if caption else 0.0)
+    for expendable in ('middle', 'solid', 'title', 'dashed', 'left', 'right'):
+        if sum(advance(*entry) for entry in entries) > room:
+            entries = [entry for entry in entries if entry[0] != expendable]
     x = 0.5 * height
-    if title and x + text_size(title, size, True)[0] < room:
-        x += put_text(bar, title, (x, height / 2), size, INK, 'lm', bold=True)[0] + height
-    items = [('left', LEFT_COLOR, False), ('right', RIGHT_COLOR, False), ('middle', MIDDLE_COLOR, False)]
-    items += [('predicted', MIDDLE_COLOR, False), ('truth', MIDDLE_COLOR, True)] if with_truth else []
-    for text, color, dashed in items:
-        mark = height if text in ('predicted', 'truth') else 0.35 * height
-        if x + mark + text_size(text, size)[0] + 0.4 * height > room:
-            break
-        start, end = np.array([x, height / 2]), np.array([x + mark, height / 2])
-        if dashed:
-            draw_segments(bar, dash(start, end, 0.22 * height, 0.16 * height), color, 0.08 * height)
-        elif mark == height:
-            draw_polyline(bar, np.stack([start, end]), color, 0.16 * height)
-        else:
-            draw_disc(bar, start + (mark / 2, 0), mark / 2, color)
-        x += mark + 0.3 * height
-        x += put_text(bar, text, (x, height / 2), size, FAINT, 'lm')[0] + 0.8 * height
+    for kind, text in entries:
+        _draw_mark(bar, kind, x, height)
+        color = INK if kind == 'title' else FAINT
+        put_text(bar, text, (x + marks.get(kind, 0.65 * height), height / 2), size, color, 'lm', kind == 'title')
+        x += advance(kind, text)
+    put_text(bar, caption, (width - 0.5 * height, height / 2), size, INK, 'rm', bold=True)
     return bar
 
 
-def _pick_layout(people, truth, views, height):
-    """'row' or 'column', whichever shows the people larger on a page of the same area."""
-    scales = {}
-    for name in ('row', 'column'):
-        size = _view_size(name, height, len(views))
-        fits = []
-        for view in views:
-            placed, ghosts, seen = arrange_people(people, view, truth)
-            fits.append(make_view(room_for(placed, ghosts), seen, size).scale)
-        scales[name] = min(fits) / np.sqrt(size[0] * (len(views) if name == 'row' else 1))
-    return max(scales, key=scales.get)
+def _draw_mark(bar, kind, x, height):
+    """Legend symbol at x: a disc for a side, a stroke for prediction and truth."""
+    start, end = np.array([x, height / 2]), np.array([x + height, height / 2])
+    if kind == 'solid':
+        draw_polyline(bar, np.stack([start, end]), MIDDLE_COLOR, 0.16 * height)
+    elif kind == 'dashed':
+        draw_segments(bar, dash(start, end, 0.22 * height, 0.16 * height), MIDDLE_COLOR, 0.08 * height)
+    elif kind != 'title':
+        color = dict(left=LEFT_COLOR, right=RIGHT_COLOR, middle=MIDDLE_COLOR)[kind]
+        draw_disc(bar, start + (0.175 * height, 0), 0.175 * height, color)
 
 
-def _view_size(layout, height, count):
+def _view_size(layout, height, views, people):
+    """(width, height) px of each view: a row gives several people more width, a column is of one size for video."""
     if layout == 'row':
-        return 2 * round(0.375 * height), height
-    each = (height - (count - 1) * _GUTTER) // count
-    return 2 * round(0.75 * each), each
+        return 2 * round(0.4 * height * min(1 + 0.5 * (people - 1), 2.0)), height
+    each = (height - (views - 1) * _GUTTER) // views
+    return 2 * round(0.65 * each), each
 
 
 def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=None, *, scores=None, score_thr=0.3,
@@ -172,7 +169,8 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
         views (Sequence): names or (azimuth, elevation), see ``view_3d``; empty for the image alone.
         crop (bool): cut the image to the people.
         height (int): of the image tile, px.
-        layout (str): 'row' and 'column' put the views beside or below each other; 'auto' takes what shows more.
+        layout (str): 'row' and 'column' put the views beside or below each other; 'auto' is a row beside a crop, and
+            beside a whole image a column, whose size does not depend on how many people there are.
         title (str): in the strip below, before the legend.
         caption (str | None): at the right of the strip; None writes the MPJPE where the truth is known.
         joint_names, scale, thickness: see :func:`draw_skeleton_2d`.
@@ -202,20 +200,25 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
     if solid is not None and len(views):
         solid = as_people(solid, 'pred_mm', (3,))
         ghost = None if ghost is None else per_joint(as_people(ghost, 'truth_mm', (3,)), solid, 'truth_mm', np.nan)
-        layout = _pick_layout(solid, ghost, views, height) if layout == 'auto' else layout
+        layout = ('row' if crop else 'column') if layout == 'auto' else layout
+        size = _view_size(layout, height, len(views), len(solid))
         positions = _image_order(flat[0]) if flat and len(flat[0]) == len(solid) else None
         sure = scores if pred_mm is not None else None
         tiles = [draw_skeletons_3d(
-            solid, view, _view_size(layout, height, len(views)), truth=ghost, scores=sure, score_thr=score_thr,
+            solid, view, size, truth=ghost, scores=sure, score_thr=score_thr,
             std=std_mm, positions=positions, extent=extent, unit=unit, perspective=perspective,
             title=view if isinstance(view, str) else f'{view[0]:g}\u00b0, {view[1]:g}\u00b0') for view in views]
         drawn += tiles if layout == 'row' else [_stack(tiles, height)]
-    canvas = np.concatenate(drawn, axis=1)
     if caption is None:
         caption = _error_caption(pred_mm, truth_mm, error_note)
     both = pred_mm is not None and truth_mm is not None
-    bar = legend_bar(canvas.shape[1], 2 * max(11, round(0.02 * height + 4)), both, caption, title)
-    return np.concatenate([canvas, bar], axis=0)
+    widths = [part.shape[1] for part in drawn]
+    bar = legend_bar(sum(widths), 2 * max(11, round(0.02 * height + 4)), both, caption, title)
+    picture = np.empty((height + len(bar), sum(widths), 3), np.uint8)
+    for part, right in zip(drawn, np.cumsum(widths), strict=True):
+        picture[:height, right - part.shape[1]:right] = part
+    picture[height:] = bar
+    return picture
 
 
 def _image_order(flat):

@@ -1,6 +1,3 @@
-import os
-import os.path as osp
-
 import numpy as np
 from mmengine.dist import master_only
 from mmpose.registry import VISUALIZERS
@@ -30,8 +27,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         crop (bool): cut the image to the people instead of showing all of it.
         height (int, optional): of the image in the picture, px. Default: 480 for a crop, else the image's own, within
             480 to 1080.
-        layout (str): of the views, 'row', 'column' or 'auto'. With 'auto' whole images get a column, so that all
-            frames of a video are of one size, and crops whichever shows more.
+        layout (str): of the views, 'row', 'column' or 'auto', see :func:`compose_panel`.
         bone_length (float, optional): mm, for predictions in px; see ``instances.resolve_bone_length``.
         extent (float, optional): fixed half width of the 3D room, mm, so that a video keeps still.
         draw_std (bool): show ``keypoint_std`` as one-sigma ellipses in 3D.
@@ -51,7 +47,8 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
     def add_datasample(self, name, image, data_sample, det_data_sample=None, draw_gt=True, draw_pred=True,
                        draw_2d=True, draw_bbox=False, draw_heatmap=False, show_kpt_idx=False, skeleton_style='mmpose',
                        dataset_2d=None, dataset_3d=None, convert_keypoint=None, num_instances=-1, show=False,
-                       wait_time=0, out_file=None, kpt_thr=0.3, step=0, crop=None, title=''):
+                       wait_time=0, out_file=None, kpt_thr=0.3, step=0, crop=None, title='',
+                       bone_length=None):
         """Draw a sample; show it, write it, or hand it to the backends.
 
         Args:
@@ -72,6 +69,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
             kpt_thr (float): joints of a lower score are hollow.
             step (int): for the backends.
             crop (bool, optional): overrides the constructor's.
+            bone_length (float, optional): mm, overrides the constructor's.
             title (str): in the strip below.
             det_data_sample, draw_heatmap, dataset_2d, dataset_3d, convert_keypoint: mmpose's callers pass these; they
                 have no meaning here, since no 2D stage precedes the model, and its volumes are not kept.
@@ -85,42 +83,36 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         if skeleton_style != 'mmpose':
             raise ValueError(f"skeleton_style: 'mmpose' expected, got {skeleton_style!r}; the 18 joints of "
                              'CHALL_H80K have no openpose order')
-        nobody = DrawnPeople()
-        pred = truth = nobody
+        pred = truth = DrawnPeople()
+        bone_length = resolve_bone_length(bone_length or self.bone_length, self.dataset_meta)
         if draw_pred and 'pred_instances' in data_sample:
-            bone_length = resolve_bone_length(self.bone_length, self.dataset_meta)
             pred = read_people(data_sample.pred_instances, bone_length).first(num_instances)
         if draw_gt and 'gt_instances' in data_sample:
             truth = read_truth(data_sample.gt_instances).first(num_instances)
         self._picture = self._compose(image, pred, truth, draw_2d, draw_bbox, show_kpt_idx, kpt_thr,
-                                      self.crop if crop is None else crop, title)
+                                      self.crop if crop is None else crop, title, bone_length)
         if show:
             self.show(self._picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            os.makedirs(osp.dirname(osp.abspath(out_file)), exist_ok=True)
             save_picture(self._picture, out_file)
         else:
             self.add_image(name, self._picture, step)
         return self._picture
 
-    def _compose(self, image, pred, truth, draw_2d, draw_bbox, show_kpt_idx, kpt_thr, crop, title):
+    def _compose(self, image, pred, truth, draw_2d, draw_bbox, show_kpt_idx, kpt_thr, crop, title,
+                 bone_length):
         height = self.height or (480 if crop else int(np.clip(image.shape[0], 480, 1080)))
         bboxes = pred.bboxes if pred.bboxes is not None else truth.bboxes
-        layout = 'column' if self.layout == 'auto' and not crop else self.layout
         return compose_panel(
             image, pred.keypoints_2d if draw_2d else None, pred.keypoints_mm, truth.keypoints_2d if draw_2d else None,
             truth.keypoints_mm, scores=pred.scores, score_thr=kpt_thr, std_mm=pred.std_mm if self.draw_std else None,
-            bboxes=bboxes if draw_bbox else None, views=self.views, crop=crop, height=height, layout=layout,
+            bboxes=bboxes if draw_bbox else None, views=self.views, crop=crop, height=height, layout=self.layout,
             title=title, joint_names=range(len(JOINT_NAMES)) if show_kpt_idx else None,
             scale=self.radius / _MMPOSE_RADIUS,
             thickness=None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width,
-            extent=self.extent, perspective=self.perspective, error_note=self._error_note(pred))
-
-    def _error_note(self, pred):
-        """An error in mm means little without the size that the mm rest on."""
-        if not pred.rescaled:
-            return ''
-        return f' at bone length {resolve_bone_length(self.bone_length, self.dataset_meta):.0f} mm'
+            extent=self.extent, perspective=self.perspective,
+            # An error in mm means little without the size that the mm rest on.
+            error_note=f' at bone length {bone_length:.0f} mm' if pred.rescaled else '')
 
     def set_image(self, image):
         """As mmengine's, for whoever draws by hand; it replaces the picture of the last sample."""

@@ -15,6 +15,12 @@ def text_px(height, factor=1.0):
     return max(9, int(round((4 + 0.018 * height) * factor)))
 
 
+def label_margins(height):
+    """Left, top, right, bottom px round the room that title, ticks and names need on a panel of a height."""
+    size, title = text_px(height, 0.85), text_px(height, 1.15)
+    return 5.0 * size + 0.03 * height, 2.0 * title, 1.5 * size + 0.02 * height, 3.4 * size + 0.02 * height
+
+
 def _plane_grid(box, fixed, value, axes):
     """Grid lines (N, 2, 3) on the plane where coordinate ``fixed`` is ``value``; lines cross each of ``axes``."""
     lines = []

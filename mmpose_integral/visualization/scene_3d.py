@@ -2,7 +2,7 @@
 import numpy as np
 
 from .canvas import WHITE, blank, dash, draw_disc, draw_polyline, draw_segments, mix, put_text, shade_ellipses
-from .room import draw_room, draw_scale_bar, label_axes, text_px
+from .room import draw_room, draw_scale_bar, label_axes, label_margins, text_px
 from .skeleton_drawing import as_people, bones_to_draw, joint_color, per_joint
 from .view_3d import fit_box, make_view, resolve_view, view_rotation
 
@@ -71,7 +71,7 @@ def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scor
     axes = view_rotation(*resolve_view(view))
     people, truth, view = arrange_people(people, view, truth, positions)
     box = room_for(people, truth, extent)
-    camera = make_view(box, view, size, perspective)
+    camera = make_view(box, view, size, perspective, label_margins(size[1]))
     panel = blank(size, background)
     draw_room(panel, box, camera)
     label_axes(panel, box, camera, unit, horizontal=len(people) < 2)
@@ -105,10 +105,9 @@ def _draw_shadows(panel, people, known, box, camera, width):
 
 def _shade_uncertainty(panel, people, known, std, camera, axes):
     drawn = known & np.isfinite(std).all(axis=-1)
-    centers, depth = camera.project(people[drawn])
     # Whoever was turned has errors along the axes of before.
-    covariances = camera._replace(rotation=axes).project_std(std[drawn], depth)
-    shade_ellipses(panel, centers, covariances,
+    covariances = camera.project_std(people[drawn], std[drawn], axes)
+    shade_ellipses(panel, camera.project(people[drawn])[0], covariances,
                    [joint_color(joint) for joint in np.nonzero(drawn)[1]])
 
 

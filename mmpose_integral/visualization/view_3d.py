@@ -44,14 +44,23 @@ class View(NamedTuple):
         local = (np.asarray(points, np.float64) - self.center) @ self.rotation.T
         return self.offset + self.scale * self.shrink(local[..., 2])[..., None] * local[..., :2], local[..., 2]
 
-    def project_std(self, std, depth):
-        """Covariance (..., 2, 2) panel px^2 of points with standard deviations (..., 3) mm along x, y, z.
+    def project_std(self, points, std, axes=None):
+        """Covariance of projected points, to first order in their errors.
 
-        The axes' errors are taken as independent and small against ``distance``.
+        Args:
+            points (np.ndarray): (..., 3) mm.
+            std (np.ndarray): (..., 3) mm, independent errors along three axes.
+            axes (np.ndarray | None): (3, 3), view axes from the axes of ``std`` where those are not the camera's.
+
+        Returns:
+            np.ndarray: (..., 2, 2) panel px^2.
         """
-        flat = self.rotation[:2] * np.asarray(std, np.float64)[..., None, :]
-        gain = self.scale * self.shrink(depth)
-        return np.square(gain)[..., None, None] * (flat @ np.swapaxes(flat, -1, -2))
+        local = (np.asarray(points, np.float64) - self.center) @ self.rotation.T
+        shrink = self.shrink(local[..., 2])[..., None, None]
+        axes = self.rotation if axes is None else axes
+        slope = self.scale * shrink * (axes[:2] - shrink / self.distance * local[..., :2, None] * axes[2])
+        spread = slope * np.asarray(std, np.float64)[..., None, :]
+        return spread @ np.swapaxes(spread, -1, -2)
 
 
 def view_rotation(azimuth, elevation):
@@ -141,7 +150,7 @@ def fit_box(points, extent=None, square=True):
     return Box(np.array([-half[0], top, -half[2]]), np.array([half[0], high[1], half[2]]), step)
 
 
-def make_view(box, view, size, perspective=True, margins=(0.14, 0.07, 0.05, 0.12)):
+def make_view(box, view, size, perspective=True, margins=(0, 0, 0, 0)):
     """The view that shows a whole box on a panel.
 
     Args:
@@ -149,7 +158,7 @@ def make_view(box, view, size, perspective=True, margins=(0.14, 0.07, 0.05, 0.12
         view (str | tuple): see :func:`resolve_view`.
         size (tuple): width, height of the panel, px.
         perspective (bool): mild perspective (four box diagonals away) or orthographic.
-        margins (tuple): left, top, right, bottom shares of the height that stay free for labels.
+        margins (tuple): left, top, right, bottom, px that stay free for labels.
 
     Returns:
         View: the box touches the margins in at least one direction and is centred in the other.
@@ -158,7 +167,7 @@ def make_view(box, view, size, perspective=True, margins=(0.14, 0.07, 0.05, 0.12
     unit = View(view_rotation(*resolve_view(view)), (box.low + box.high) / 2, 1.0, np.zeros(2), distance)
     flat, _ = unit.project(box.corners())
     low, high = flat.min(axis=0), flat.max(axis=0)
-    left, top, right, bottom = (share * size[1] for share in margins)
+    left, top, right, bottom = margins
     room = np.maximum([size[0] - left - right, size[1] - top - bottom], 1.0)
     scale = float(np.min(room / np.maximum(high - low, 1e-9)))
     return unit._replace(scale=scale, offset=np.array([left, top]) + room / 2 - scale * (low + high) / 2)

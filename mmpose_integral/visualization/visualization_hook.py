@@ -10,9 +10,9 @@ from mmpose.registry import HOOKS
 class IntegralVisualizationHook(PoseVisualizationHook):
     """mmpose's visualization hook, with the truth drawn beside the prediction where it is known.
 
-    It differs in three more ways. Images are read as the data set reads them, without their EXIF orientation, so that
+    It differs in four more ways. Images are read as the data set reads them, without their EXIF orientation, so that
     joints lie where they were predicted. ``interval`` counts in testing too. In validation the same samples are drawn
-    every time, so that progress can be seen.
+    every time, so that progress can be seen. Skeletons get the bone length that the metric's headline uses.
 
     Args:
         enable (bool): draw at all.
@@ -42,7 +42,7 @@ class IntegralVisualizationHook(PoseVisualizationHook):
         if self.enable and outputs and batch_idx % self.interval == 0:
             self._visualizer.set_dataset_meta(runner.val_evaluator.dataset_meta)
             stem = osp.splitext(osp.basename(outputs[0].get('img_path')))[0]
-            self._draw(outputs[0], f'val_{stem}', None, step=runner.epoch)
+            self._draw(outputs[0], f'val_{stem}', None, runner.epoch, runner.val_evaluator)
 
     def before_test_epoch(self, runner):
         """Names start afresh."""
@@ -64,13 +64,20 @@ class IntegralVisualizationHook(PoseVisualizationHook):
                 # One file a person, where an image holds several.
                 self._used[stem] = self._used.get(stem, -1) + 1
                 out_file = osp.join(folder, f'{stem}_{self._used[stem]}.jpg' if self._used[stem] else f'{stem}.jpg')
-            self._draw(sample, f'test_{stem}', out_file, step=self._test_index)
+            self._draw(sample, f'test_{stem}', out_file, self._test_index, runner.test_evaluator)
 
-    def _draw(self, sample, name, out_file, step):
+    def _draw(self, sample, name, out_file, step, evaluator):
         path = sample.get('img_path')
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
         image = mmcv.imfrombytes(content, flag='color_ignore_orientation', channel_order='rgb')
         title = osp.basename(path) + ('' if sample.get('box_found', True) else ' (no person found, whole image)')
         self._visualizer.add_datasample(
             name, image, data_sample=sample, draw_gt=True, draw_bbox=True, show=self.show, wait_time=self.wait_time,
-            kpt_thr=self.kpt_thr, out_file=out_file, step=step, crop=self.crop, title=title)
+            kpt_thr=self.kpt_thr, out_file=out_file, step=step, crop=self.crop, title=title,
+            bone_length=_bone_length(evaluator))
+
+
+def _bone_length(evaluator):
+    """The first bone length in mm that the metrics report, so that picture and report agree; None without one."""
+    lengths = [length for metric in evaluator.metrics for length in getattr(metric, 'bone_lengths', {}).values()]
+    return next((length for length in lengths if not isinstance(length, str)), None)

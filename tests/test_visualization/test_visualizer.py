@@ -1,0 +1,214 @@
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from bodies import t_pose, to_image
+from mmengine.structures import InstanceData
+from mmpose.engine.hooks import PoseVisualizationHook
+from mmpose.registry import HOOKS, VISUALIZERS
+from mmpose.structures import PoseDataSample
+
+import mmpose_integral  # noqa: F401  registers the visualizer and the hook
+from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS, skeleton_length
+from mmpose_integral.visualization.instances import read_people, read_truth, resolve_bone_length
+
+LENGTH = 4000.0
+
+
+def make_sample(path=None, people=1, truth=True, **fields):
+    """A sample as it leaves the estimator: px in x, y and z."""
+    flat = np.stack([to_image(t_pose(), 0.2 - 0.02 * n, (110 + 70.0 * n, 180)) for n in range(people)])
+    pred = InstanceData(keypoints=flat.astype(np.float32), keypoint_scores=np.full((people, 18), 0.9, np.float32),
+                        keypoint_std=np.full((people, 18, 3), 4.0, np.float32),
+                        bboxes=np.tile([[10.0, 20, 200, 400]], (people, 1)))
+    for name, value in fields.items():
+        pred.set_field(value, name)
+    sample = PoseDataSample(metainfo=dict(img_path=str(path), img_id=7, box_found=True))
+    sample.pred_instances = pred
+    sample.gt_instances = InstanceData(bboxes=pred.bboxes)
+    if truth:
+        sample.gt_instances.keypoints_mm = np.stack([t_pose()] * people).astype(np.float32)
+    return sample
+
+
+@pytest.fixture
+def image():
+    return np.full((420, 300, 3), 128, np.uint8)
+
+
+@pytest.fixture
+def visualizer(request, tmp_path):
+    """A new one under a new name: mmengine keeps one instance a name for the whole process."""
+    return VISUALIZERS.get('IntegralPose3dVisualizer').get_instance(
+        request.node.name, vis_backends=[dict(type='LocalVisBackend')], save_dir=str(tmp_path))
+
+
+def test_px_become_mm_by_bone_length():
+    sample = make_sample(people=2)
+    people = read_people(sample.pred_instances, LENGTH)
+    np.testing.assert_allclose(skeleton_length(people.keypoints_mm), LENGTH)
+    np.testing.assert_allclose(people.keypoints_mm[1], t_pose() * LENGTH / skeleton_length(t_pose()), atol=0.1)
+    # One px of error is worth as many mm as one px of skeleton.
+    for n, scale in ((0, 0.2), (1, 0.18)):
+        np.testing.assert_allclose(people.std_mm[n], 4.0 / scale * LENGTH / skeleton_length(t_pose()), rtol=1e-4)
+    assert people.rescaled and people.first(-1) is people
+    assert [len(value) for value in people.first(1)[:-1]] == [1] * 6
+
+
+def test_the_inferencers_mm_are_taken_as_they_are():
+    sample = make_sample(keypoints_2d=to_image(t_pose())[None, :, :2])
+    sample.pred_instances.set_field(t_pose()[None], 'keypoints')
+    sample.pred_instances.set_field(np.full((1, 18, 3), 30.0), 'keypoint_std')
+    people = read_people(sample.pred_instances, LENGTH)
+    np.testing.assert_array_equal(people.keypoints_mm[0], t_pose())
+    np.testing.assert_array_equal(people.keypoints_2d[0], to_image(t_pose())[:, :2])
+    np.testing.assert_allclose(people.std_px, 30.0 * 0.2, rtol=1e-6)
+    np.testing.assert_array_equal(people.std_mm, 30.0)
+    assert not people.rescaled
+
+
+def test_given_mm_win_over_rescaling():
+    people = read_people(make_sample(keypoints_mm=2 * t_pose()[None]).pred_instances, LENGTH)
+    np.testing.assert_array_equal(people.keypoints_mm[0], 2 * t_pose())
+    assert not people.rescaled
+
+
+def test_unusable_predictions_do_not_stop_a_run(image, visualizer, tmp_path):
+    collapsed = make_sample()
+    collapsed.pred_instances.keypoints[:] = 50.0
+    assert np.isnan(read_people(collapsed.pred_instances, LENGTH).keypoints_mm).all()
+    visualizer.add_datasample('collapsed', image, collapsed, out_file=str(tmp_path / 'a.png'))
+    nobody = PoseDataSample()
+    nobody.pred_instances = InstanceData()
+    visualizer.add_datasample('nobody', image, nobody, out_file=str(tmp_path / 'b.png'))
+    visualizer.add_datasample('nothing', image, PoseDataSample(), out_file=str(tmp_path / 'c.png'))
+    flat = PoseDataSample()
+    flat.pred_instances = InstanceData(keypoints=to_image(t_pose())[None, :, :2])
+    assert visualizer.add_datasample('2d', image, flat, crop=True).shape[1] < 480
+
+
+def test_truth_is_read_where_there_is_some():
+    instances = InstanceData(keypoints_mm=t_pose()[None], keypoints=np.zeros((1, 18, 2)))
+    truth = read_truth(instances)
+    assert truth.keypoints_2d is None and truth.keypoints_mm.shape == (1, 18, 3)
+    instances.keypoints_2d = to_image(t_pose())[None]
+    np.testing.assert_array_equal(read_truth(instances).keypoints_2d, instances.keypoints_2d)
+    assert read_truth(InstanceData()).keypoints_mm is None
+
+
+@pytest.mark.parametrize('wish, meta, expected', [
+    (1234, {'skeleton_length': {'train+val': 5}}, 1234), (None, {'skeleton_length': {'train': 4, 'train+val': 5}}, 5),
+    (None, {'skeleton_length': {'train': 4}}, 4), (None, {}, PUBLISHED_SKELETON_LENGTHS['train+val']),
+    (None, None, PUBLISHED_SKELETON_LENGTHS['train+val'])])
+def test_bone_length_comes_from_the_best_source(wish, meta, expected):
+    assert resolve_bone_length(wish, meta) == expected
+
+
+def test_other_skeletons_are_refused(image, visualizer):
+    sample = make_sample()
+    sample.pred_instances = InstanceData(keypoints=np.zeros((1, 17, 2)))
+    with pytest.raises(ValueError, match=r'pred_instances.keypoints: shape \(N, 18'):
+        visualizer.add_datasample('x', image, sample)
+    with pytest.raises(ValueError, match="skeleton_style: 'mmpose'"):
+        visualizer.add_datasample('x', image, make_sample(), skeleton_style='openpose')
+
+
+def test_arguments_of_mmposes_callers(image, visualizer, tmp_path):
+    out_file = tmp_path / 'new' / 'folder' / 'a.jpg'
+    picture = visualizer.add_datasample(
+        'name', image, make_sample(people=2), det_data_sample=None, draw_gt=False, draw_pred=True, draw_2d=True,
+        draw_bbox=True, draw_heatmap=True, show_kpt_idx=True, skeleton_style='mmpose', dataset_2d='coco',
+        dataset_3d='h36m', convert_keypoint=True, num_instances=1, show=False, wait_time=0.1, out_file=str(out_file),
+        kpt_thr=0.5, step=3)
+    written = cv2.imread(str(out_file))[..., ::-1]
+    assert written.shape == picture.shape and np.abs(written.astype(int) - picture).mean() < 3
+    np.testing.assert_array_equal(visualizer.get_image(), picture)
+    visualizer.set_image(image)
+    assert visualizer.get_image().shape == image.shape
+
+
+def test_options_show(image, visualizer):
+    sample = make_sample(people=2)
+    base = visualizer.add_datasample('x', image, sample)
+
+    def changes(**kwargs):
+        return (visualizer.add_datasample('x', image, sample, **kwargs) != base).any()
+
+    assert changes(draw_gt=False) and changes(draw_bbox=True) and changes(kpt_thr=0.99) and changes(show_kpt_idx=True)
+    assert changes(num_instances=1) and changes(draw_2d=False) and changes(bone_length=3000)
+    assert not changes()
+    visualizer.radius = 6
+    assert changes()
+    visualizer.radius, visualizer.line_width = 3, 9
+    assert changes()
+
+
+def test_without_a_file_the_backends_get_it(image, visualizer, tmp_path):
+    picture = visualizer.add_datasample('val_00001', image, make_sample(), step=4)
+    files = list(tmp_path.rglob('val_00001_4.png'))
+    assert len(files) == 1
+    np.testing.assert_array_equal(cv2.imread(str(files[0]))[..., ::-1], picture)
+
+
+def make_runner(tmp_path, length=None):
+    metrics = [SimpleNamespace(bone_lengths={'per-frame': 'per-frame', 'train+val': length})] if length else []
+    evaluator = SimpleNamespace(dataset_meta=dict(dataset_name='h80k'), metrics=metrics)
+    return SimpleNamespace(val_evaluator=evaluator, test_evaluator=evaluator, work_dir=str(tmp_path), timestamp='now',
+                           iter=0, epoch=2)
+
+
+def write_frame(tmp_path, image):
+    path = tmp_path / '00007.jpg'
+    cv2.imwrite(str(path), image)
+    return path
+
+
+@pytest.mark.parametrize('kind', ['PoseVisualizationHook', 'IntegralVisualizationHook'])
+def test_both_hooks_write_pictures(image, visualizer, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(type(visualizer), 'get_current_instance', classmethod(lambda cls: visualizer))
+    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
+    path = write_frame(tmp_path, image)
+    hook = HOOKS.build(dict(type=kind, enable=True, interval=1, out_dir='shown'))
+    assert isinstance(hook, PoseVisualizationHook)
+    runner, sample = make_runner(tmp_path, LENGTH), make_sample(path)
+    hook.after_test_iter(runner, 0, None, [sample, make_sample(path)])
+    names = sorted(file.name for file in (tmp_path / 'now' / 'shown').iterdir())
+    assert len(names) == 2 and all(name.startswith('00007') for name in names)
+    hook.after_val_iter(runner, 0, dict(data_samples=[sample]), [sample])
+    assert len(list(tmp_path.rglob('val*_*.png'))) == 1
+
+
+def test_our_hook_draws_truth_at_the_metrics_length(image, visualizer, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
+    calls, draw = [], visualizer.add_datasample
+    monkeypatch.setattr(visualizer, 'add_datasample', lambda *a, **k: calls.append(k) or draw(*a, **k))
+    path = write_frame(tmp_path, image)
+    hook = HOOKS.build(dict(type='IntegralVisualizationHook', enable=True, interval=2, out_dir='shown'))
+    runner = make_runner(tmp_path, LENGTH)
+    hook.before_test_epoch(runner)
+    hook.after_test_iter(runner, 0, None, [make_sample(path) for _ in range(3)])
+    assert len(calls) == 2, 'interval counts samples'
+    assert calls[0]['draw_gt'] and calls[0]['bone_length'] == LENGTH and calls[0]['crop']
+    hook.after_val_iter(runner, 1, None, [make_sample(path)])
+    assert len(calls) == 2
+    hook.after_val_iter(make_runner(tmp_path), 2, None, [make_sample(path)])
+    assert calls[2]['bone_length'] is None
+    HOOKS.build(dict(type='IntegralVisualizationHook')).after_test_iter(runner, 0, None, [make_sample(path)])
+    assert len(calls) == 3, 'off unless enabled'
+    with pytest.raises(ValueError, match='interval'):
+        HOOKS.build(dict(type='IntegralVisualizationHook', interval=0))
+
+
+def test_our_hook_ignores_exif_as_the_data_set_does(visualizer, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
+    from PIL import Image
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotated by 90 degrees
+    path = tmp_path / '00009.jpg'
+    Image.fromarray(np.full((120, 200, 3), 90, np.uint8)).save(path, exif=exif)
+    shapes = []
+    monkeypatch.setattr(visualizer, 'add_datasample', lambda name, image, **kwargs: shapes.append(image.shape))
+    hook = HOOKS.build(dict(type='IntegralVisualizationHook', enable=True, interval=1))
+    hook.after_test_iter(make_runner(tmp_path), 0, None, [make_sample(path)])
+    assert shapes == [(120, 200, 3)]
