@@ -102,8 +102,9 @@ class Chain:
 
     def boxes(self):
         for split in SPLITS:
-            self.call(detect_boxes, CONFIGS / 'detector_rtmdet_nano.py', self.checkpoint('detector'), '--root', self.h80k,
-                      '--index', self.annotation(split, '.npz'), '--out', self.annotation(split, '_boxes.json'), '--fresh')
+            self.call(detect_boxes, CONFIGS / 'detector_rtmdet_nano.py', self.checkpoint('detector'),
+                      '--root', self.h80k, '--index', self.annotation(split, '.npz'),
+                      '--out', self.annotation(split, '_boxes.json'), '--batch-size', 64)
 
     def train_keypoints_2d(self):
         self.train('keypoints_2d_r18_mpii.py', 'keypoints_2d')
@@ -113,8 +114,9 @@ class Chain:
     def keypoints_2d(self):
         for split in SPLITS:
             self.call(predict_keypoints_2d, CONFIGS / 'keypoints_2d_r18_mpii.py', self.checkpoint('keypoints_2d'),
-                      '--root', self.h80k, '--index', self.annotation(split, '.npz'), '--boxes',
-                      self.annotation(split, '_boxes.json'), '--out', self.annotation(split, '_keypoints_2d.npz'), '--fresh')
+                      '--root', self.h80k, '--index', self.annotation(split, '.npz'),
+                      '--boxes', self.annotation(split, '_boxes.json'),
+                      '--out', self.annotation(split, '_keypoints_2d.npz'), '--batch-size', 64)
 
     def cameras(self):
         self.call(report_cameras, '--index', self.annotation('train', '.npz'), '--root', self.h80k,
@@ -129,8 +131,9 @@ class Chain:
     def evaluate(self):
         for flip in (False, True):
             name = 'val_flip' if flip else 'val'
-            self.run(TOOLS / 'test.py', CONFIGS / 'integral_r18_standin.py', self.checkpoint('integral'), '--work-dir',
-                     self.work / 'integral', '--out', self.work / f'{name}.json', '--dump', self.work / f'{name}.pkl',
+            self.run(TOOLS / 'test.py', CONFIGS / 'integral_r18_standin.py', self.checkpoint('integral'),
+                     '--work-dir', self.work / 'integral', '--out', self.work / f'{name}.json',
+                     '--dump', self.work / f'{name}.pkl',
                      '--cfg-options', f'model.test_cfg.flip_test={flip}')
 
     def submit(self):
@@ -169,8 +172,8 @@ def main():
     args.work_dir.mkdir(parents=True, exist_ok=True)
     settings = args.work_dir / 'size.txt'
     if settings.exists() and settings.read_text() != args.size:
-        raise SystemExit(f'{args.work_dir} holds a run of size {settings.read_text()!r}, {args.size!r} was asked for: give '
-                         '--fresh to delete it, or another --work-dir and --data-root')
+        raise SystemExit(f'{args.work_dir} holds a run of size {settings.read_text()!r}, {args.size!r} was asked for: '
+                         'give --fresh to delete it, or another --work-dir and --data-root')
     settings.write_text(args.size)
     try:
         seconds = run_stages(Chain(args), args.work_dir)

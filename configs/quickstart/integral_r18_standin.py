@@ -37,7 +37,7 @@ val_pipeline = [
 
 train_dataloader = dict(
     batch_size=32, num_workers=2, persistent_workers=True,
-    sampler=dict(type='EqualPartsSampler', batch_size=32, seed=0),
+    sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
     dataset=dict(
         type='MixedPoseDataset',
         datasets=[

@@ -1,10 +1,18 @@
 from .h80k_dataset import H80KDataset
 from .mixed_dataset import MixedPoseDataset
 from .mpii_zero_based import ZeroBasedMpiiDataset
-from .samplers import EqualPartsSampler
-from .transforms import (FitWeakPerspective, GetBBoxFromKeypoints, KeypointConverter3D, PackPose3DInputs, RandomChannelGain,
-                         RandomFlip3D, TopdownAffine3D)
+from .samplers import EqualPartsBatchSampler, EqualPartsSampler
+from .transforms import (
+    FitWeakPerspective,
+    GetBBoxFromKeypoints,
+    KeypointConverter3D,
+    PackPose3DInputs,
+    RandomChannelGain,
+    RandomFlip3D,
+    TopdownAffine3D,
+)
 
 __all__ = [
-    'H80KDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'EqualPartsSampler', 'FitWeakPerspective',
-    'GetBBoxFromKeypoints', 'KeypointConverter3D', 'PackPose3DInputs', 'RandomChannelGain', 'RandomFlip3D', 'TopdownAffine3D']
+    'H80KDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'EqualPartsBatchSampler', 'EqualPartsSampler',
+    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'PackPose3DInputs', 'RandomChannelGain',
+    'RandomFlip3D', 'TopdownAffine3D']

@@ -17,8 +17,8 @@ class H80KDataset(BaseCocoStyleDataset):
     """CHALL_H80K, one sample a frame: an index, detected boxes and coarse 2D joints.
 
     ``tools/dataset_converters`` makes the three files (``docs/data.md`` describes them). A sample holds ``img_path``,
-    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, ``box_found``, and where
-    known ``keypoints_mm`` (1, 18, 3), ``keypoints_2d`` (1, 18, 2) image px, ``keypoints_2d_score`` (1, 18).
+    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, ``box_found``, and
+    where known ``keypoints_mm`` (1, 18, 3), ``keypoints_2d`` (1, 18, 2) image px, ``keypoints_2d_score`` (1, 18).
     Nothing is fitted here; see :class:`FitWeakPerspective`.
 
     Args:
@@ -37,16 +37,16 @@ class H80KDataset(BaseCocoStyleDataset):
     METAINFO = build_metainfo()
 
     def __init__(self, ann_file='', bbox_file=None, keypoints_2d_file=None, box_source='detector', data_root=None,
-                 data_prefix=dict(img=''), **kwargs):
+                 data_prefix=None, **kwargs):
         if box_source not in BOX_SOURCES:
             raise ValueError(f'box_source: one of {BOX_SOURCES} expected, got {box_source!r}')
         if box_source == 'detector' and not bbox_file:
-            raise ValueError("box_source='detector' needs bbox_file (tools/dataset_converters/detect_boxes.py makes it)")
+            raise ValueError("box_source='detector' needs bbox_file; tools/dataset_converters/detect_boxes.py makes it")
         self.box_source = box_source
         self._root = data_root or ''
         self._box_path = osp.join(self._root, bbox_file) if bbox_file else None
         self._keypoints_2d_path = osp.join(self._root, keypoints_2d_file) if keypoints_2d_file else None
-        super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, **kwargs)
+        super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix or dict(img=''), **kwargs)
 
     def load_data_list(self):
         """One dict a frame; see the class."""
@@ -82,8 +82,8 @@ class H80KDataset(BaseCocoStyleDataset):
         detected = load_boxes(self._box_path)
         unknown = sorted(set(detected) - set(index.frame_ids.tolist()))
         if unknown and not len(index.faulty):
-            raise ValueError(f'{self._box_path}: box for frame {unknown[0]}, which {self.ann_file} does not have; the two '
-                             'belong to different splits, or the index is newer: run detect_boxes.py again')
+            raise ValueError(f'{self._box_path}: box for frame {unknown[0]}, which {self.ann_file} does not have; the '
+                             'two belong to different splits, or the index is newer: run detect_boxes.py again')
         rows = [row for row, frame_id in enumerate(index.frame_ids.tolist()) if frame_id in detected]
         if rows:
             xywh = np.array([detected[int(index.frame_ids[row])] for row in rows], dtype=np.float32)

@@ -7,7 +7,7 @@ from mmengine.runner.amp import autocast
 
 
 def has_fast_bfloat16():
-    """Whether the device in use multiplies bfloat16 natively; elsewhere bfloat16 is emulated and slower than float32."""
+    """Whether the device in use multiplies bfloat16 natively; elsewhere it is emulated, slower than float32."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()

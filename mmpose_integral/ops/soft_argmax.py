@@ -43,8 +43,9 @@ def soft_argmax_reference(logits, grids):
     marginals = (probability.sum((2, 3)), probability.sum((2, 4)), probability.sum((3, 4)))
     mean = torch.stack([(p * g).sum(-1) for p, g in zip(marginals, grids, strict=True)], -1)
     with torch.no_grad():
-        spread = [(p * (g - m[..., None])**2).sum(-1) for p, g, m in zip(marginals, grids, mean.unbind(-1), strict=True)]
-        std = torch.stack(spread, -1).sqrt()
+        variance = [(p * (g - m[..., None])**2).sum(-1)
+                    for p, g, m in zip(marginals, grids, mean.unbind(-1), strict=True)]
+        std = torch.stack(variance, -1).sqrt()
     return mean, std
 
 

@@ -4,23 +4,28 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from torch.utils.data import BatchSampler
+from torch.utils.data import SequentialSampler
 
-from mmpose_integral.datasets.samplers import EqualPartsSampler, equal_parts
+from mmpose_integral.datasets.samplers import EqualPartsBatchSampler, EqualPartsSampler, equal_parts
 
 
 def make_sampler(monkeypatch, lens, batch_size, rank=0, world_size=1, **kwargs):
     monkeypatch.setattr(equal_parts, 'get_dist_info', lambda: (rank, world_size))
-    return EqualPartsSampler(SimpleNamespace(lens=lens), batch_size, seed=kwargs.pop('seed', 3), **kwargs)
+    sampler = EqualPartsSampler(SimpleNamespace(lens=lens), seed=kwargs.pop('seed', 3), **kwargs)
+    sampler.deal(batch_size)
+    return sampler
 
 
 def batches_of_epoch(monkeypatch, lens, batch_size, world_size, epoch):
     """List over ranks of lists of batches of plain indices, as a DataLoader would form them."""
     result = []
     for rank in range(world_size):
-        sampler = make_sampler(monkeypatch, lens, batch_size, rank, world_size)
+        monkeypatch.setattr(equal_parts, 'get_dist_info', lambda rank=rank: (rank, world_size))
+        sampler = EqualPartsSampler(SimpleNamespace(lens=lens), seed=3)
+        batch_sampler = EqualPartsBatchSampler(sampler, batch_size)
         sampler.set_epoch(epoch)
-        result.append([[int(i) for i in batch] for batch in BatchSampler(sampler, batch_size, drop_last=False)])
+        result.append([[int(i) for i in batch] for batch in batch_sampler])
+        assert len(batch_sampler) == len(result[-1])
         assert len(sampler) == sum(map(len, result[-1]))
     return result
 
@@ -36,7 +41,8 @@ def test_an_epoch_is_one_pass_over_the_first_source(monkeypatch, lens, batch_siz
         assert all(0 <= i < sum(lens) for batches in ranks for batch in batches for i in batch)
 
 
-@pytest.mark.parametrize(('lens', 'batch_size', 'world_size'), [([90, 35], 4, 2), ([90, 35, 20], 8, 2), ([90, 70], 5, 1)])
+@pytest.mark.parametrize(('lens', 'batch_size', 'world_size'), [
+    ([90, 35], 4, 2), ([90, 35, 20], 8, 2), ([90, 70], 5, 1)])
 def test_batches_hold_equal_parts_and_the_remainder_rotates(monkeypatch, lens, batch_size, world_size):
     edges = np.cumsum(lens)
     ranks = batches_of_epoch(monkeypatch, lens, batch_size, world_size, 0)
@@ -95,3 +101,7 @@ def test_bad_input_is_named(monkeypatch):
         make_sampler(monkeypatch, [5, 0], 2)
     with pytest.raises(ValueError, match='at least 3'):
         make_sampler(monkeypatch, [5, 4, 3], 2)
+    with pytest.raises(RuntimeError, match='EqualPartsBatchSampler'):
+        iter(EqualPartsSampler(SimpleNamespace(lens=[5]), seed=0))
+    with pytest.raises(TypeError, match='SequentialSampler'):
+        EqualPartsBatchSampler(SequentialSampler([1]), 2)

@@ -124,7 +124,8 @@ def test_bad_arguments_and_files_are_named(prepared, tmp_path):
 
 def mixed(prepared):
     standin, _ = prepared
-    wild = [[LOAD, dict(type='KeypointConverter3D', source=source), *boxes, dict(type='GetBBoxCenterScale'), *AUGMENT]
+    wild = [[LOAD, dict(type='KeypointConverter3D', source=source), *boxes, dict(type='GetBBoxCenterScale'),
+             *AUGMENT]
             for source, boxes in (('mpii', [dict(type='GetBBoxFromKeypoints')]), ('coco', []))]
     options = dict(type='H80KDataset', data_root=str(standin / 'h80k'), pipeline=H80K_PIPELINE,
                    **{key: f'{prepared[1]}/h80k_train{name}' for key, name in (
@@ -133,8 +134,8 @@ def mixed(prepared):
         options,
         dict(type='ZeroBasedMpiiDataset', data_root=str(standin / 'mpii'), ann_file='annotations/mpii_train.json',
              data_prefix=dict(img='images/'), pipeline=wild[0]),
-        dict(type='CocoDataset', data_root=str(standin / 'coco'), ann_file='annotations/person_keypoints_train2017.json',
-             data_prefix=dict(img='train2017/'), pipeline=wild[1])]))
+        dict(type='CocoDataset', data_root=str(standin / 'coco'), data_prefix=dict(img='train2017/'),
+             ann_file='annotations/person_keypoints_train2017.json', pipeline=wild[1])]))
 
 
 def test_mpii_and_coco_samples_never_train_depth(prepared):

@@ -21,7 +21,7 @@ def make_sample(rng, rotation=0.0):
         img=image, img_shape=(height, width), flip_indices=flip_indices(),
         bbox=np.array([[60, 20, 120, 130]], np.float32), bbox_center=np.array([[90, 75]], np.float32),
         bbox_scale=np.array([[70, 120]], np.float32), bbox_rotation=np.array([rotation], np.float32),
-        keypoints=np.concatenate([rng.uniform(20, 140, (1, 18, 2)), rng.normal(0, 30, (1, 18, 1))], -1).astype(np.float32),
+        keypoints=np.float32(np.concatenate([rng.uniform(20, 140, (1, 18, 2)), rng.normal(0, 30, (1, 18, 1))], -1)),
         keypoints_visible=rng.integers(0, 2, (1, 18, 3)).astype(np.float32),
         keypoints_mm=rng.normal(0, 300, (1, 18, 3)).astype(np.float32))
 
@@ -34,7 +34,8 @@ def test_crop_agrees_with_mmpose_and_scales_depth_by_box_width():
     ours, theirs = crop(make_sample(np.random.default_rng(1), 25)), make_sample(np.random.default_rng(1), 25)
     theirs = TopdownAffine(input_size=INPUT_SIZE)(theirs)
     np.testing.assert_array_equal(ours['img'], theirs['img'])
-    np.testing.assert_allclose(ours['transformed_keypoints'][..., :2], theirs['transformed_keypoints'][..., :2], atol=1e-3)
+    np.testing.assert_allclose(ours['transformed_keypoints'][..., :2], theirs['transformed_keypoints'][..., :2],
+                               atol=1e-3)
     # 70x120 at aspect 48:64 becomes 90x120
     np.testing.assert_allclose(ours['input_scale'], [90, 120])
     np.testing.assert_allclose(ours['transformed_keypoints'][..., 2], ours['keypoints'][..., 2] * 48 / 90, atol=1e-4)
@@ -74,7 +75,7 @@ def test_flip_in_the_warp_equals_mmposes_flip_then_crop(rotation):
     z = theirs['keypoints'][..., 2].copy()
     theirs['keypoints'] = theirs['keypoints'][..., :2]
     theirs = TopdownAffine(input_size=INPUT_SIZE)(RandomFlip(prob=1.0)(theirs))
-    assert np.abs(ours['img'].astype(int) - theirs['img'].astype(int)).max() <= 2  # rounding of the warp's fixed point
+    assert np.abs(ours['img'].astype(int) - theirs['img'].astype(int)).max() <= 2  # the warp's fixed point
     np.testing.assert_allclose(ours['transformed_keypoints'][..., :2], theirs['transformed_keypoints'], atol=1e-3)
     np.testing.assert_allclose(ours['keypoints'][..., 2], z[:, flip_indices()])
     np.testing.assert_allclose(ours['bbox'], theirs['bbox'])

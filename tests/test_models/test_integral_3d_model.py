@@ -86,7 +86,8 @@ def test_flip_test_averages_mirrored_coordinates(head):
         mirrored = two.keypoints[:, flip_indices()].copy()
         mirrored[..., 0] = WIDTH - 1 - mirrored[..., 0]
         np.testing.assert_allclose(both.keypoints, (one.keypoints + mirrored) / 2, atol=1e-4)
-        np.testing.assert_allclose(both.keypoint_std, (one.keypoint_std + two.keypoint_std[:, flip_indices()]) / 2, atol=1e-5)
+        std = (one.keypoint_std + two.keypoint_std[:, flip_indices()]) / 2
+        np.testing.assert_allclose(both.keypoint_std, std, atol=1e-5)
 
 
 def test_loss_is_sum_of_weighted_l1_over_batch_size():

@@ -1,3 +1,3 @@
-from .equal_parts import EqualPartsSampler
+from .equal_parts import EqualPartsBatchSampler, EqualPartsSampler
 
-__all__ = ['EqualPartsSampler']
+__all__ = ['EqualPartsBatchSampler', 'EqualPartsSampler']

@@ -1,7 +1,7 @@
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmpose.registry import DATA_SAMPLERS
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Sampler
 
 
 class EpochIndex(int):
@@ -29,36 +29,52 @@ class EqualPartsSampler(Sampler):
     is a function of (seed, epoch): it does not depend on workers, and a resumed run draws what the unbroken one
     would have drawn.
 
+    Use it with ``batch_sampler=dict(type='EqualPartsBatchSampler')``, which tells it the loader's batch size.
+
     Args:
         dataset (MixedPoseDataset): with ``lens``, the sizes of its sources.
-        batch_size (int): a rank's batch; the loader's own ``batch_size`` must be the same.
         seed (int, optional): the same on all ranks; drawn and shared if absent.
         shuffle (bool): False takes each source in order.
 
     Raises:
-        ValueError: a source is empty, or a batch is smaller than the number of sources.
+        ValueError: a source is empty.
     """
 
-    def __init__(self, dataset, batch_size, seed=None, shuffle=True):
+    def __init__(self, dataset, seed=None, shuffle=True):
         self.lens = list(dataset.lens)
         if min(self.lens) == 0:
             raise ValueError(f'source {self.lens.index(0)} of the training data is empty: check its ann_file')
-        if batch_size < len(self.lens):
-            raise ValueError(f'batch_size: at least {len(self.lens)} expected, one a source, got {batch_size}')
-        self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         self.rank, self.world_size = get_dist_info()
         self._starts = np.concatenate([[0], np.cumsum(self.lens)[:-1]])
-        self._layout = self._plan()
+        self._layout = None
 
-    def _plan(self):
-        """Source of every slot of one epoch, (steps, ranks, batch), -1 for the slots left empty at the end.
+    def deal(self, batch_size):
+        """Lay out the slots of an epoch.
 
-        Slots are dealt rank by rank within a step: slot i of the world's g-th batch goes to source (i + g) mod S.
+        Args:
+            batch_size (int): samples a batch and rank.
+
+        Raises:
+            ValueError: a batch is smaller than the number of sources.
         """
-        sources, size = len(self.lens), self.batch_size
+        if batch_size < len(self.lens):
+            raise ValueError(f'batch_size: at least {len(self.lens)} expected, one a source, got {batch_size}')
+        self._layout = self._plan(batch_size)
+
+    @property
+    def layout(self):
+        """np.ndarray: source of every slot of an epoch, (steps, ranks, batch); -1: left empty at the end."""
+        if self._layout is None:
+            raise RuntimeError("EqualPartsSampler does not know the batch size: add batch_sampler="
+                               "dict(type='EqualPartsBatchSampler') to the dataloader")
+        return self._layout
+
+    def _plan(self, size):
+        """See :attr:`layout`: slot i of the world's g-th batch goes to source (i + g) mod S."""
+        sources = len(self.lens)
         steps, drawn = 0, 0
         while drawn < self.lens[0]:
             batches = np.arange(steps * self.world_size, (steps + 1) * self.world_size)
@@ -102,9 +118,9 @@ class EqualPartsSampler(Sampler):
         Returns:
             np.ndarray: (steps, ranks, batch) of global indices, -1 for slots left empty in the last step.
         """
-        indices = np.full(self._layout.shape, -1, dtype=np.int64)
+        indices = np.full(self.layout.shape, -1, dtype=np.int64)
         for source in range(len(self.lens)):
-            slots = self._layout == source
+            slots = self.layout == source
             count = int(slots.sum())
             start = epoch * (self.lens[0] if source == 0 else count)
             indices[slots] = self._draw(source, start, count)
@@ -115,8 +131,27 @@ class EqualPartsSampler(Sampler):
         return (EpochIndex(index, self.epoch, self.seed) for index in own[own >= 0].tolist())
 
     def __len__(self):
-        return int((self._layout[:, self.rank] >= 0).sum())
+        return int((self.layout[:, self.rank] >= 0).sum())
 
     def set_epoch(self, epoch):
         """Called by mmengine's ``DistSamplerSeedHook`` before each epoch, also after a resume."""
         self.epoch = epoch
+
+
+@DATA_SAMPLERS.register_module()
+class EqualPartsBatchSampler(BatchSampler):
+    """Batches of an :class:`EqualPartsSampler`, of the loader's own batch size; only the last may be shorter.
+
+    Args:
+        sampler (EqualPartsSampler): the loader's sampler.
+        batch_size (int): the loader's batch size.
+
+    Raises:
+        TypeError: another kind of sampler.
+    """
+
+    def __init__(self, sampler, batch_size):
+        if not isinstance(sampler, EqualPartsSampler):
+            raise TypeError(f'sampler: an EqualPartsSampler expected, got {type(sampler).__name__}')
+        sampler.deal(batch_size)
+        super().__init__(sampler, batch_size, drop_last=False)

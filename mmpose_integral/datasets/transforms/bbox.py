@@ -33,7 +33,8 @@ class GetBBoxFromKeypoints(BaseTransform):
         if len(points) and np.ptp(points, axis=0).max() >= self.min_extent:
             results['bbox'] = np.concatenate([points.min(0), points.max(0)])[None].astype(np.float32)
         elif 'bbox' not in results:
-            raise KeyError(f'{results.get("img_path")}: {len(points)} visible joints give no box, and it has no other')
+            raise KeyError(f'{results.get("img_path")}: {len(points)} visible joints give no box, and there is no '
+                           'annotated one')
         results.pop('bbox_center', None)
         results.pop('bbox_scale', None)
         return results

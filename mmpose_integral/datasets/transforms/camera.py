@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
@@ -49,9 +51,9 @@ class FitWeakPerspective(BaseTransform):
         self._rows = {int(img_id): row for row, img_id in enumerate(img_ids)}
         failed = int(np.count_nonzero(~np.isfinite(self._cameras.scale)))
         if failed:
-            print_log(f'FitWeakPerspective: {failed} of {len(img_ids)} frames have too few usable 2D joints for a camera; '
-                      'they train nothing. tools/dataset_converters/report_cameras.py lists them.', logger='current',
-                      level=30)
+            print_log(f'FitWeakPerspective: {failed} of {len(img_ids)} frames have too few usable 2D joints for a '
+                      'camera; they train nothing. tools/dataset_converters/report_cameras.py lists them.',
+                      logger='current', level=logging.WARNING)
 
     def transform(self, results):
         """Project one sample; see the class.
@@ -60,8 +62,8 @@ class FitWeakPerspective(BaseTransform):
             KeyError: the sample has no coarse 2D joints.
         """
         if results.get('keypoints_2d') is None or results.get('keypoints_mm') is None:
-            raise KeyError(f'{results.get("img_path")}: FitWeakPerspective needs keypoints_mm and keypoints_2d; give the '
-                           'dataset a keypoints_2d_file (tools/dataset_converters/predict_keypoints_2d.py makes it)')
+            raise KeyError(f'{results.get("img_path")}: FitWeakPerspective needs keypoints_mm and keypoints_2d; '
+                           'give the dataset a keypoints_2d_file (tools/dataset_converters/predict_keypoints_2d.py makes it)')
         row = self._rows.get(int(results['img_id'])) if 'img_id' in results else None
         if row is None:
             camera = self._fit(results['keypoints_mm'], results['keypoints_2d'], results['keypoints_2d_score'])

@@ -42,8 +42,8 @@ class KeypointConverter3D(BaseTransform):
             ValueError: the sample has fewer joints than the source data set.
         """
         if results['keypoints'].shape[1] <= self._index.max():
-            raise ValueError(f'{results.get("img_path")}: keypoints of shape {results["keypoints"].shape} are not the '
-                             f'joints of {self.source}')
+            raise ValueError(f'{results.get("img_path")}: keypoints of shape {results["keypoints"].shape} are not '
+                             f'the joints of {self.source}')
         visible = results['keypoints_visible']
         visible = visible[..., 0] if visible.ndim == 3 else visible
         keypoints = np.zeros((1, NUM_JOINTS, 3), dtype=np.float32)

@@ -21,17 +21,17 @@ class Integral3DHead(HeatmapHead):
         depth_bins (int): D; the paper takes a quarter of the input's width.
         deconv_out_channels (Sequence[int]): widths of the deconvolutions, each of which doubles the resolution.
         deconv_kernel_sizes (Sequence[int]): their kernels.
-        loss (dict): config of a loss called with output, target and weights, (B, K, 3) each.
+        loss (dict, optional): config of a loss called with output, target and weights, (B, K, 3) each; defaults to
+            :class:`CoordinateL1Loss`.
         decoder (dict): config of the codec, :class:`Integral3DLabel`.
         backend (str): of :func:`soft_argmax_3d`.
         **kwargs: of :class:`HeatmapHead`.
     """
 
     def __init__(self, in_channels, num_joints, depth_bins, deconv_out_channels=(256, 256, 256),
-                 deconv_kernel_sizes=(4, 4, 4), loss=dict(type='CoordinateL1Loss'), decoder=None, backend='auto',
-                 **kwargs):
-        super().__init__(in_channels, num_joints * depth_bins, deconv_out_channels, deconv_kernel_sizes, loss=loss,
-                         decoder=decoder, **kwargs)
+                 deconv_kernel_sizes=(4, 4, 4), loss=None, decoder=None, backend='auto', **kwargs):
+        super().__init__(in_channels, num_joints * depth_bins, deconv_out_channels, deconv_kernel_sizes,
+                         loss=loss or dict(type='CoordinateL1Loss'), decoder=decoder, **kwargs)
         self.num_joints = num_joints
         self.depth_bins = depth_bins
         self.backend = backend

@@ -1,0 +1,79 @@
+"""Coarse 2D joints: ResNet-18 heat maps in MPII format, from random weights, minutes on two CPU cores.
+
+The integral model of the quickstart starts from this backbone, in place of the ImageNet weights of the paper.
+"""
+_base_ = 'mmpose::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['mmpose_integral'])
+
+data_root = '{{$STANDIN_ROOT:data/standin}}/'
+max_epochs = 10
+base_lr = 2e-3
+codec = dict(type='MSRAHeatmap', input_size=(96, 96), heatmap_size=(24, 24), sigma=1)
+
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+    backbone=dict(type='ResNet', depth=18),
+    head=dict(
+        type='HeatmapHead', in_channels=512, out_channels=16, deconv_out_channels=(96, 96, 96),
+        deconv_kernel_sizes=(4, 4, 4), loss=dict(type='KeypointMSELoss', use_target_weight=True), decoder=codec),
+    test_cfg=dict(flip_test=False))
+
+train_pipeline = [
+    dict(type='LoadImage', color_type='color_ignore_orientation'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomBBoxTransform', shift_factor=0.1, scale_factor=(0.75, 1.25), rotate_factor=60),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadImage', color_type='color_ignore_orientation'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='PackPoseInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='ZeroBasedMpiiDataset',
+        data_root=data_root,
+        ann_file='mpii/annotations/mpii_train.json',
+        data_prefix=dict(img='mpii/images/'),
+        pipeline=train_pipeline))
+# Validation keeps mmpose's 1-based joints: its PCK metric adds 1 px to the predictions before it compares.
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='MpiiDataset',
+        data_root=data_root,
+        ann_file='mpii/annotations/mpii_val.json',
+        headbox_file=data_root + 'mpii/annotations/mpii_gt_val.mat',
+        data_prefix=dict(img='mpii/images/'),
+        test_mode=True,
+        pipeline=val_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='MpiiPCKAccuracy')
+test_evaluator = val_evaluator
+
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=max_epochs)
+optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=base_lr))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, end=1, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=1, end=max_epochs, T_max=max_epochs - 1, eta_min_ratio=0.01, by_epoch=True,
+         convert_to_iter_based=True),
+]
+
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=1))
+custom_hooks = [dict(type='SyncBuffersHook'), dict(type='ChannelsLastHook')]
