@@ -4,6 +4,7 @@ A body is the average adult times one height scale, times a factor of its own a 
 are disjoint, and each split's people are scaled together so that the mean total skeleton lengths stand to each other
 as the published ones do (train 1.3 % above val).
 """
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ _AVERAGE = dict(
     hip_width=118.0, thigh=440.0, shin=446.0, ankle_height=82.0, lower_spine=232.0, upper_spine=258.0,
     shoulder_width=150.0, shoulder_drop=58.0, upper_arm=280.0, forearm=252.0, hand=178.0, foot=255.0)
 # Neck joint -> nose and neck joint -> head joint in the head's own axes (forward, left, up).
-_NOSE, _HEAD = np.array([74.0, 0.0, 116.0]), np.array([2.0, 0.0, 205.0])
+_NOSE, _HEAD = np.array([88.0, 0.0, 118.0]), np.array([2.0, 0.0, 205.0])
 
 
 class Body(NamedTuple):
@@ -37,6 +38,7 @@ class Body(NamedTuple):
     foot: float
     nose: np.ndarray
     head: np.ndarray
+    head_size: float
     scale: float
     torso_girth: float
     arm_girth: float
@@ -54,11 +56,13 @@ def build_body(rng, scale):
         Body: lengths in mm.
     """
     factors = np.clip(rng.normal(1.0, 0.025, len(_AVERAGE)), 0.94, 1.06)
-    lengths = {name: scale * length * factor for (name, length), factor in zip(_AVERAGE.items(), factors, strict=True)}
-    head_scale = 0.5 + 0.5 * scale      # heads vary less than statures
+    lengths = {name: scale * length * factor
+               for (name, length), factor in zip(_AVERAGE.items(), factors, strict=True)}
+    head_size = 1.05 * (0.5 + 0.5 * scale)      # heads vary less than statures
     girth = np.clip(rng.normal(1.0, 0.09, 3), 0.85, 1.2)
-    return Body(**lengths, nose=_NOSE * head_scale, head=_HEAD * head_scale, scale=float(scale),
-                torso_girth=scale * girth[0], arm_girth=scale * girth[1], leg_girth=scale * girth[2])
+    return Body(**lengths, nose=_NOSE * head_size, head=_HEAD * head_size, head_size=head_size,
+                scale=float(scale), torso_girth=scale * girth[0], arm_girth=scale * girth[1],
+                leg_girth=scale * girth[2])
 
 
 def rescale_body(body, factor):
@@ -74,6 +78,7 @@ def standing_length(body):
             + body.lower_spine + thorax + body.shoulder_drop + nose + np.linalg.norm(body.head))
 
 
+@functools.lru_cache(maxsize=32)
 def people_of_split(seed, split):
     """The people of an H80K split.
 
@@ -82,16 +87,16 @@ def people_of_split(seed, split):
         split (str): 'train', 'val' or 'test'.
 
     Returns:
-        list[tuple[int, Body]]: (subject number, body); numbers are unique over the three splits.
+        tuple[tuple[int, Body], ...]: (subject number, body); numbers are unique over the three splits.
     """
     count = PEOPLE_PER_SPLIT[split]
     first = sum(PEOPLE_PER_SPLIT[name] for name in list(PEOPLE_PER_SPLIT)[:list(PEOPLE_PER_SPLIT).index(split)])
     rng = np.random.default_rng((seed, _PEOPLE_STREAM, SPLIT_IDS[split]))
     # Spread evenly, then jittered: a draw of three people alone would often give three alike.
-    scales = 1 + np.linspace(-0.095, 0.095, count) + rng.normal(0, 0.012, count)
+    scales = 1 + np.linspace(-0.085, 0.085, count) + rng.normal(0, 0.01, count)
     bodies = [build_body(rng, float(scale)) for scale in np.clip(scales, 0.87, 1.13)]
     factor = SPLIT_LENGTH_MM[split] / np.mean([standing_length(body) for body in bodies])
-    return [(first + k, rescale_body(body, factor)) for k, body in enumerate(bodies)]
+    return tuple((first + k, rescale_body(body, factor)) for k, body in enumerate(bodies))
 
 
 def random_person(rng):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 FOCAL_PER_SIZE = 1.145                  # Human3.6M: about 1145 px for 1000 px images
-_STUDIO_CAMERAS = ((4150.0, 2500.0, 1580.0), (4250.0, -2350.0, 1420.0), (-4200.0, 2450.0, 1500.0),
-                   (-4100.0, -2550.0, 1640.0))
+_STUDIO_CAMERAS = ((3840.0, 2310.0, 1580.0), (3930.0, -2170.0, 1420.0), (-3880.0, 2260.0, 1500.0),
+                   (-3790.0, -2360.0, 1640.0))
 _STUDIO_TARGET_Z = 900.0
 
 
@@ -85,11 +85,11 @@ def wild_camera(rng, size):
         size (tuple[int, int]): (w, h) px.
 
     Returns:
-        Camera: the standing person at the origin fills about 0.4 to 1.1 of the image height.
+        Camera: the standing person at the origin fills about 0.5 to 1.25 of the image height.
     """
     width, height = size
     focal = height * rng.uniform(1.0, 2.0)
-    fill = rng.uniform(0.42, 0.95) if rng.random() < 0.85 else rng.uniform(0.95, 1.25)
+    fill = rng.uniform(0.5, 0.95) if rng.random() < 0.85 else rng.uniform(0.95, 1.25)
     distance = max(1750.0 * focal / (fill * height), 2100.0)
     eye = rng.uniform(700, 2300)
     angle = rng.uniform(0, 2 * np.pi)

@@ -28,24 +28,26 @@ def dress(shapes, figure, body, outfit, owner):
 
 
 def head_center(figure, body):
-    """Centre of the skull, world mm, and the head's scale."""
-    size = 0.5 + 0.5 * body.scale
-    return figure.joints[8] + figure.head @ (np.array([8.0, 0.0, 148.0]) * size), size
+    """Centre of the skull, (3,) world mm."""
+    return figure.joints[8] + figure.head @ (np.array([8.0, 0.0, 148.0]) * body.head_size)
 
 
 def _torso(shapes, figure, body, outfit, owner):
     g, joints, chest, pelvis = body.torso_girth, figure.joints, figure.chest, figure.pelvis
     root, torso, neck = joints[0], joints[7], joints[8]
     shirt, trousers = outfit.shirt, outfit.trousers
-    hips = body.hip_width + 52.0 * body.leg_girth
-    shapes.ellipsoid(root + pelvis @ [-6, 0, 18], pelvis, (112 * g, hips, 118 * g), trousers, TROUSERS, owner)
+    hips = body.hip_width + 42.0 * body.leg_girth
+    shapes.ellipsoid(root + pelvis @ [0, 0, 42 * g], pelvis, (108 * g, hips, 92 * g), trousers, TROUSERS, owner)
+    # Seat: from hip to hip, a little behind, so that trunk and thighs join without a step.
+    left, right = (root + pelvis @ [-10, side * 0.62 * body.hip_width, 0] for side in SIDES)
+    shapes.capsule(left, right, 88 * body.leg_girth, 88 * body.leg_girth, trousers, None, 1.0, TROUSERS, owner)
     for side in SIDES:
-        shapes.ellipsoid(root + pelvis @ [-48 * g, side * 0.52 * body.hip_width, -22 * g], pelvis,
-                         (76 * g, 76 * g, 86 * g), trousers, TROUSERS, owner)
-    shapes.capsule(root + pelvis @ [0, 0, 75 * g], torso + figure.belly @ [2, 0, 0], 136 * g, 138 * g, shirt,
+        shapes.ellipsoid(root + pelvis @ [-42 * g, side * 0.55 * body.hip_width, -16 * g], pelvis,
+                         (72 * g, 72 * g, 84 * g), trousers, TROUSERS, owner)
+    shapes.capsule(root + pelvis @ [0, 0, 75 * g], torso + figure.belly @ [2, 0, 0], 140 * g, 142 * g, shirt,
                    figure.belly[:, 0], 0.74, SHIRT, owner)
     top = neck + chest @ [-6, 0, -body.shoulder_drop - 72 * g]
-    shapes.capsule(torso + chest @ [2, 0, 10], top, 140 * g, 158 * g, shirt, chest[:, 0], 0.72, SHIRT, owner)
+    shapes.capsule(torso + chest @ [2, 0, 10], top, 143 * g, 160 * g, shirt, chest[:, 0], 0.72, SHIRT, owner)
     shoulder_line = 0.5 * (joints[11] + joints[14])
     shapes.ellipsoid(shoulder_line + chest @ [-4, 0, -8], chest,
                      (72 * g, body.shoulder_width + 18 * body.arm_girth, 68 * g), shirt, SHIRT, owner)
@@ -55,7 +57,7 @@ def _torso(shapes, figure, body, outfit, owner):
 
 
 def _head(shapes, figure, body, outfit, owner):
-    head, (center, size) = figure.head, head_center(figure, body)
+    head, center, size = figure.head, head_center(figure, body), body.head_size
     skin, hair = outfit.skin, outfit.hair
 
     def at(x, y, z):
@@ -88,17 +90,17 @@ def _head(shapes, figure, body, outfit, owner):
 def _arm(shapes, figure, body, outfit, owner, k):
     g, side = body.arm_girth, SIDES[k]
     shoulder, elbow, wrist = figure.joints[11 + 3 * k:14 + 3 * k]
-    upper, lower = figure.upper_arms[k], figure.forearms[k]
+    lower = figure.forearms[k]
     long = outfit.sleeve == 1.0
     cloth, skin, extra = outfit.shirt, outfit.skin, 5.0 * g
     arm_color = cloth if long else skin
     thick = extra if long else 0.0
     material = SHIRT_SLEEVE if long else PLAIN
-    shapes.capsule(shoulder, elbow, 52 * g + thick, 40 * g + thick, arm_color, None, 1.0, material, owner)
-    shapes.capsule(elbow, wrist, 41 * g + thick, 28 * g + thick, arm_color, None, 1.0, material, owner)
+    shapes.capsule(shoulder, elbow, 54 * g + thick, 42 * g + thick, arm_color, None, 1.0, material, owner)
+    shapes.capsule(elbow, wrist, 43 * g + thick, 29 * g + thick, arm_color, None, 1.0, material, owner)
     if outfit.sleeve and not long:
         end = shoulder + (elbow - shoulder) * outfit.sleeve * 1.9
-        shapes.capsule(shoulder, end, 59 * g, 55 * g, cloth, None, 1.0, SHIRT_SLEEVE, owner)
+        shapes.capsule(shoulder, end, 62 * g, 57 * g, cloth, None, 1.0, SHIRT_SLEEVE, owner)
     if outfit.watch and k == 0:
         place = wrist + 0.1 * (elbow - wrist)
         shapes.capsule(place, place + 0.09 * (elbow - wrist), 33 * g + thick, 33 * g + thick, np.array([30., 30, 34]),
@@ -122,13 +124,14 @@ def _leg(shapes, figure, body, outfit, owner, k):
     long = outfit.trouser == 1.0
     cloth, skin = outfit.trousers, outfit.skin
     color, thick = (cloth, 5 * g) if long else (skin, 0.0)
-    shapes.capsule(hip + thigh @ [4, 0, 0], knee, 84 * g + thick, 55 * g + thick, color, None, 1.0, PLAIN, owner)
-    shapes.capsule(knee, ankle, 53 * g + thick, (36 + 14 * long) * g, color, None, 1.0, PLAIN, owner)
-    shapes.ellipsoid(knee + shin @ [-20 * g, 0, -0.3 * body.shin], shin,
-                     np.array([50 * g + thick, 52 * g + thick, 0.26 * body.shin]), color, PLAIN, owner)
+    top = hip + thigh @ [4, -10 * SIDES[k], 0]
+    shapes.capsule(top, knee, 80 * g + thick, 55 * g + thick, color, None, 1.0, PLAIN, owner)
+    shapes.capsule(knee, ankle, 54 * g + thick, (38 + 14 * long) * g, color, None, 1.0, PLAIN, owner)
+    shapes.ellipsoid(knee + shin @ [-17 * g, 0, -0.3 * body.shin], shin,
+                     np.array([49 * g + thick, 51 * g + thick, 0.3 * body.shin]), color, PLAIN, owner)
     if not long:
         end = hip + (knee - hip) * outfit.trouser * 1.6
-        shapes.capsule(hip + thigh @ [4, 0, 0], end, 92 * g, 76 * g, cloth, None, 1.0, PLAIN, owner)
+        shapes.capsule(top, end, 88 * g, 78 * g, cloth, None, 1.0, PLAIN, owner)
         low = knee + (ankle - knee) * 0.86
         shapes.capsule(low, ankle, 38 * g, 40 * g, np.array([225., 225, 225]), None, 1.0, PLAIN, owner)      # sock
     size, shoe = body.foot / 255.0, outfit.shoe

@@ -18,7 +18,7 @@ _MPII_HEAD = (7, 8, 9)                  # thorax, upper neck, head top: MPII's o
 
 def pose_csv(keypoints_mm):
     """Text of a CHALL_H80K pose file: 17 rows of x,y,z, mm, four decimals."""
-    return ''.join('%.4f,%.4f,%.4f\n' % tuple(row) for row in keypoints_mm[:17] + 0.0)
+    return ''.join(f'{x:.4f},{y:.4f},{z:.4f}\n' for x, y, z in keypoints_mm[:17])
 
 
 def mpii_row(person, image_name, image_shape):

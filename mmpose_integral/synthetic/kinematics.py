@@ -145,12 +145,13 @@ def _pose_legs(body, pose, pelvis, joints):
 def _plant_feet(body, pose, joints, thighs, shins):
     """Move the ankles of both legs to one height, the knees by inverse kinematics (both feet on the floor)."""
     longest = _MAX_REACH * (body.thigh + body.shin)
-    heights = []
+    wanted, possible = [], []           # pelvis heights over the ankles: the straighter leg carries the body
     for hip in (4, 1):
-        flat = joints[hip + 2, :2] - joints[hip, :2]
-        reach = min(np.linalg.norm(joints[hip + 2] - joints[hip]), longest)
-        heights.append(np.sqrt(max(reach ** 2 - flat @ flat, (0.15 * longest) ** 2)) - joints[hip, 2])
-    floor = -min(heights)
+        offset = joints[hip + 2] - joints[hip]
+        flat = min(offset[:2] @ offset[:2], (0.95 * longest) ** 2)
+        wanted.append(np.sqrt(max(offset @ offset - flat, 0.0)) - joints[hip, 2])
+        possible.append(np.sqrt(longest ** 2 - flat) - joints[hip, 2])
+    floor = -min(max(wanted), *possible)
     for k, hip in enumerate((4, 1)):
         front = thighs[k][:, 0] + 0.05 * thighs[k][:, 2]
         joints[hip + 2, 2] = floor

@@ -52,7 +52,8 @@ def make_standin(root, num_train=2000, num_val=500, num_test=300, num_mpii=1000,
     write_atomic(root / _MANIFEST, json.dumps(parameters, indent=1))
     started = time.perf_counter()
     todo = [part for part in counts if counts[part] and not all(p.exists() for p in final_paths(root, part))]
-    jobs = [(str(root), int(seed), int(image_size), *chunk) for part in todo for chunk in chunks_of(part, counts[part])
+    jobs = [(str(root), int(seed), int(image_size), *chunk)
+            for part in todo for chunk in chunks_of(part, counts[part])
             if not record_path(root, *chunk).exists()]
     _run(jobs, os.cpu_count() if num_workers is None else num_workers, progress)
     for part in todo:

@@ -66,7 +66,12 @@ def _any_arms(rng):
     return _arms(rng, _pick(rng, names, weights), _pick(rng, names, weights))
 
 
-def _trunk(rng, flex=2.0, flex_std=5.0, turn_std=9.0):
+def _upright(pelvis, legs):
+    """Legs that hang straight down again from a tilted pelvis."""
+    return legs + np.array([[pelvis[0], -pelvis[1], 0, 0], [pelvis[0], pelvis[1], 0, 0]])
+
+
+def _trunk(rng, flex=2.0, flex_std=4.0, turn_std=9.0):
     """Belly, chest and head angles."""
     belly = _draw(rng, (flex, 0, 0), (flex_std, 3, turn_std * 0.6))
     chest = _draw(rng, (flex, 0, 0), (flex_std, 4, turn_std))
@@ -78,7 +83,8 @@ def _standing(rng, name, arms, **trunk):
     legs = np.stack([_draw(rng, _STAND, _STAND_STD) for _ in range(2)])
     if rng.random() < 0.35:             # weight on one leg, the other a little bent
         legs[0] += (14, 4, -6, 22)
-    return Pose(name, _draw(rng, (1, 0), (3, 3)), *_trunk(rng, **trunk), arms, legs, planted=True)
+    pelvis = _draw(rng, (1, 0), (4, 3))
+    return Pose(name, pelvis, *_trunk(rng, **trunk), arms, _upright(pelvis, legs), planted=True)
 
 
 def _stand(rng):
@@ -124,8 +130,9 @@ def _walk(rng):
         arms[0] = _draw(rng, *_ARM_ACTIONS[_pick(rng, ('carry', 'phone', 'wave'), (1, 1, 0.6))])
     swing = np.array([0, 0, 7 * np.sin(phase)])
     belly, chest, head = _trunk(rng, flex=3, turn_std=4)
-    return Pose('walk', _draw(rng, (4, 0), (3, 2)), belly, chest + swing, head, arms,
-                np.array(legs) + rng.normal(0, 2.5, (2, 4)))
+    pelvis = _draw(rng, (4, 0), (3, 2))
+    return Pose('walk', pelvis, belly, chest + swing, head, arms,
+                _upright(pelvis, np.array(legs) + rng.normal(0, 2.5, (2, 4))))
 
 
 def _lunge(rng):
@@ -177,8 +184,8 @@ def _bend(rng):
     return Pose('bend', _draw(rng, (pitch, 0), (3, 3)), *_trunk(rng, flex=flex), arms, legs, planted=True)
 
 
-_ACTIONS = ((_stand, 10), (_gesture, 20), (_reach, 12), (_point, 6), (_cross, 4), (_turn, 7), (_walk, 15), (_lunge, 4),
-            (_sit, 12), (_sit_floor, 3), (_crouch, 6), (_kneel, 5), (_bend, 7))
+_ACTIONS = ((_stand, 10), (_gesture, 20), (_reach, 12), (_point, 6), (_cross, 4), (_turn, 7), (_walk, 15),
+            (_lunge, 4), (_sit, 12), (_sit_floor, 3), (_crouch, 6), (_kneel, 5), (_bend, 7))
 POSE_NAMES = ('stand', 'gesture', 'reach', 'point', 'arms crossed', 'turn', 'walk', 'lunge', 'sit', 'sit on floor',
               'crouch', 'kneel', 'bend')
 _WEIGHTS = np.array([weight for _, weight in _ACTIONS], float) / sum(weight for _, weight in _ACTIONS)

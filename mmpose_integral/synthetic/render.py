@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from .dressing import dress, head_center
-from .shading import Light, Person, shade
+from .shading import Person, shade
 from .shapes import FAR, ShapeList, cast, image_bounds
 
 
@@ -34,16 +34,15 @@ def place_figure(figure, offset):
     return figure._replace(joints=figure.joints + np.array([offset[0], offset[1], 0.0]))
 
 
-def draw_people(image, camera, actors, props, light_world, rng):
+def draw_people(image, camera, actors, props, light):
     """Cast shadows, people and props onto an image, in place.
 
     Args:
         image (np.ndarray): (H, W, 3) uint8 BGR background; changed.
         camera (Camera): the camera.
         actors (list[Actor]): the people, world mm.
-        props (callable | None): adds props to a ShapeList.
-        light_world (tuple): direction to the key light (3,), key, ambient, tint (3,).
-        rng (np.random.Generator): unused draws are not made; kept for callers that jitter.
+        props (list[callable]): each adds something to a ShapeList.
+        light (Light): the light.
 
     Returns:
         Layers: what was drawn where.
@@ -51,28 +50,27 @@ def draw_people(image, camera, actors, props, light_world, rng):
     collected = ShapeList()
     for owner, actor in enumerate(actors):
         dress(collected, actor.figure, actor.body, actor.outfit, owner)
-    if props is not None:
-        props(collected)
+    for add in props:
+        add(collected)
     world = collected.build()
     shapes = world.to_camera(camera)
-    toward, key, ambient, tint = light_world
-    _shadow(image, camera, world, np.asarray(toward, float))
+    _shadow(image, camera, world, light.toward)
     window = _window(image_bounds(shapes, camera), camera.size)
     oversample = oversampling(camera.size)
-    depth, number, xs, ys = cast(shapes, camera, window, oversample)
-    light = Light(camera.rotation @ toward, camera.rotation @ np.array([0.0, 0.0, 1.0]), key, ambient, np.asarray(tint))
-    layer = shade(shapes, depth, number, xs, ys, [_texture_frames(actor, camera) for actor in actors], light)
+    hits = cast(shapes, camera, window, oversample)
+    layer = shade(shapes, hits, [_texture_frames(actor, camera) for actor in actors], light, camera)
     _composite(image, layer, window, oversample)
-    owner = np.where(number >= 0, shapes.owners[number], -2)
+    depth, number = hits[:2]
+    owner = np.append(shapes.owners, -2)[number]        # number -1 reads the appended -2
     return Layers(depth, owner, window, oversample)
 
 
 def _texture_frames(actor, camera):
     turn, figure = camera.rotation, actor.figure
-    skull, size = head_center(figure, actor.body)
     return Person(actor.outfit, (turn @ figure.chest).T, camera.to_camera(figure.joints[8]).astype(np.float32),
                   (turn @ figure.pelvis).T, camera.to_camera(figure.joints[0]).astype(np.float32),
-                  (turn @ figure.head).T, camera.to_camera(skull).astype(np.float32), size, actor.body.torso_girth)
+                  (turn @ figure.head).T, camera.to_camera(head_center(figure, actor.body)).astype(np.float32),
+                  actor.body.head_size, actor.body.torso_girth)
 
 
 def _window(bounds, size):
@@ -83,11 +81,12 @@ def _window(bounds, size):
 
 
 def _composite(image, layer, window, oversample):
+    """Lay the (h, w, 4) uint8 picture of the shapes over the image, in place."""
     x1, y1, x2, y2 = window
     if oversample > 1:
         layer = cv2.resize(layer, (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA)
-    patch = image[y1:y2, x1:x2]
-    patch[:] = np.clip(patch * (1 - layer[..., 3:]) + layer[..., :3] + 0.5, 0, 255).astype(np.uint8)
+    patch, through = image[y1:y2, x1:x2], 255 - layer[..., 3]
+    patch[:] = cv2.add(cv2.multiply(patch, cv2.merge([through] * 3), scale=1 / 255), layer[..., :3])
 
 
 def _shadow(image, camera, world, toward):
@@ -101,19 +100,20 @@ def _shadow(image, camera, world, toward):
     floor = [p - toward * (p[:, 2:] / toward[2]) for p in (world.starts, ends)]
     local = [camera.to_camera(p) for p in floor]
     pixels = [camera.focal * p[:, :2] / np.maximum(p[:, 2:], 100.0) + camera.center for p in local]
-    thickness = 2 * radius * camera.focal / np.maximum(local[0][:, 2], 100.0) / shrink
-    ahead = (local[0][:, 2] > 300) & (local[1][:, 2] > 300)
+    thickness = 1.6 * radius * camera.focal / np.maximum(local[0][:, 2], 100.0) / shrink
     scaled = [np.clip(p / shrink, -4000, 4000).astype(int).tolist() for p in pixels]
-    for k in np.flatnonzero(ahead):
-        cv2.line(mask, scaled[0][k], scaled[1][k], 255, max(1, int(thickness[k] * 0.8)))
-    depth = float(np.median(local[0][:, 2]))
-    blur = max(0.8, 38.0 * camera.focal / max(depth, 500.0) / shrink)
-    mask = cv2.GaussianBlur(mask, (0, 0), blur)
-    mask = cv2.resize(mask, (mask.shape[1] * shrink, mask.shape[0] * shrink))[:height, :width]
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows):
-        window = np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-        image[window] = image[window] * (1 - (0.5 / 255) * mask[window][..., None].astype(np.float32))
+    for k in np.flatnonzero((local[0][:, 2] > 300) & (local[1][:, 2] > 300)):
+        cv2.line(mask, scaled[0][k], scaled[1][k], 255, max(1, int(thickness[k])))
+    x, y, w, h = cv2.boundingRect(mask)
+    if not w:
+        return
+    sigma = max(0.8, 38.0 * camera.focal / max(float(np.median(local[0][:, 2])), 500.0) / shrink)
+    rim = int(3 * sigma) + 1
+    x1, y1 = max(x - rim, 0), max(y - rim, 0)
+    mask = cv2.GaussianBlur(mask[y1:y + h + rim, x1:x + w + rim], (0, 0), sigma)
+    patch = image[y1 * shrink:, x1 * shrink:][:mask.shape[0] * shrink, :mask.shape[1] * shrink]
+    mask = cv2.resize(mask, (mask.shape[1] * shrink, mask.shape[0] * shrink))[:patch.shape[0], :patch.shape[1]]
+    patch[:] = cv2.multiply(patch, cv2.merge([255 - mask // 2] * 3), scale=1 / 255)
 
 
 def visible_box(layers, owner):
@@ -122,13 +122,12 @@ def visible_box(layers, owner):
     Returns:
         np.ndarray | None: (4,) x1, y1, x2, y2 px (pixel centres are integers), None when nothing is seen.
     """
-    rows, columns = np.nonzero(layers.owner == owner)
-    if not len(rows):
+    x, y, w, h = cv2.boundingRect((layers.owner == owner).astype(np.uint8))
+    if not w:
         return None
-    step = 1.0 / layers.oversample
-    x1, y1 = layers.window[0] - 0.5, layers.window[1] - 0.5
-    return np.array([x1 + columns.min() * step, y1 + rows.min() * step,
-                     x1 + (columns.max() + 1) * step, y1 + (rows.max() + 1) * step])
+    corner = np.array(layers.window[:2]) - 0.5
+    return np.concatenate([corner + np.array([x, y]) / layers.oversample,
+                           corner + np.array([x + w, y + h]) / layers.oversample])
 
 
 def visible_points(layers, pixels, depths, owner, slack):

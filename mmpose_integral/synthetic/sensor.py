@@ -16,9 +16,9 @@ def _noise_tile():
 
 @functools.lru_cache(maxsize=32)
 def _vignette(width, height):
-    """Brightness of the lens over the image, (h, w, 1): 1 in the middle, 0.86 in the corners."""
+    """Brightness of the lens over the image, (h, w, 3): 1 in the middle, 0.86 in the corners."""
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
-    return (1 - 0.07 * (x[None] ** 2 + y[:, None] ** 2))[..., None]
+    return cv2.merge([1 - 0.07 * (x[None] ** 2 + y[:, None] ** 2)] * 3)
 
 
 def expose(image, rng, noise=2.0, blur=0.0, gain=1.0):
@@ -41,5 +41,6 @@ def expose(image, rng, noise=2.0, blur=0.0, gain=1.0):
     x, y = rng.integers(0, _TILE, 2)
     repeat = -(-max(height, width) // _TILE)
     tile = _noise_tile()[y:, x:] if repeat == 1 else np.tile(_noise_tile(), (repeat, repeat, 1))[y:, x:]
-    out = image * (_vignette(width, height) * np.float32(gain)) + tile[:height, :width] * np.float32(noise)
-    return np.clip(out + 0.5, 0, 255).astype(np.uint8)
+    tile = np.ascontiguousarray(tile[:height, :width])
+    out = cv2.multiply(image, _vignette(width, height), scale=gain, dtype=cv2.CV_32F)
+    return cv2.scaleAdd(tile, noise, out).clip(0, 255).astype(np.uint8)

@@ -8,12 +8,15 @@ from .dressing import FACE, SHIRT, SHIRT_SLEEVE, TROUSERS
 
 
 class Light(NamedTuple):
-    """Where light comes from, camera axes, and how much."""
+    """Where light comes from and how much; directions in world axes."""
     toward: np.ndarray                  # (3,) unit vector to the key light
-    up: np.ndarray                      # (3,) world's up
-    key: float
-    ambient: float
-    tint: np.ndarray                    # (3,) BGR factors
+    key: float                          # brightness of what faces the key light, 1 keeps the colour
+    ambient: float                      # brightness that comes from everywhere, most from above
+    tint: tuple = (1.0, 1.0, 1.0)       # BGR factors
+
+    def to_camera(self, camera):
+        """Key and sky directions in camera axes, (2, 3) float32."""
+        return np.stack([self.toward, (0.0, 0.0, 1.0)]).astype(np.float32) @ camera.rotation.T.astype(np.float32)
 
 
 class Person(NamedTuple):
@@ -29,127 +32,150 @@ class Person(NamedTuple):
     girth: float
 
 
-def shade(shapes, depth, number, xs, ys, people, light):
+def shade(shapes, hits, people, light, camera):
     """Colour every sub-pixel that hit a shape.
 
     Args:
         shapes (Shapes): in camera axes.
-        depth, number (np.ndarray): (h, w) from :func:`shapes.cast`.
-        xs, ys (np.ndarray): (w,), (h,) ray directions.
+        hits (tuple): depth, number, xs, ys from :func:`shapes.cast`.
         people (list[Person]): by owner number.
         light (Light): the light.
+        camera (Camera): turns the light into camera axes.
 
     Returns:
-        np.ndarray: (h, w, 4) float32, BGR times coverage and coverage, 0-255 and 0-1.
+        np.ndarray: (h, w, 4) uint8, BGR and coverage (0 or 255); BGR is 0 where nothing was hit.
     """
-    out = np.zeros((*depth.shape, 4), np.float32)
-    rows, columns = np.nonzero(number >= 0)
-    if not len(rows):
+    depth, number, xs, ys = hits
+    out = np.zeros((*depth.shape, 4), np.uint8)
+    cells = np.flatnonzero(number.ravel() >= 0)
+    if not len(cells):
         return out
-    which, z = number[rows, columns], depth[rows, columns]
-    points = np.stack([xs[columns] * z, ys[rows] * z, z], axis=1)
+    rows, columns = np.divmod(cells, depth.shape[1])
+    which, z = number.ravel()[cells], depth.ravel()[cells]
+    # Components come first, (3, N): every step below then runs over contiguous memory.
+    points = np.stack([xs[columns] * z, ys[rows] * z, z])
     normals = _normals(shapes, which, points)
-    colors = shapes.colors[which].astype(np.float32)
-    owners, materials = shapes.owners[which], shapes.materials[which]
+    colors = shapes.colors.T[:, which]
+    kinds = np.where(shapes.owners >= 0, shapes.owners * 16 + shapes.materials, -1)[which]
     for k, person in enumerate(people):
         for material, paint in _PAINTS.items():
-            chosen = np.flatnonzero((materials == material) & (owners == k))
+            chosen = np.flatnonzero(kinds == k * 16 + material)
             if len(chosen):
-                colors[chosen] = paint(person, points[chosen], normals[chosen], colors[chosen])
-    toward = -points / np.linalg.norm(points, axis=1, keepdims=True)
-    facing = np.clip((normals * toward).sum(1), 0, 1)
-    key = normals @ light.toward.astype(np.float32)
-    level = (light.ambient * (0.78 + 0.22 * (normals @ light.up.astype(np.float32)))
-             + light.key * np.maximum(0.82 * key + 0.18, 0.0)) * (0.66 + 0.34 * facing)
-    level *= _crevices(depth, number)[rows, columns]
-    out[rows, columns, :3] = np.clip(colors * level[:, None] * light.tint.astype(np.float32), 0, 255)
-    out[rows, columns, 3] = 1.0
+                colors[:, chosen] = paint(person, points[:, chosen], normals[:, chosen], colors[:, chosen])
+    level = _light_level(points, normals, light, camera) * _crevices(depth, number, rows, columns)
+    painted = np.full((len(cells), 4), 255, np.uint8)
+    for channel in range(3):
+        painted[:, channel] = np.minimum(colors[channel] * (level * np.float32(light.tint[channel])), 255)
+    out.reshape(-1, 4)[cells] = painted
     return out
 
 
+def _dot(first, second):
+    """Scalar product over the leading axis of 3."""
+    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]
+
+
+def _light_level(points, normals, light, camera):
+    """Brightness, (N,): ambient from above, a wrapped key light, and darkening towards the outline."""
+    facing = np.clip(-_dot(normals, points) / np.sqrt(_dot(points, points)), 0, 1)
+    key, sky = (_dot(normals, direction) for direction in light.to_camera(camera))
+    return (light.ambient * (0.78 + 0.22 * sky) + light.key * np.maximum(0.82 * key + 0.18, 0.0)) * (
+        0.68 + 0.32 * facing)
+
+
 def _normals(shapes, which, points):
-    """Outward unit normals at the hits, (N, 3): the gradient of the shape's map."""
-    maps, starts, axes = (part.astype(np.float32) for part in (shapes.maps, shapes.starts, shapes.axes))
-    offset = np.einsum('nij,nj->ni', maps[which], points - starts[which])
-    axis, radii = axes[which], shapes.radii.astype(np.float32)[which]
-    square = (axis * axis).sum(1)
-    slope = radii[:, 0] - radii[:, 1]
-    place = ((offset * axis).sum(1) - radii[:, 0] * slope) / np.maximum(square - slope * slope, 1e-6)
-    local = offset - np.clip(place, 0, 1)[:, None] * axis
+    """Outward unit normals at the hits, (3, N): the gradient of the shape's map."""
+    maps = shapes.maps.astype(np.float32).reshape(-1, 9).T[:, which].reshape(3, 3, -1)
+    shifted = points - shapes.starts.astype(np.float32).T[:, which]
+    offset = np.stack([_dot(maps[row], shifted) for row in range(3)])
+    square = (shapes.axes ** 2).sum(1)
+    slope = shapes.radii[:, 0] - shapes.radii[:, 1]
+    # Foot of the hit on the capsule's axis, as in shapes._hit_capsule; constant parts are taken a shape at once.
+    scale = 1.0 / np.maximum(square - slope * slope, 1e-6)
+    axes, bias = shapes.axes.astype(np.float32).T, (shapes.radii[:, 0] * slope).astype(np.float32)
+    axis = axes[:, which]
+    place = np.clip((_dot(offset, axis) - bias[which]) * scale.astype(np.float32)[which], 0, 1)
+    local = offset - place * axis
     box = np.flatnonzero(shapes.boxes[which])
     if len(box):
-        face = np.abs(offset[box]).argmax(1)
-        local[box] = 0
-        local[box, face] = np.sign(offset[box, face])
-    normal = np.einsum('nij,ni->nj', maps[which], local)
-    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        face = np.abs(offset[:, box]).argmax(0)
+        local[:, box] = 0
+        local[face, box] = np.sign(offset[face, box])
+    normal = np.stack([_dot(maps[:, column], local) for column in range(3)])
+    return normal / np.maximum(np.sqrt(_dot(normal, normal)), 1e-9)
 
 
-def _crevices(depth, number):
-    """Darkening where a surface lies behind its neighbourhood, so that limbs stand out before the trunk."""
-    hit = (number >= 0).astype(np.float32)
-    size = max(5, int(0.05 * min(depth.shape)) | 1)
-    near = cv2.blur(np.where(hit > 0, depth, 0).astype(np.float32), (size, size)) / np.maximum(
-        cv2.blur(hit, (size, size)), 1e-3)
-    return 1.0 - 0.42 * np.clip((np.where(hit > 0, depth, 0) - near) / 160.0, 0, 1)
+def _crevices(depth, number, rows, columns):
+    """Darkening where a surface lies behind its neighbourhood, (N,), so that limbs stand out before the trunk."""
+    hit = (number[::2, ::2] >= 0).astype(np.float32)
+    coarse = np.where(hit > 0, depth[::2, ::2], 0)
+    size = max(3, int(0.05 * min(coarse.shape)) | 1)
+    near = cv2.blur(coarse, (size, size)) / np.maximum(cv2.blur(hit, (size, size)), 1e-3)
+    behind = depth[rows, columns] - near[rows // 2, columns // 2]
+    return 1.0 - np.clip(behind / 160.0, 0, 1) * np.float32(0.42)
+
+
+def _local(person_axes, origin, points, size):
+    """Points in a part's own axes, (3, N), in mm of the average adult."""
+    shifted = points - origin[:, None]
+    axes = (person_axes / size).astype(np.float32)
+    return axes @ shifted
 
 
 def _paint_shirt(person, points, normals, colors):
     """Print, open jacket, buttons or stripes; the back has only a yoke, so that front and back differ."""
-    outfit, local = person.outfit, (points - person.neck) @ person.chest.T.astype(np.float32)
-    _, left, up = (local / person.girth).T
-    front = normals @ person.chest[0].astype(np.float32) > 0.12
-    second = outfit.second.astype(np.float32)
+    outfit = person.outfit
+    _, left, up = _local(person.chest, person.neck, points, person.girth)
+    front = _dot(normals, person.chest[0].astype(np.float32)) > 0.12
+    second, width = outfit.second.astype(np.float32)[:, None], np.abs(left)
     style = outfit.chest_style
     if style == 'print':
-        colors[front & (np.abs(left) < 88) & (up < -110) & (up > -290)] = second
+        colors[:, front & (width < 88) & (up < -110) & (up > -290)] = second
     elif style == 'jacket':
-        colors[front & (np.abs(left) < 34 + 0.1 * np.maximum(up + 420, 0))] = second
+        colors[:, front & (width < 34 + 0.1 * np.maximum(up + 420, 0))] = second
     elif style == 'buttons':
-        colors[front & (np.abs(left) < 15)] = second
-        colors[front & (left > 45) & (left < 110) & (up < -130) & (up > -215)] *= 0.62
+        colors[:, front & (width < 15)] = second
+        colors[:, front & (left > 45) & (left < 110) & (up < -130) & (up > -215)] *= 0.62
     elif style == 'stripes':
-        colors[np.mod(up, 92) < 40] = second
-        colors[front & (np.abs(left) < 80) & (up < -120) & (up > -250)] = second * 0.6
-    collar = front & (up > -75 - 0.3 * np.abs(left)) & (np.abs(left) < 75)
-    colors[collar] = outfit.skin.astype(np.float32) * 0.97
-    colors[~front & (up > -105)] *= 0.8
+        colors[:, np.mod(up, 92) < 40] = second
+        colors[:, front & (width < 80) & (up < -120) & (up > -250)] = second * 0.6
+    colors[:, front & (up > -75 - 0.3 * width) & (width < 75)] = outfit.skin.astype(np.float32)[:, None] * 0.97
+    colors[:, ~front & (up > -105)] *= 0.8
     return colors
 
 
 def _paint_sleeve(person, points, _normals_unused, colors):
     """Stripes run on over the sleeves; other shirts keep their colour."""
     if person.outfit.chest_style == 'stripes':
-        up = (points - person.neck) @ person.chest[2].astype(np.float32) / person.girth
-        colors[np.mod(up, 92) < 40] = person.outfit.second
+        _, _, up = _local(person.chest, person.neck, points, person.girth)
+        colors[:, np.mod(up, 92) < 40] = person.outfit.second[:, None]
     return colors
 
 
 def _paint_trousers(person, points, normals, colors):
     """A belt with a buckle in front, two pockets behind."""
-    local = (points - person.root) @ person.pelvis.T.astype(np.float32) / person.girth
-    _, left, up = local.T
-    front = normals @ person.pelvis[0].astype(np.float32) > 0
-    belt = up > 78
-    colors[belt] = (38, 46, 58)
-    colors[belt & front & (np.abs(left) < 24)] = (150, 205, 220)
-    colors[front & ~belt & (np.abs(left) < 9)] *= 0.7
-    colors[~front & (np.abs(np.abs(left) - 72) < 38) & (up > -55) & (up < 25)] *= 0.6
+    _, left, up = _local(person.pelvis, person.root, points, person.girth)
+    front, width = _dot(normals, person.pelvis[0].astype(np.float32)) > 0, np.abs(left)
+    belt = up > 84
+    colors[:, belt] = np.float32([[38], [46], [58]])
+    colors[:, belt & front & (width < 24)] = np.float32([[150], [205], [220]])
+    colors[:, front & ~belt & (width < 9) & (up > -20)] *= 0.75
+    colors[:, ~front & (np.abs(width - 72) < 32) & (up > -85) & (up < -15)] *= 0.65
     return colors
 
 
 def _paint_face(person, points, _normals_unused, colors):
-    """Eyes, brows, mouth and the hair's shadow, a little larger than life so that they survive small images."""
+    """Eyes, brows and mouth, a little larger than life so that they survive small images."""
     outfit = person.outfit
-    forward, left, up = ((points - person.skull) @ person.head.T.astype(np.float32) / person.head_size).T
-    side = np.abs(left) - 33
-    front = forward > 30
-    skin, hair = outfit.skin.astype(np.float32), outfit.hair.astype(np.float32)
-    colors[front & (np.abs(up + 34) < 20) & (np.abs(side - 14) < 16)] = skin * (0.96, 0.94, 1.03)
-    colors[front & ((side / 21) ** 2 + ((up - 6) / 13) ** 2 < 1)] = (236, 238, 238)
-    colors[front & ((side / 12) ** 2 + ((up - 6) / 13) ** 2 < 1)] = (42, 34, 30)
-    colors[front & (np.abs(side) < 22) & (np.abs(up - 29) < 6)] = hair * 0.8
-    colors[front & ((left / 33) ** 2 + ((up + 66) / 11) ** 2 < 1)] = skin * (0.52, 0.5, 0.82)
+    forward, left, up = _local(person.head, person.skull, points, person.head_size)
+    side, front = np.abs(left) - 34, forward > 30
+    skin, hair = outfit.skin.astype(np.float32)[:, None], outfit.hair.astype(np.float32)[:, None]
+    colors[:, front & (np.abs(up + 34) < 20) & (np.abs(side - 14) < 16)] = skin * np.float32([[0.95], [0.92], [1.03]])
+    colors[:, front & ((side / 19) ** 2 + ((up - 4) / 12) ** 2 < 1)] = np.float32([[236], [238], [238]])
+    colors[:, front & ((side / 12) ** 2 + ((up - 4) / 12) ** 2 < 1)] = np.float32([[50], [40], [34]])
+    colors[:, front & (np.abs(side) < 21) & (np.abs(up - 33 + 0.004 * side * side) < 5)] = 0.5 * hair + 0.25 * skin
+    colors[:, front & ((left / 32) ** 2 + ((up + 66 - 0.008 * left * left) / 10) ** 2 < 1)] = skin * np.float32(
+        [[0.52], [0.5], [0.85]])
     return colors
 
 

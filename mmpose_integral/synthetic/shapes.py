@@ -40,7 +40,8 @@ class ShapeList:
         mapping = np.eye(3)
         if flat_axis is not None:
             mapping = mapping + (1.0 / flat - 1.0) * np.outer(flat_axis, flat_axis)
-        self._rows.append((mapping, start, mapping @ (end - start), (radius, end_radius), color, material, owner, False))
+        axis = mapping @ (end - start)
+        self._rows.append((mapping, start, axis, (radius, end_radius), color, material, owner, False))
 
     def ellipsoid(self, center, rotation, radii, color, material=0, owner=-1):
         """Ellipsoid with semi-axes ``radii`` along the columns of ``rotation``."""
@@ -127,7 +128,7 @@ def cast(shapes, camera, window, oversample):
             patch = depth[top:bottom, left:right]
             nearer = (hit < patch) & (hit > _NEAR)
             np.copyto(patch, hit, where=nearer)
-            number[top:bottom, left:right][nearer] = k
+            np.copyto(number[top:bottom, left:right], np.int16(k), where=nearer)
     return depth, number, xs, ys
 
 
@@ -145,32 +146,48 @@ def _hit_box(mapping, origin, _axis, _radii, x, y):
 def _hit_capsule(mapping, origin, axis, radii, x, y):
     """First hit of the hull of two spheres; NaN where missed.
 
-    Spheres slide from radius ra at 0 to rb at the axis' end b. With w = (ra - rb), g = b.b - w^2 a point p lies on
-    their envelope where p.p - ra^2 - (p.b - ra w)^2 / g = 0; the touching sphere sits at s = (p.b - ra w) / g. Hits
-    outside 0 <= s <= 1 belong to the end spheres.
+    Spheres slide from radius ra at 0 to rb at the axis' end b. With w = ra - rb, g = b.b - w^2 a point p lies on
+    their envelope where p.p - ra^2 - (p.b - ra w)^2 / g = 0; the sphere that touches there sits at
+    s = (p.b - ra w) / g. A ray that enters the endless envelope at s can enter the hull only through the sphere at
+    s clipped to [0, 1]. A ray inside the envelope's opening (a <= 0) meets the side where 0 <= s <= 1, or an end.
     """
     turn = (mapping.T @ mapping).tolist()
     dd = x * (turn[0][0] * x + (2 * turn[0][1] * y + 2 * turn[0][2])) + (
         turn[1][1] * y * y + (2 * turn[1][2] * y + turn[2][2]))
-    lin = (origin @ mapping).tolist()
-    od = lin[0] * x + (lin[1] * y + lin[2])
+    od = _along(origin @ mapping, x, y)
     ra, rb = float(radii[0]), float(radii[1])
-    hit_a = (-od - np.sqrt(od * od - dd * float(origin @ origin - ra * ra))) / dd
-    bb = float(axis @ axis)
+    oo, bb = float(origin @ origin), float(axis @ axis)
     if bb == 0.0:
-        return hit_a
-    other = origin - axis
-    lin_b = (other @ mapping).tolist()
-    od_b = lin_b[0] * x + (lin_b[1] * y + lin_b[2])
-    hit_b = (-od_b - np.sqrt(od_b * od_b - dd * float(other @ other - rb * rb))) / dd
-    ends = np.fmin(hit_a, hit_b)
-    w = ra - rb
-    g = bb - w * w
-    if g <= 0.0:                        # one sphere swallows the other
-        return ends
-    db = od - od_b                      # d . b
-    m = float(origin @ axis) - ra * w
-    a, b, c = dd - db * db / g, od - db * (m / g), float(origin @ origin) - ra * ra - m * m / g
-    side = (-b - np.sqrt(b * b - a * c)) / a
-    place = (m + side * db) / g
-    return np.where((a > 0) & (place >= 0) & (place <= 1), side, ends)
+        return _hit_sphere(dd, od, oo - ra * ra)
+    ob, w = float(origin @ axis), ra - rb
+    g, m = bb - w * w, ob - ra * w
+    if g <= 0:                          # one sphere swallows the other
+        return np.fmin(_hit_sphere(dd, od, oo - ra * ra),
+                       _hit_sphere(dd, od - _along(axis @ mapping, x, y), oo - 2 * ob + bb - rb * rb))
+    root = np.sqrt(g)
+    db = _along(axis @ mapping / root, x, y)        # d . b / sqrt(g), as all other lengths along the axis below
+    a, m = dd - db * db, m / root
+    side = _hit_sphere(a, od - db * m, oo - ra * ra - m * m)
+    place = side * db + m
+    if a.min() <= 0:                    # some rays run inside the envelope's opening
+        ends = np.fmin(_hit_sphere(dd, od, oo - ra * ra),
+                       _hit_sphere(dd, od - db * root, oo - 2 * ob + bb - rb * rb))
+        return np.fmin(np.where((place >= 0) & (place <= root) & (side > 0), side, ends), ends)
+    place = np.minimum(np.maximum(place, 0), root)
+    return _hit_sphere(dd, od - place * db, place * (place - 2 * m) + (oo - ra * ra))
+
+
+def _along(row, x, y):
+    """Scalar product of every ray (x, y, 1) with a row vector."""
+    row = row.tolist()
+    return row[0] * x + (row[1] * y + row[2])
+
+
+def _hit_sphere(a, b, c):
+    """Nearer root of a t^2 + 2 b t + c = 0; NaN where there is none."""
+    root = b * b
+    root -= a * c
+    np.sqrt(root, out=root)
+    root += b
+    root /= a
+    return np.negative(root, out=root)

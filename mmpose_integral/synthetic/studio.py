@@ -66,7 +66,8 @@ def _inside(u, v, left, low, right, high):
 
 def _weave(u, v, scale):
     """Cheap deterministic unevenness in -1..1."""
-    return np.sin(u / scale + 2.1 * np.sin(v / scale / 1.7)) * np.sin(v / scale * 1.13 + 1.7 * np.sin(u / scale / 2.3))
+    u, v = u / scale, v / scale
+    return np.sin(u + 2.1 * np.sin(v / 1.7)) * np.sin(v * 1.13 + 1.7 * np.sin(u / 2.3))
 
 
 def _floor(p):
@@ -82,13 +83,13 @@ def _floor(p):
     for u, v, across in ((1300, 900, 1), (-1200, 1100, 0), (-1400, -1000, 1), (1250, -1150, 0), (0, 1750, 0)):
         size = (150, 22) if across else (22, 150)
         color[_inside(x, y, u - size[0], v - size[1], u + size[0], v + size[1])] = (205, 212, 215)
-    glow = 0.72 + 0.42 * np.exp(-(x * x / 2600.0 ** 2 + y * y / 2300.0 ** 2))
+    glow = 0.82 + 0.46 * np.exp(-(x * x / 2600.0 ** 2 + y * y / 2300.0 ** 2))
     return color * glow[:, None]
 
 
 def _ceiling(p):
     x, y = p[:, 0], p[:, 1]
-    color = np.full((len(p), 3), (150, 152, 154), np.float32)
+    color = np.full((len(p), 3), (172, 174, 176), np.float32)
     color[(np.mod(x, 600) < 14) | (np.mod(y, 600) < 14)] *= 0.9
     color[(np.mod(x + 1500, 3000) < 1200) & (np.mod(y + 1000, 2000) < 150)] = 252
     return color
@@ -98,7 +99,7 @@ def _wall(u, v, number):
     """Painted walls with lamps' light pools, skirting, and different furniture each."""
     tone = np.array([(198, 206, 210), (186, 198, 208), (204, 204, 200), (192, 200, 200)], np.float32)[number]
     pools = sum(np.exp(-((u - c) / 620.0) ** 2 - ((v - 2050) / 820.0) ** 2) for c in (-2600, -700, 1300, 3000))
-    color = tone * (0.7 + 0.3 * pools + 0.03 * _weave(u, v, 210.0))[:, None]
+    color = tone * (0.8 + 0.3 * pools + 0.03 * _weave(u, v, 210.0))[:, None]
     if number == 0:                     # screen and desk
         color[_inside(u, v, -1500, 900, 700, 2150)] = (176, 178, 182)
         color[_inside(u, v, -1500, 2130, 700, 2190)] = (60, 60, 62)

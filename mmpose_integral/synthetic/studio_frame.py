@@ -12,9 +12,11 @@ from .outfits import studio_outfit
 from .poses import random_pose
 from .render import Actor, draw_people, place_figure, visible_box
 from .sensor import expose
+from .shading import Light
 from .studio import studio_background
 
-_LAMP = np.array([0.28, 0.2, 0.94]) / np.linalg.norm([0.28, 0.2, 0.94])
+_LIGHT = Light(np.array([0.28, 0.2, 0.94]) / np.linalg.norm([0.28, 0.2, 0.94]), key=0.75, ambient=0.64)
+_REACH = 1000.0                         # mm from the room's middle, along each wall
 _MARGIN = 0.02                          # share of the image that stays free around the joints
 
 
@@ -58,7 +60,7 @@ def stage_frame(seed, split, index, image_size):
     camera_index = int(rng.integers(NUM_STUDIO_CAMERAS))
     camera = studio_camera(camera_index, image_size)
     camera = camera._replace(rotation=jitter_rotation(rng) @ camera.rotation)
-    figure, camera = _place_in_view(rng, figure, camera)
+    figure = _place_in_view(rng, figure, camera)
     local = camera.to_camera(add_thorax(figure.joints))
     truth = StudioTruth(local - local[0], camera.project(add_thorax(figure.joints)), float(local[0, 2]), subject,
                         camera.focal, pose.name)
@@ -69,12 +71,12 @@ def stage_frame(seed, split, index, image_size):
 def _place_in_view(rng, figure, camera):
     """Somewhere on the mat where the camera sees all of the person; the mat's middle if no draw succeeds."""
     for _ in range(12):
-        placed = place_figure(figure, (rng.uniform(-1150, 1150), rng.uniform(-1150, 1150)))
+        placed = place_figure(figure, (rng.uniform(-_REACH, _REACH), rng.uniform(-_REACH, _REACH)))
         pixels = camera.project(placed.joints)
         free = _MARGIN * camera.size[0] + 60 * camera.focal / 4500
         if (pixels > free).all() and (pixels < camera.size[0] - 1 - free).all():
-            return placed, camera
-    return figure, camera
+            return placed
+    return figure
 
 
 def seat_props(figure, body, color=(70, 96, 130)):
@@ -83,12 +85,13 @@ def seat_props(figure, body, color=(70, 96, 130)):
         hips, knees = figure.joints[[1, 4]].mean(0), figure.joints[[2, 5]].mean(0)
         heading = np.rad2deg(np.arctan2(*(knees - hips)[[1, 0]]))
         turn, wood = rot_z(heading), np.array(color, float)
-        top = max(min(hips[2], figure.joints[0, 2]) - 104 * body.leg_girth, 60.0)
+        top = max(min(hips[2], figure.joints[0, 2]) - 92 * body.leg_girth, 60.0)
+        half = (top - 44) / 2           # of the legs
         center = np.array([hips[0], hips[1], 0.0]) + turn @ [60.0, 0, 0]
         shapes.box(center + [0, 0, top - 22], turn, (225, 225, 22), wood)
         for x in (-195, 195):
             for y in (-195, 195):
-                shapes.box(center + turn @ [x, y, 0] + [0, 0, (top - 44) / 2], turn, (20, 20, (top - 44) / 2), wood * 0.8)
+                shapes.box(center + turn @ [x, y, 0] + [0, 0, half], turn, (20, 20, half), wood * 0.8)
     return add
 
 
@@ -103,8 +106,8 @@ def render_frame(seed, split, index, image_size):
     """
     stage, rng = stage_frame(seed, split, index, image_size)
     image = studio_background(stage.camera, stage.camera_index, image_size)
-    props = seat_props(stage.actor.figure, stage.actor.body) if stage.pose.seat else None
-    layers = draw_people(image, stage.camera, [stage.actor], props, (_LAMP, 0.62, 0.48, (1.0, 1.0, 1.0)), rng)
+    props = [seat_props(stage.actor.figure, stage.actor.body)] if stage.pose.seat else []
+    layers = draw_people(image, stage.camera, [stage.actor], props, _LIGHT)
     return expose(image, rng, noise=2.2), stage.truth, visible_box(layers, 0)
 
 

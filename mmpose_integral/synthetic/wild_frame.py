@@ -1,19 +1,21 @@
-"""One image of the MPII or COCO part: passers-by in front of anything, half hidden, cut off, and their annotations."""
+"""One image of the MPII or COCO part: passers-by before anything, half hidden, cut off, and their annotations."""
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from ..structures.skeleton import add_thorax
-from .backgrounds import draw_occluders, wild_background
+from .backgrounds import wild_background
 from .body import SPLIT_IDS, random_person
 from .camera import wild_camera
+from .clutter import draw_occluders
 from .dressing import head_center
 from .kinematics import pose_figure
 from .outfits import random_outfit
 from .poses import random_pose
 from .render import Actor, draw_people, place_figure, visible_box, visible_points
 from .sensor import expose
+from .shading import Light
 from .studio_frame import seat_props
 
 # mm of own flesh before a joint's centre, by CHALL_H80K row, so that a joint is not hidden by its own limb.
@@ -56,18 +58,14 @@ def render_wild(seed, part, index, image_size):
     actors, stools = _cast_people(rng, camera)
     image = wild_background(rng, camera)
     toward = np.append(rng.normal(0, 0.7, 2), rng.uniform(0.5, 1.2))
-    light = (toward / np.linalg.norm(toward), rng.uniform(0.4, 0.85), rng.uniform(0.3, 0.6), rng.uniform(0.85, 1.1, 3))
-
-    def props(shapes):
-        for add in stools:
-            add(shapes)
-
-    layers = draw_people(image, camera, actors, props, light, rng)
+    light = Light(toward / np.linalg.norm(toward), rng.uniform(0.5, 0.9), rng.uniform(0.45, 0.75),
+                  tuple(rng.uniform(0.88, 1.1, 3)))
+    layers = draw_people(image, camera, actors, stools, light)
     boxes = [box for box in (visible_box(layers, k) for k in range(len(actors))) if box is not None]
     cover = draw_occluders(rng, image, boxes) if boxes else np.zeros(image.shape[:2], bool)
     people = [_annotate(layers, cover, camera, actor, k) for k, actor in enumerate(actors)]
     image = expose(image, rng, noise=rng.uniform(1, 6), blur=rng.uniform(0, 0.8) * image_size / 256,
-                   gain=rng.uniform(0.75, 1.2))
+                   gain=rng.uniform(0.85, 1.25))
     return image, [person for person in people if person is not None]
 
 
@@ -81,7 +79,7 @@ def _cast_people(rng, camera):
         figure = pose_figure(body, pose, yaw=rng.uniform(0, 360))
         place = right * rng.normal(0, 250) + away * rng.normal(0, 200)
         if k:
-            side = (1, -1)[k - 1] * rng.choice((-1, 1)) if k == 1 else -np.sign((actors[1].figure.joints[0] @ right))
+            side = rng.choice((-1, 1)) if k == 1 else -np.sign(actors[1].figure.joints[0] @ right)
             place = right * side * rng.uniform(650, 1600) + away * rng.uniform(-200, 1800)
         figure = place_figure(figure, place[:2])
         actors.append(Actor(figure, body, random_outfit(rng)))
@@ -97,13 +95,13 @@ def _annotate(layers, cover, camera, actor, owner):
     mask = np.zeros((height, width), np.uint8)
     x1, y1, x2, y2 = layers.window
     seen = (layers.owner == owner).astype(np.float32)
-    mask[y1:y2, x1:x2] = cv2.resize(seen, (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA) > 0.4
+    mask[y1:y2, x1:x2] = cv2.resize(seen, (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA) > 0.5
     mask[cover] = 0
     if int(mask.sum()) < _MIN_VISIBLE:
         return None
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.array([columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5])
-    center, size = head_center(figure, body)
+    center, size = head_center(figure, body), body.head_size
     face_world = center + np.array([(86, 32, 6), (86, -32, 6), (0, 82, -8), (0, -82, -8)]) * size @ figure.head.T
     neck, chest = figure.joints[8], figure.chest
     mpii_world = np.stack([neck + chest @ [0, 0, -0.35 * body.shoulder_drop],
