@@ -63,7 +63,8 @@ class FitWeakPerspective(BaseTransform):
         """
         if results.get('keypoints_2d') is None or results.get('keypoints_mm') is None:
             raise KeyError(f'{results.get("img_path")}: FitWeakPerspective needs keypoints_mm and keypoints_2d; '
-                           'give the dataset a keypoints_2d_file (tools/dataset_converters/predict_keypoints_2d.py makes it)')
+                           'give the dataset a keypoints_2d_file, which '
+                           'tools/dataset_converters/predict_keypoints_2d.py makes')
         row = self._rows.get(int(results['img_id'])) if 'img_id' in results else None
         if row is None:
             camera = self._fit(results['keypoints_mm'], results['keypoints_2d'], results['keypoints_2d_score'])

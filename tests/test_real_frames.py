@@ -1,0 +1,113 @@
+"""The chain on real frames of Human3.6M (CHALL_H80K layout), MPII and COCO, where they are at hand."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS
+from PIL import Image
+
+from mmpose_integral.codecs import Integral3DLabel
+from mmpose_integral.datasets.h80k_index import save_index, scan_split
+from mmpose_integral.structures import fit_weak_perspective
+from mmpose_integral.structures.skeleton import COCO_TO_H80K, MPII_TO_H80K, add_thorax
+
+INPUT_SIZE = (144, 192)
+CODEC = dict(type='Integral3DLabel', input_size=INPUT_SIZE)
+CROP = [dict(type='GetBBoxCenterScale', padding=1.25), dict(type='TopdownAffine3D', input_size=INPUT_SIZE),
+        dict(type='GenerateTarget', encoder=CODEC), dict(type='PackPose3DInputs')]
+LOAD = dict(type='LoadImage', color_type='color_ignore_orientation')
+
+
+@pytest.fixture(scope='module')
+def real_h80k(real_data, tmp_path_factory):
+    """A copy of the two frames that can be written to, with index, boxes and the detected 2D joints."""
+    root = tmp_path_factory.mktemp('real') / 'h80k'
+    shutil.copytree(real_data / 'real_h80k', root)
+    index, faults = scan_split(root, 'Train', 1)
+    assert not faults
+    save_index(index, root / 'train.npz')
+    frames = json.loads((real_data / 'real_h80k' / 'keypoints_2d.json').read_text())['frames']
+    points = {kind: add_thorax(np.array([frame[kind] for frame in frames]))
+              for kind in ('keypoints_2d', 'keypoints_2d_detected')}
+    np.savez(root / 'points.npz', frame_ids=index.frame_ids, keypoints_2d_score=np.ones((2, 18), np.float32),
+             keypoints_2d=points['keypoints_2d_detected'].astype(np.float32))
+    low, high = points['keypoints_2d'].min(1), points['keypoints_2d'].max(1)
+    (root / 'boxes.json').write_text(json.dumps([
+        dict(image_id=int(i), category_id=1, bbox=[*map(float, a), *map(float, b - a)], score=1.0)
+        for i, a, b in zip(index.frame_ids, low, high, strict=True)]))
+    return root, index, points
+
+
+def test_index_of_real_frames(real_h80k):
+    root, index, _ = real_h80k
+    assert index.frame_ids.tolist() == [1, 2]
+    for size, path in zip(index.img_sizes, index.img_paths, strict=True):
+        assert size.tolist() == list(Image.open(root / path).size)
+    rows = np.loadtxt(root / 'Train' / 'POSE' / '00002.csv', delimiter=',')
+    np.testing.assert_allclose(index.keypoints_mm[1, :17], rows - rows[0], atol=1e-3)
+
+
+def test_plain_fit_to_true_joints_leaves_little(real_h80k):
+    _, index, points = real_h80k
+    camera = fit_weak_perspective(index.keypoints_mm[:, :17], points['keypoints_2d'][:, :17], robust=False)
+    assert (camera.residual.mean(-1) <= [1.9, 4.6]).all(), camera.residual.mean(-1)
+
+
+def test_robust_fit_from_detected_joints_is_nearer_to_the_truth(real_h80k):
+    _, index, points = real_h80k
+    errors = {}
+    for robust in (False, True):
+        camera = fit_weak_perspective(index.keypoints_mm, points['keypoints_2d_detected'], robust=robust)
+        labels = camera.project(index.keypoints_mm)[..., :2]
+        errors[robust] = np.linalg.norm(labels - points['keypoints_2d'], axis=-1).mean(-1)
+    assert errors[True][1] < errors[False][1]
+
+
+def test_labels_of_real_frames_lie_on_the_true_joints(real_h80k):
+    root, _, points = real_h80k
+    init_default_scope('mmpose')
+    dataset = DATASETS.build(dict(
+        type='H80KDataset', data_root=str(root), ann_file='train.npz', bbox_file='boxes.json',
+        keypoints_2d_file='points.npz', pipeline=[LOAD, dict(type='FitWeakPerspective'), *CROP]))
+    for i, limit in enumerate((3.0, 6.0)):
+        sample = dataset[i]['data_samples']
+        label, _ = Integral3DLabel(INPUT_SIZE).decode(sample.gt_instance_labels.keypoint_labels.numpy())
+        px = label[0, :, :2] * sample.input_scale / INPUT_SIZE + sample.input_center - sample.input_scale / 2
+        error = np.linalg.norm(px - points['keypoints_2d'][i], axis=-1)
+        assert error.mean() < limit, error.round(1)
+
+
+def wild_dataset(real_data, source):
+    boxes = [dict(type='GetBBoxFromKeypoints')] * (source == 'mpii')
+    pipeline = [LOAD, dict(type='KeypointConverter3D', source=source), *boxes, *CROP]
+    if source == 'mpii':
+        return DATASETS.build(dict(type='ZeroBasedMpiiDataset', data_root=str(real_data / 'real_mpii'),
+                                   ann_file='mpii_train.json', data_prefix=dict(img='images/'), pipeline=pipeline))
+    return DATASETS.build(dict(type='CocoDataset', data_root=str(real_data / 'real_coco'),
+                               ann_file='person_keypoints.json', data_prefix=dict(img='images/'), pipeline=pipeline))
+
+
+@pytest.mark.parametrize('source', ['mpii', 'coco'])
+def test_wild_frames_keep_their_joints_and_get_no_depth(real_data, source):
+    init_default_scope('mmpose')
+    dataset = wild_dataset(real_data, source)
+    assert len(dataset) >= 2
+    if source == 'mpii':
+        raw = [(np.array(a['joints']) - 1, np.array(a['joints_vis']))
+               for a in json.loads((real_data / 'real_mpii' / 'mpii_train.json').read_text())]
+    else:
+        annotations = json.loads((real_data / 'real_coco' / 'person_keypoints.json').read_text())['annotations']
+        triples = [np.array(a['keypoints']).reshape(17, 3) for a in annotations if a['num_keypoints']]
+        raw = [(t[:, :2], t[:, 2] > 0) for t in triples]
+    joint_map = np.array(MPII_TO_H80K if source == 'mpii' else COCO_TO_H80K)
+    for (points, visible), data in zip(raw, (dataset[i] for i in range(len(dataset))), strict=True):
+        sample = data['data_samples']
+        label, _ = Integral3DLabel(INPUT_SIZE).decode(sample.gt_instance_labels.keypoint_labels.numpy())
+        weights = sample.gt_instance_labels.keypoint_weights[0].numpy()
+        px = label[0, :, :2] * sample.input_scale / INPUT_SIZE + sample.input_center - sample.input_scale / 2
+        shown = (joint_map >= 0) & (visible[joint_map] > 0)
+        np.testing.assert_allclose(px[shown], points[joint_map[shown]], atol=0.05)
+        np.testing.assert_array_equal(weights[:, 0] > 0, shown)
+        assert not weights[:, 2].any()
