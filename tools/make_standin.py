@@ -8,7 +8,7 @@ import sys
 from mmpose_integral.synthetic import make_standin
 
 
-def parse_args():
+def parse_args(args=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--root', default='data/standin', help='folder to make or finish (default: %(default)s)')
     parser.add_argument('--num-train', type=int, default=2000, help='H80K Train frames')
@@ -21,11 +21,11 @@ def parse_args():
     parser.add_argument('--num-workers', type=int, default=None, help='processes (default: all cores)')
     parser.add_argument('--fresh', action='store_true', help='delete what an earlier run left in the root')
     parser.add_argument('--preview', metavar='PATH', help='also write a contact sheet with the joints drawn in')
-    return parser.parse_args()
+    return parser.parse_args(args)
 
 
-def main():
-    args = parse_args()
+def main(args=None):
+    args = parse_args(args)
     try:
         summary = make_standin(args.root, args.num_train, args.num_val, args.num_test, args.num_mpii, args.num_coco,
                                args.image_size, args.seed, args.num_workers, args.fresh)
