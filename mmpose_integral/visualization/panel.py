@@ -3,49 +3,41 @@ import cv2
 import numpy as np
 
 from ..evaluation.functional import mpjpe
-from ..structures.skeleton import LEFT_COLOR, MIDDLE_COLOR, RIGHT_COLOR
-from .canvas import (
-    FAINT,
-    INK,
-    WHITE,
-    as_canvas,
-    blank,
-    dash,
-    draw_disc,
-    draw_polyline,
-    draw_segments,
-    put_text,
-    text_size,
-)
+from .canvas import INK, WHITE, as_canvas, blank, draw_polyline
+from .legend import legend_bar
 from .scene_3d import draw_skeletons_3d
 from .skeleton_drawing import as_people, draw_skeleton_2d, per_joint
 
 _GUTTER = 8
 
 
-def crop_box(image_size, points, margin=0.12):
+def crop_box(image_size, points, boxes=None, margin=0.12):
     """Box round people with room to breathe, inside the image.
 
     Args:
         image_size (tuple): width, height, px.
         points (np.ndarray): (..., 2) image px; non-finite ones are ignored.
-        margin (float): share of the longer side that is added on every side.
+        boxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 px that stay inside the crop as well.
+        margin (float): share of the longer side of the points' extent that is added on every side.
 
     Returns:
-        tuple[int]: x0, y0, x1, y1 px, at least 2 px wide and high; the whole image where no point lies in it.
+        tuple[int]: x0, y0, x1, y1 px, at least 2 px wide and high; the whole image where nothing lies in it.
     """
     width, height = image_size
     points = np.reshape(points, (-1, 2))
     points = points[np.isfinite(points).all(axis=1)]
-    inside = ((points >= 0) & (points < (width, height))).all(axis=1) if len(points) else np.zeros(0, bool)
-    if not inside.any():
+    boxes = np.zeros((0, 4)) if boxes is None else np.reshape(boxes, (-1, 4))
+    rim = 0.03 * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0.0)[:, None]
+    low, high = (boxes[:, :2] - rim).min(axis=0, initial=np.inf), (boxes[:, 2:] + rim).max(axis=0, initial=-np.inf)
+    if len(points) and ((points >= 0) & (points < (width, height))).all(axis=1).any():
+        pad = margin * max(*np.ptp(points, axis=0), 8.0)
+        low, high = np.minimum(low, points.min(axis=0) - pad), np.maximum(high, points.max(axis=0) + pad)
+    if not (low < high).all():
         return 0, 0, width, height
-    low, high = points.min(axis=0), points.max(axis=0)
-    pad = margin * max(*(high - low), 8.0)
     # Narrow people would give a sliver of a picture.
     widen = max(0.0, 0.5 * (high - low)[1] - (high - low)[0]) / 2
-    x0, y0 = np.floor(np.maximum(low - pad - (widen, 0), 0)).astype(int)
-    x1, y1 = np.ceil(np.minimum(high + pad + (widen, 0), (width, height))).astype(int)
+    x0, y0 = np.floor(np.clip(low - (widen, 0), 0, (width, height))).astype(int).tolist()
+    x1, y1 = np.ceil(np.clip(high + (widen, 0), 0, (width, height))).astype(int).tolist()
     return (x0, y0, x1, y1) if min(x1 - x0, y1 - y0) >= 2 else (0, 0, width, height)
 
 
@@ -94,53 +86,6 @@ def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score
     return cut
 
 
-def legend_bar(width, height, with_truth=False, caption='', title=''):
-    """Strip with the colours' meaning on the left and a caption on the right.
-
-    Args:
-        width (int): px. Where it is short, the legend gives up its less telling entries.
-        height (int): px.
-        with_truth (bool): explain the ghost.
-        caption (str): right aligned, such as the error.
-        title (str): in front of the legend.
-
-    Returns:
-        np.ndarray: (height, width, 3) uint8 RGB.
-    """
-    bar, size = blank((width, height)), max(9, int(0.46 * height))
-    entries = [('title', title)] * bool(title) + [('left', 'left'), ('right', 'right'), ('middle', 'middle')]
-    entries += [('solid', 'predicted'), ('dashed', 'truth')] * with_truth
-    marks = dict(title=0.0, solid=1.3 * height, dashed=1.3 * height)
-
-    def advance(kind, text):
-        return marks.get(kind, 0.65 * height) + text_size(text, size, kind == 'title')[0] + 0.8 * height
-
-    room = width - 0.5 * height - (text_size(caption, size, True)[0] + height if caption else 0.0)
-    for expendable in ('middle', 'solid', 'title', 'dashed', 'left', 'right'):
-        if sum(advance(*entry) for entry in entries) > room:
-            entries = [entry for entry in entries if entry[0] != expendable]
-    x = 0.5 * height
-    for kind, text in entries:
-        _draw_mark(bar, kind, x, height)
-        color = INK if kind == 'title' else FAINT
-        put_text(bar, text, (x + marks.get(kind, 0.65 * height), height / 2), size, color, 'lm', kind == 'title')
-        x += advance(kind, text)
-    put_text(bar, caption, (width - 0.5 * height, height / 2), size, INK, 'rm', bold=True)
-    return bar
-
-
-def _draw_mark(bar, kind, x, height):
-    """Legend symbol at x: a disc for a side, a stroke for prediction and truth."""
-    start, end = np.array([x, height / 2]), np.array([x + height, height / 2])
-    if kind == 'solid':
-        draw_polyline(bar, np.stack([start, end]), MIDDLE_COLOR, 0.16 * height)
-    elif kind == 'dashed':
-        draw_segments(bar, dash(start, end, 0.22 * height, 0.16 * height), MIDDLE_COLOR, 0.08 * height)
-    elif kind != 'title':
-        color = dict(left=LEFT_COLOR, right=RIGHT_COLOR, middle=MIDDLE_COLOR)[kind]
-        draw_disc(bar, start + (0.175 * height, 0), 0.175 * height, color)
-
-
 def _view_size(layout, height, views, people):
     """(width, height) px of each view: a row gives several people more width, a column is of one size for video."""
     if layout == 'row':
@@ -167,7 +112,7 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
         std_mm (np.ndarray | None): ([N,] 18, 3) mm, drawn in 3D.
         bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
         views (Sequence): names or (azimuth, elevation), see ``view_3d``; empty for the image alone.
-        crop (bool): cut the image to the people.
+        crop (bool | np.ndarray): cut the image to the people's joints; boxes (N, 4) x0, y0, x1, y1 px stay in too.
         height (int): of the image tile, px.
         layout (str): 'row' and 'column' put the views beside or below each other; 'auto' is a row beside a crop, and
             beside a whole image a column, whose size does not depend on how many people there are.
@@ -190,9 +135,11 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
     height = 2 * (int(height) // 2)
     flat = [as_people(points, name)[..., :2] for points, name in ((pred_2d, 'pred_2d'), (truth_2d, 'truth_2d'))
             if points is not None]
-    box = None
-    if crop and flat:
-        box = crop_box(image.shape[1::-1], np.concatenate([points.reshape(-1, 2) for points in flat]))
+    box, crop_boxes = None, None if isinstance(crop, bool) else np.reshape(crop, (-1, 4))
+    crop = crop if crop_boxes is None else True
+    if crop and (flat or crop_boxes is not None):
+        joints = np.concatenate([points.reshape(-1, 2) for points in flat] or [np.zeros((0, 2))])
+        box = crop_box(image.shape[1::-1], joints, crop_boxes)
     tile = image_tile(image, height, pred_2d, truth_2d, scores=scores, score_thr=score_thr, std=std_px, bboxes=bboxes,
                       box=box, joint_names=joint_names, scale=scale, thickness=thickness)
     solid, ghost = (truth_mm, None) if pred_mm is None else (pred_mm, truth_mm)

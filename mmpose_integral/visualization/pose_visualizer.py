@@ -106,7 +106,8 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         return compose_panel(
             image, pred.keypoints_2d if draw_2d else None, pred.keypoints_mm, truth.keypoints_2d if draw_2d else None,
             truth.keypoints_mm, scores=pred.scores, score_thr=kpt_thr, std_mm=pred.std_mm if self.draw_std else None,
-            bboxes=bboxes if draw_bbox else None, views=self.views, crop=crop, height=height, layout=self.layout,
+            bboxes=bboxes if draw_bbox else None, views=self.views,
+            crop=bboxes if crop and bboxes is not None else bool(crop), height=height, layout=self.layout,
             title=title, joint_names=range(len(JOINT_NAMES)) if show_kpt_idx else None,
             scale=self.radius / _MMPOSE_RADIUS,
             thickness=None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width,

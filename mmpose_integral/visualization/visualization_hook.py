@@ -69,7 +69,8 @@ class IntegralVisualizationHook(PoseVisualizationHook):
     def _draw(self, sample, name, out_file, step, evaluator):
         path = sample.get('img_path')
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
-        image = mmcv.imfrombytes(content, flag='color_ignore_orientation', channel_order='rgb')
+        # mmcv heeds its channel_order for the plain 'color' flag only.
+        image = mmcv.bgr2rgb(mmcv.imfrombytes(content, flag='color_ignore_orientation'))
         title = osp.basename(path) + ('' if sample.get('box_found', True) else ' (no person found, whole image)')
         self._visualizer.add_datasample(
             name, image, data_sample=sample, draw_gt=True, draw_bbox=True, show=self.show, wait_time=self.wait_time,

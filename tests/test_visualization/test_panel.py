@@ -4,7 +4,8 @@ from bodies import t_pose, to_image
 
 from mmpose_integral.structures.skeleton import LEFT_COLOR
 from mmpose_integral.visualization import compose_panel
-from mmpose_integral.visualization.panel import crop_box, image_tile, legend_bar
+from mmpose_integral.visualization.legend import legend_bar
+from mmpose_integral.visualization.panel import crop_box, image_tile
 
 LEFT_WRIST = 13
 
@@ -19,6 +20,9 @@ def test_crop_holds_the_people_with_room():
     x0, y0, x1, y1 = crop_box((300, 400), points)
     assert 0 <= x0 < 40 and 0 <= y0 < 50 and 90 < x1 <= 300 and 200 < y1 <= 400
     assert x1 - x0 >= 0.5 * 150, 'never a sliver'
+    held = crop_box((300, 400), points, np.array([[5.0, 150, 60, 390]]))
+    assert held[0] <= 5 and held[2] >= x1 and held[3] >= 390
+    assert crop_box((300, 400), np.full((18, 2), 77.0), [(20, 30, 120, 230)]) == (14, 24, 126, 236)
     for nowhere in (np.full((3, 2), np.nan), np.full((3, 2), -900.0), np.zeros((0, 2))):
         assert crop_box((300, 400), nowhere) == (0, 0, 300, 400)
 

@@ -200,15 +200,16 @@ def test_our_hook_draws_truth_at_the_metrics_length(image, visualizer, tmp_path,
         HOOKS.build(dict(type='IntegralVisualizationHook', interval=0))
 
 
-def test_our_hook_ignores_exif_as_the_data_set_does(visualizer, tmp_path, monkeypatch):
+def test_our_hook_reads_rgb_and_ignores_exif_as_the_data_set_does(visualizer, tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
     from PIL import Image
     exif = Image.Exif()
     exif[0x0112] = 6  # rotated by 90 degrees
     path = tmp_path / '00009.jpg'
-    Image.fromarray(np.full((120, 200, 3), 90, np.uint8)).save(path, exif=exif)
-    shapes = []
-    monkeypatch.setattr(visualizer, 'add_datasample', lambda name, image, **kwargs: shapes.append(image.shape))
+    Image.new('RGB', (200, 120), (200, 90, 20)).save(path, exif=exif)
+    images = []
+    monkeypatch.setattr(visualizer, 'add_datasample', lambda name, image, **kwargs: images.append(image))
     hook = HOOKS.build(dict(type='IntegralVisualizationHook', enable=True, interval=1))
     hook.after_test_iter(make_runner(tmp_path), 0, None, [make_sample(path)])
-    assert shapes == [(120, 200, 3)]
+    assert images[0].shape == (120, 200, 3)
+    np.testing.assert_allclose(images[0].mean(axis=(0, 1)), (200, 90, 20), atol=3)
