@@ -1,10 +1,8 @@
 """Integral 3D human pose for MMPose 1.x; importing it registers every part in MMPose's own registries.
 
-A config needs only ``custom_imports = dict(imports=['mmpose_integral'])``.
+A config needs only ``custom_imports = dict(imports=['mmpose_integral'])``. Importing it also teaches ``torch.load`` to
+read mmengine's checkpoints without giving up its safe mode, see ``engine.safe_load``.
 """
-import importlib
-from pathlib import Path
-
 from mmengine.utils import digit_version
 from mmpose import __version__ as mmpose_version
 
@@ -15,12 +13,9 @@ if not digit_version(MMPOSE_MINIMUM_VERSION) <= digit_version(mmpose_version) < 
                       f'< {MMPOSE_BELOW_VERSION}; found {mmpose_version}. Install one: '
                       '`pip install --no-deps mmpose==1.3.2`.')
 
-from .engine import allow_mmengine_checkpoints  # noqa: E402  nothing is imported for an MMPose that does not fit
+# After the check: with another MMPose these would fail for reasons that name neither it nor the remedy.
+from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: E402
 
-for _name in ('codecs', 'datasets', 'engine', 'evaluation', 'models', 'visualization'):
-    if (Path(__file__).parent / _name / '__init__.py').exists():
-        importlib.import_module(f'{__name__}.{_name}')
+engine.allow_mmengine_checkpoints()
 
-allow_mmengine_checkpoints()
-
-__all__ = ['__version__']
+__all__ = ['__version__', 'codecs', 'datasets', 'engine', 'evaluation', 'models', 'visualization']
