@@ -19,6 +19,7 @@ model = dict(
     head=dict(
         type='HeatmapHead', in_channels=512, out_channels=16, deconv_out_channels=(96, 96, 96),
         deconv_kernel_sizes=(4, 4, 4), loss=dict(type='KeypointMSELoss', use_target_weight=True), decoder=codec),
+    train_cfg=dict(compute_acc=False),  # it converts to numpy, which has no bfloat16
     test_cfg=dict(flip_test=False))
 
 train_pipeline = [
