@@ -3,6 +3,7 @@
 Frames: world x, y on the floor and z up, mm; camera x right, y down, z away, mm; image px, the centre of the top left
 pixel at (0, 0).
 """
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,7 @@ def look_at(position, target, roll=0.0):
     return np.stack([c * right - s * down, s * right + c * down, away])
 
 
+@functools.lru_cache(maxsize=64)
 def studio_camera(index, image_size):
     """One of the studio's fixed cameras, before its jitter.
 

@@ -2,12 +2,18 @@
 
 All offsets are mm for the average adult in the part's own axes (x forward, y left, z up) and grow with the body.
 """
+from functools import partial
+
 import numpy as np
 
 from .kinematics import SIDES, rot_y, rot_z
 
 # Material numbers that shading.py gives a texture.
-PLAIN, SHIRT, FACE, TROUSERS, SHOE, SHIRT_SLEEVE = range(6)
+PLAIN, SHIRT, FACE, TROUSERS, SHIRT_SLEEVE = range(5)
+# Share of the upper arm under a sleeve, of the thigh under a trouser leg; long ones cover the whole limb.
+_SLEEVE, _TROUSER = dict(none=0.0, short=0.53), dict(short=0.5, knee=0.75)
+_CLOTH = 5.0                            # mm that cloth adds to a limb's radius
+_SOCK, _SOLE, _WATCH = np.array([225.0, 225, 225]), np.array([185.0, 187, 189]), np.array([30.0, 30, 34])
 
 
 def dress(shapes, figure, body, outfit, owner):
@@ -17,14 +23,16 @@ def dress(shapes, figure, body, outfit, owner):
         shapes (ShapeList): collects the shapes, world mm.
         figure (Figure): posed joints and frames, world mm.
         body (Body): girths.
-        outfit (Outfit): colours.
+        outfit (Outfit): colours and cuts.
         owner (int): number of the person in the image.
     """
-    _torso(shapes, figure, body, outfit, owner)
-    _head(shapes, figure, body, outfit, owner)
+    draw = partial(shapes.capsule, owner=owner), partial(shapes.ellipsoid, owner=owner)
+    _torso(*draw, figure, body, outfit)
+    _head(*draw, figure, body, outfit)
     for k in range(2):
-        _arm(shapes, figure, body, outfit, owner, k)
-        _leg(shapes, figure, body, outfit, owner, k)
+        _arm(draw[0], figure, body, outfit, k)
+        _leg(*draw, figure, body, outfit, k)
+        _shoe(draw[0], figure, body, outfit, k)
 
 
 def head_center(figure, body):
@@ -32,116 +40,102 @@ def head_center(figure, body):
     return figure.joints[8] + figure.head @ (np.array([8.0, 0.0, 148.0]) * body.head_size)
 
 
-def _torso(shapes, figure, body, outfit, owner):
+def _torso(capsule, ellipsoid, figure, body, outfit):
     g, joints, chest, pelvis = body.torso_girth, figure.joints, figure.chest, figure.pelvis
     root, torso, neck = joints[0], joints[7], joints[8]
     shirt, trousers = outfit.shirt, outfit.trousers
-    hips = body.hip_width + 42.0 * body.leg_girth
-    shapes.ellipsoid(root + pelvis @ [0, 0, 42 * g], pelvis, (108 * g, hips, 92 * g), trousers, TROUSERS, owner)
+    hips, seat = body.hip_width + 42 * body.leg_girth, 88 * body.leg_girth
+    ellipsoid(root + pelvis @ [0, 0, 42 * g], pelvis, (110 * g, hips, 92 * g), trousers, TROUSERS)
     # Seat: from hip to hip, a little behind, so that trunk and thighs join without a step.
     left, right = (root + pelvis @ [-10, side * 0.62 * body.hip_width, 0] for side in SIDES)
-    shapes.capsule(left, right, 88 * body.leg_girth, 88 * body.leg_girth, trousers, None, 1.0, TROUSERS, owner)
+    capsule(left, right, seat, seat, trousers, material=TROUSERS)
     for side in SIDES:
-        shapes.ellipsoid(root + pelvis @ [-42 * g, side * 0.55 * body.hip_width, -16 * g], pelvis,
-                         (72 * g, 72 * g, 84 * g), trousers, TROUSERS, owner)
-    shapes.capsule(root + pelvis @ [0, 0, 75 * g], torso + figure.belly @ [2, 0, 0], 140 * g, 142 * g, shirt,
-                   figure.belly[:, 0], 0.74, SHIRT, owner)
+        ellipsoid(root + pelvis @ [-32 * g, side * 0.52 * body.hip_width, -12 * g], pelvis, (78 * g, 82 * g, 92 * g),
+                  trousers, TROUSERS)
+    capsule(root + pelvis @ [0, 0, 92 * g], torso + figure.belly @ [2, 0, 0], 132 * g, 142 * g, shirt,
+            figure.belly[:, 0], 0.74, SHIRT)
     top = neck + chest @ [-6, 0, -body.shoulder_drop - 72 * g]
-    shapes.capsule(torso + chest @ [2, 0, 10], top, 143 * g, 160 * g, shirt, chest[:, 0], 0.72, SHIRT, owner)
-    shoulder_line = 0.5 * (joints[11] + joints[14])
-    shapes.ellipsoid(shoulder_line + chest @ [-4, 0, -8], chest,
-                     (72 * g, body.shoulder_width + 18 * body.arm_girth, 68 * g), shirt, SHIRT, owner)
-    for k, joint in enumerate((11, 14)):     # trapezius
-        inner = neck + chest @ [-14, SIDES[k] * 22, -16]
-        shapes.capsule(inner, joints[joint] + chest @ [-6, 0, 6], 52 * g, 46 * g, shirt, None, 1.0, SHIRT, owner)
+    capsule(torso + chest @ [2, 0, 10], top, 143 * g, 160 * g, shirt, chest[:, 0], 0.72, SHIRT)
+    ellipsoid(0.5 * (joints[11] + joints[14]) + chest @ [-4, 0, -8], chest,
+              (72 * g, body.shoulder_width + 18 * body.arm_girth, 68 * g), shirt, SHIRT)
+    for side, shoulder in zip(SIDES, (joints[11], joints[14]), strict=True):      # trapezius
+        capsule(neck + chest @ [-14, side * 22, -16], shoulder + chest @ [-6, 0, 6], 52 * g, 46 * g, shirt,
+                material=SHIRT)
 
 
-def _head(shapes, figure, body, outfit, owner):
-    head, center, size = figure.head, head_center(figure, body), body.head_size
-    skin, hair = outfit.skin, outfit.hair
+def _head(capsule, ellipsoid, figure, body, outfit):
+    head, center, size, skin = figure.head, head_center(figure, body), body.head_size, outfit.skin
 
     def at(x, y, z):
         return center + head @ (np.array([x, y, z]) * size)
 
-    shapes.capsule(figure.joints[8] + figure.chest @ [-8, 0, -30], at(-22, 0, -52), 60 * size, 54 * size,
-                   skin, None, 1.0, PLAIN, owner)
-    shapes.ellipsoid(at(0, 0, 0), head, np.array([94, 75, 112]) * size, skin, FACE, owner)
-    shapes.ellipsoid(at(26, 0, -58), head, np.array([62, 56, 60]) * size, skin, FACE, owner)        # jaw
-    shapes.capsule(at(84, 0, 8), at(104, 0, -26), 9 * size, 17 * size, skin * 0.97, None, 1.0, PLAIN, owner)
+    def ball(place, radii, color, material=PLAIN):
+        ellipsoid(at(*place), head, np.array(radii) * size, color, material)
+
+    capsule(figure.joints[8] + figure.chest @ [-8, 0, -30], at(-22, 0, -52), 60 * size, 54 * size, skin)    # neck
+    ball((0, 0, 0), (94, 75, 112), skin, FACE)
+    ball((26, 0, -58), (62, 56, 60), skin, FACE)                                                          # jaw
+    capsule(at(84, 0, 8), at(104, 0, -26), 9 * size, 17 * size, skin * 0.97)                              # nose
     for side in SIDES:
-        shapes.ellipsoid(at(-2, side * 76, -10), head, np.array([20, 9, 30]) * size, skin * 0.92, PLAIN, owner)
-    style = outfit.hair_style
-    if style == 'bald':
-        return
-    if style == 'cap':
-        shapes.ellipsoid(at(-10, 0, 26), head, np.array([97, 84, 98]) * size, outfit.second, PLAIN, owner)
-        shapes.capsule(at(76, 0, 52), at(132, 0, 40), 62 * size, 48 * size, outfit.second * 0.85,
-                       head[:, 2], 0.16, PLAIN, owner)
-        return
-    shapes.ellipsoid(at(-17, 0, 20), head, np.array([92, 84, 106]) * size, hair, PLAIN, owner)
-    shapes.ellipsoid(at(-38, 0, -22), head, np.array([66, 74, 74]) * size, hair, PLAIN, owner)
-    if style == 'long':
-        shapes.capsule(at(-52, 0, 10), at(-74, 0, -150), 72 * size, 62 * size, hair * 0.95, head[:, 0], 0.6, PLAIN,
-                       owner)
-    elif style == 'bun':
-        shapes.ellipsoid(at(-112, 0, 34), head, np.array([42, 42, 42]) * size, hair * 1.05, PLAIN, owner)
+        ball((-2, side * 76, -10), (20, 9, 30), skin * 0.92)
+    if outfit.hair_style == 'cap':
+        ball((-10, 0, 26), (97, 84, 98), outfit.second)
+        capsule(at(76, 0, 52), at(132, 0, 40), 62 * size, 48 * size, outfit.second * 0.85, head[:, 2], 0.16)
+    elif outfit.hair_style != 'bald':
+        # Two shells that come out of the skull on top and behind, and leave the face free.
+        ball((-17, 0, 20), (92, 84, 106), outfit.hair)
+        ball((-38, 0, -22), (66, 74, 74), outfit.hair)
+    if outfit.hair_style == 'long':
+        capsule(at(-52, 0, 10), at(-74, 0, -150), 72 * size, 62 * size, outfit.hair * 0.95, head[:, 0], 0.6)
+    elif outfit.hair_style == 'bun':
+        ball((-112, 0, 34), (42, 42, 42), outfit.hair * 1.05)
 
 
-def _arm(shapes, figure, body, outfit, owner, k):
-    g, side = body.arm_girth, SIDES[k]
+def _arm(capsule, figure, body, outfit, k):
+    g, skin, long = body.arm_girth, outfit.skin, outfit.sleeve == 'long'
     shoulder, elbow, wrist = figure.joints[11 + 3 * k:14 + 3 * k]
-    lower = figure.forearms[k]
-    long = outfit.sleeve == 1.0
-    cloth, skin, extra = outfit.shirt, outfit.skin, 5.0 * g
-    arm_color = cloth if long else skin
-    thick = extra if long else 0.0
-    material = SHIRT_SLEEVE if long else PLAIN
-    shapes.capsule(shoulder, elbow, 54 * g + thick, 42 * g + thick, arm_color, None, 1.0, material, owner)
-    shapes.capsule(elbow, wrist, 43 * g + thick, 29 * g + thick, arm_color, None, 1.0, material, owner)
-    if outfit.sleeve and not long:
-        end = shoulder + (elbow - shoulder) * outfit.sleeve * 1.9
-        shapes.capsule(shoulder, end, 62 * g, 57 * g, cloth, None, 1.0, SHIRT_SLEEVE, owner)
+    color, thick, material = (outfit.shirt, _CLOTH * g, SHIRT_SLEEVE) if long else (skin, 0.0, PLAIN)
+    capsule(shoulder, elbow, 54 * g + thick, 42 * g + thick, color, material=material)
+    capsule(elbow, wrist, 43 * g + thick, 29 * g + thick, color, material=material)
+    if not long and _SLEEVE[outfit.sleeve]:
+        cuff = shoulder + (elbow - shoulder) * _SLEEVE[outfit.sleeve]
+        capsule(shoulder, cuff, 62 * g, 57 * g, outfit.shirt, material=SHIRT_SLEEVE)
     if outfit.watch and k == 0:
-        place = wrist + 0.1 * (elbow - wrist)
-        shapes.capsule(place, place + 0.09 * (elbow - wrist), 33 * g + thick, 33 * g + thick, np.array([30., 30, 34]),
-                       None, 1.0, PLAIN, owner)
-    # The palm is flat across its own x axis turned inward, thumb forward, as arms hang at rest.
-    hand = lower @ rot_z(-12 * side)
-    length = body.hand
+        capsule(wrist + 0.1 * (elbow - wrist), wrist + 0.19 * (elbow - wrist), 33 * g + thick, 33 * g + thick, _WATCH)
+    # The palm faces the thigh, thumb forward, as arms hang at rest.
+    hand, length = figure.forearms[k] @ rot_z(-12 * SIDES[k]), body.hand
     knuckles = wrist + hand @ [0, 0, -0.5 * length]
     tip = wrist + hand @ rot_y(-18) @ [0, 0, -0.98 * length]
-    shapes.capsule(wrist, knuckles, 27 * g, 42 * g, skin, hand[:, 1], 0.5, PLAIN, owner)
-    shapes.capsule(knuckles, tip, 40 * g, 22 * g, skin * 0.98, hand[:, 1], 0.42, PLAIN, owner)
-    shapes.capsule(wrist + hand @ [16, 0, -0.12 * length], wrist + hand @ [54 * g, 0, -0.5 * length], 15 * g, 12 * g,
-                   skin * 1.03, None, 1.0, PLAIN, owner)
+    for point in (knuckles, tip):       # a hand that meets the floor lies on it
+        point[2] = max(point[2], 18.0)
+    capsule(wrist, knuckles, 27 * g, 42 * g, skin, hand[:, 1], 0.5)
+    capsule(knuckles, tip, 40 * g, 22 * g, skin * 0.98, hand[:, 1], 0.42)
+    capsule(wrist + hand @ [16, 0, -0.12 * length], wrist + hand @ [54 * g, 0, -0.5 * length], 15 * g, 12 * g,
+            skin * 1.03)                # thumb
 
 
-def _leg(shapes, figure, body, outfit, owner, k):
-    g = body.leg_girth
-    first = 4 - 3 * k
-    hip, knee, ankle = figure.joints[first:first + 3]
-    thigh, shin, foot = figure.thighs[k], figure.shins[k], figure.feet[k]
-    long = outfit.trouser == 1.0
-    cloth, skin = outfit.trousers, outfit.skin
-    color, thick = (cloth, 5 * g) if long else (skin, 0.0)
+def _leg(capsule, ellipsoid, figure, body, outfit, k):
+    g, long = body.leg_girth, outfit.trouser == 'long'
+    hip, knee, ankle = figure.joints[4 - 3 * k:7 - 3 * k]
+    thigh, shin = figure.thighs[k], figure.shins[k]
+    color, thick = (outfit.trousers, _CLOTH * g) if long else (outfit.skin, 0.0)
     top = hip + thigh @ [4, -10 * SIDES[k], 0]
-    shapes.capsule(top, knee, 80 * g + thick, 55 * g + thick, color, None, 1.0, PLAIN, owner)
-    shapes.capsule(knee, ankle, 54 * g + thick, (38 + 14 * long) * g, color, None, 1.0, PLAIN, owner)
-    shapes.ellipsoid(knee + shin @ [-17 * g, 0, -0.3 * body.shin], shin,
-                     np.array([49 * g + thick, 51 * g + thick, 0.3 * body.shin]), color, PLAIN, owner)
+    capsule(top, knee, 80 * g + thick, 55 * g + thick, color)
+    capsule(knee, ankle, 54 * g + thick, (52 if long else 38) * g, color)
+    ellipsoid(knee + shin @ [-17 * g, 0, -0.3 * body.shin], shin,
+              (49 * g + thick, 51 * g + thick, 0.3 * body.shin), color)         # calf
     if not long:
-        end = hip + (knee - hip) * outfit.trouser * 1.6
-        shapes.capsule(top, end, 88 * g, 78 * g, cloth, None, 1.0, PLAIN, owner)
-        low = knee + (ankle - knee) * 0.86
-        shapes.capsule(low, ankle, 38 * g, 40 * g, np.array([225., 225, 225]), None, 1.0, PLAIN, owner)      # sock
-    size, shoe = body.foot / 255.0, outfit.shoe
-    drop = -body.ankle_height
-    splay = foot @ rot_z(7 * SIDES[k])
+        capsule(top, hip + (knee - hip) * _TROUSER[outfit.trouser], 88 * g, 78 * g, outfit.trousers)
+        capsule(knee + (ankle - knee) * 0.86, ankle, 38 * g, 40 * g, _SOCK)
+
+
+def _shoe(capsule, figure, body, outfit, k):
+    ankle, size, shoe = figure.joints[6 - 3 * k], body.foot / 255.0, outfit.shoe
+    splay = figure.feet[k] @ rot_z(7 * SIDES[k])
 
     def at(x, z):
-        return ankle + splay @ np.array([x * size, 0, drop + z])
+        return ankle + splay @ np.array([x * size, 0, z - body.ankle_height])
 
-    shapes.capsule(at(-38, 44), at(8, 62), 42 * size, 46 * size, shoe, None, 1.0, PLAIN, owner)
-    shapes.capsule(at(-30, 30), at(150, 26), 44 * size, 46 * size, shoe, splay[:, 2], 0.62, PLAIN, owner)
-    shapes.capsule(at(-36, 9), at(154, 9), 44 * size, 48 * size, np.array([205., 208, 210]) * 0.9, splay[:, 2], 0.2,
-                   PLAIN, owner)        # sole
+    capsule(at(-38, 46), at(8, 62), 42 * size, 46 * size, shoe)
+    capsule(at(-30, 30), at(150, 26), 44 * size, 46 * size, shoe, splay[:, 2], 0.62)
+    capsule(at(-36, 9), at(154, 9), 45 * size, 48 * size, _SOLE, splay[:, 2], 0.2)

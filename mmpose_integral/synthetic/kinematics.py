@@ -4,6 +4,7 @@ Frames: world x, y on the floor, z up, mm. A body part's own axes are x forward,
 straight; limbs hang along -z. Arms and legs turn by a swing (forward, outward degrees: the length is the angle, the
 direction where the limb goes) and a twist (where the elbow or knee opens to). Side 0 is left, 1 is right.
 """
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -28,19 +29,19 @@ class Figure(NamedTuple):
 
 def rot_x(degrees):
     """Rotation about x by degrees, (3, 3)."""
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
 
 def rot_y(degrees):
     """Rotation about y by degrees, (3, 3); positive bends an upright body forward."""
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
 def rot_z(degrees):
     """Rotation about z by degrees, (3, 3); positive turns left."""
-    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
@@ -52,20 +53,24 @@ def bend(angles):
 
 def swing(forward, outward, inward_twist, side):
     """Rotation of a limb from its swing and twist, degrees; side +1 left, -1 right."""
-    azimuth, elevation = side * np.rad2deg(np.arctan2(outward, forward)), np.hypot(forward, outward)
+    azimuth, elevation = side * math.degrees(math.atan2(outward, forward)), math.hypot(forward, outward)
     return rot_z(azimuth) @ rot_y(-elevation) @ rot_z(-azimuth - side * inward_twist)
+
+
+def _cross(a, b):
+    """Vector product of two (3,) vectors; ten times as fast as ``np.cross`` on single ones."""
+    (a0, a1, a2), (b0, b1, b2) = a, b
+    return np.array([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0])
 
 
 def frame_along(direction, front):
     """Limb frame whose -z runs along ``direction`` and whose x is as near to ``front`` as can be."""
     up = -direction / np.linalg.norm(direction)
     x = front - up * (front @ up)
-    length = np.linalg.norm(x)
-    if length < 1e-6:                   # front along the limb: any perpendicular will do
-        x, length = np.cross(up, [0.3, 1.0, 0.2]), 1.0
-        length = np.linalg.norm(x)
-    x = x / length
-    return np.stack([x, np.cross(up, x), up], axis=1)
+    if x @ x < 1e-12:                   # front along the limb: any perpendicular will do
+        x = _cross(up, (0.3, 1.0, 0.2))
+    x = x / math.sqrt(x @ x)
+    return np.stack([x, _cross(up, x), up], axis=1)
 
 
 def solve_knee(hip, ankle, thigh, shin, front):

@@ -20,9 +20,9 @@ class Outfit(NamedTuple):
     shirt: np.ndarray
     second: np.ndarray                  # print, shirt under the jacket, buttons, stripes
     chest_style: str
-    sleeve: float                       # share of the arm covered: 0.28 short, 1 long
+    sleeve: str                         # none, short, long
     trousers: np.ndarray
-    trouser: float                      # share of the leg covered: 0.42 shorts, 1 long
+    trouser: str                        # short, knee, long
     shoe: np.ndarray
     watch: bool                         # on the left wrist, as most people wear it
 
@@ -33,12 +33,12 @@ def _bgr(hue, saturation, value):
 
 # The studio's wardrobes: (shirt, second colour, chest style, sleeve, trousers, trouser length, shoe).
 _STUDIO = (
-    ((150, 84, 52), (228, 232, 236), 'print', 0.27, (92, 74, 66), 1.0, (40, 40, 44)),
-    ((62, 66, 70), (196, 210, 214), 'jacket', 1.0, (150, 112, 70), 1.0, (200, 205, 210)),
-    ((92, 150, 96), (36, 52, 40), 'buttons', 0.3, (60, 96, 122), 0.46, (48, 62, 96)),
-    ((214, 218, 222), (70, 62, 150), 'stripes', 1.0, (48, 44, 46), 1.0, (70, 90, 120)),
-    ((60, 60, 168), (220, 226, 230), 'print', 0.3, (100, 88, 80), 0.46, (215, 215, 215)),
-    ((160, 140, 120), (60, 70, 160), 'jacket', 0.3, (60, 56, 60), 1.0, (50, 50, 54)))
+    ((150, 84, 52), (228, 232, 236), 'print', 'short', (92, 74, 66), 'long', (40, 40, 44)),
+    ((62, 66, 70), (196, 210, 214), 'jacket', 'long', (150, 112, 70), 'long', (200, 205, 210)),
+    ((92, 150, 96), (36, 52, 40), 'buttons', 'short', (60, 96, 122), 'knee', (48, 62, 96)),
+    ((214, 218, 222), (70, 62, 150), 'stripes', 'long', (48, 44, 46), 'long', (70, 90, 120)),
+    ((60, 60, 168), (220, 226, 230), 'print', 'short', (100, 88, 80), 'knee', (215, 215, 215)),
+    ((160, 140, 120), (60, 70, 160), 'jacket', 'short', (60, 56, 60), 'long', (50, 50, 54)))
 _STUDIO_POOL = dict(train=(0, 1, 2, 3), val=(0, 4, 3), test=(1, 5, 2))
 
 
@@ -77,5 +77,5 @@ def random_outfit(rng):
     return Outfit(np.clip(skin, 0, 255), np.clip(hair, 0, 255),
                   str(rng.choice(HAIR_STYLES, p=(0.4, 0.22, 0.14, 0.08, 0.16))), shirt, second,
                   str(rng.choice(CHEST_STYLES, p=(0.3, 0.2, 0.2, 0.15, 0.15))),
-                  float(rng.choice((0.0, 0.28, 1.0), p=(0.1, 0.5, 0.4))), trousers,
-                  float(rng.choice((0.3, 0.46, 1.0), p=(0.15, 0.25, 0.6))), shoe, bool(rng.random() < 0.5))
+                  str(rng.choice(('none', 'short', 'long'), p=(0.1, 0.5, 0.4))), trousers,
+                  str(rng.choice(('short', 'knee', 'long'), p=(0.15, 0.25, 0.6))), shoe, bool(rng.random() < 0.5))

@@ -22,7 +22,7 @@ class Pose(NamedTuple):
 
 
 _ARM_LIMITS = np.array([[-45, -12, -60, 2], [178, 165, 100, 148]], float)
-_LEG_LIMITS = np.array([[-30, -22, -45, 2], [125, 65, 35, 150]], float)
+_LEG_LIMITS = np.array([[-30, -22, -95, 2], [140, 65, 35, 150]], float)
 _HANG, _HANG_STD = (4, 9, 15, 16), (9, 4, 14, 11)
 _STAND, _STAND_STD = (2, 6, -8, 5), (4, 4, 6, 4)
 
@@ -150,12 +150,12 @@ def _sit(rng):
 
 def _sit_floor(rng):
     how = _pick(rng, ('stretched', 'knees up', 'tailor'), (1, 1, 1))
-    base = {'stretched': (84, 12, -10, 14), 'knees up': (112, 12, -6, 106), 'tailor': (84, 52, -30, 128)}[how]
-    legs = np.stack([_draw(rng, base, (6, 5, 5, 7)) for _ in range(2)])
+    base = {'stretched': (89, 12, -10, 12), 'knees up': (134, 10, -6, 112), 'tailor': (90, 48, -86, 127)}[how]
+    legs = np.stack([_draw(rng, base, (3, 5, 5, 6)) for _ in range(2)])
     if how == 'stretched' and rng.random() < 0.5:
-        legs[0] = _draw(rng, (112, 10, -6, 100), (6, 5, 5, 8))
+        legs[0] = _draw(rng, (134, 10, -6, 112), (3, 5, 5, 5))
     arms = _arms(rng, 'back', 'back') if rng.random() < 0.4 else _any_arms(rng)
-    return Pose('sit on floor', _draw(rng, (-10, 0), (7, 2)), *_trunk(rng, flex=8, flex_std=8), arms, legs)
+    return Pose('sit on floor', _draw(rng, (-10, 0), (4, 2)), *_trunk(rng, flex=8, flex_std=8), arms, legs)
 
 
 def _crouch(rng):

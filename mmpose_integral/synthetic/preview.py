@@ -39,7 +39,7 @@ def save_preview(root, path, per_part=6):
     width = max(row.shape[1] for row in rows)
     sheet = np.vstack([cv2.copyMakeBorder(row, 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT,
                                           value=(255, 255, 255)) for row in rows])
-    options = [cv2.IMWRITE_JPEG_QUALITY, 82] if path.suffix.lower() != '.png' else []
+    options = [cv2.IMWRITE_JPEG_QUALITY, 72] if path.suffix.lower() != '.png' else []
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, cv2.imencode(path.suffix.lower(), sheet, options)[1].tobytes())
 
@@ -60,8 +60,8 @@ def draw_skeleton(image, keypoints, present=None, thickness=1):
             cv2.line(image, *ends, side_color(parent, joint)[::-1], thickness, cv2.LINE_AA, 4)
     for joint in np.flatnonzero(present):
         center = tuple(np.round(keypoints[joint] * 16).astype(int).tolist())
-        cv2.circle(image, center, (thickness + 1) * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
-        cv2.circle(image, center, thickness * 16, side_color(joint)[::-1], -1, cv2.LINE_AA, 4)
+        cv2.circle(image, center, thickness * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
+        cv2.circle(image, center, thickness * 9, side_color(joint)[::-1], -1, cv2.LINE_AA, 4)
 
 
 def _studio_tiles(root, split, count, whole=False):

@@ -50,12 +50,13 @@ def shade(shapes, hits, people, light, camera):
     cells = np.flatnonzero(number.ravel() >= 0)
     if not len(cells):
         return out
-    rows, columns = np.divmod(cells, depth.shape[1])
-    which, z = number.ravel()[cells], depth.ravel()[cells]
+    rows = cells // depth.shape[1]
+    columns = cells - rows * depth.shape[1]
+    which, z = number.ravel().take(cells).astype(np.intp), depth.ravel().take(cells)
     # Components come first, (3, N): every step below then runs over contiguous memory.
-    points = np.stack([xs[columns] * z, ys[rows] * z, z])
+    points = np.stack([xs.take(columns) * z, ys.take(rows) * z, z])
     normals = _normals(shapes, which, points)
-    colors = shapes.colors.T[:, which]
+    colors = _table(shapes.colors, which)
     kinds = np.where(shapes.owners >= 0, shapes.owners * 16 + shapes.materials, -1)[which]
     for k, person in enumerate(people):
         for material, paint in _PAINTS.items():
@@ -68,6 +69,11 @@ def shade(shapes, hits, people, light, camera):
         painted[:, channel] = np.minimum(colors[channel] * (level * np.float32(light.tint[channel])), 255)
     out.reshape(-1, 4)[cells] = painted
     return out
+
+
+def _table(values, which):
+    """Values (P, C) a shape -> (C, N) float32 a hit."""
+    return np.stack([column.take(which) for column in np.asarray(values, np.float32).T])
 
 
 def _dot(first, second):
@@ -85,17 +91,15 @@ def _light_level(points, normals, light, camera):
 
 def _normals(shapes, which, points):
     """Outward unit normals at the hits, (3, N): the gradient of the shape's map."""
-    maps = shapes.maps.astype(np.float32).reshape(-1, 9).T[:, which].reshape(3, 3, -1)
-    shifted = points - shapes.starts.astype(np.float32).T[:, which]
+    maps = _table(shapes.maps.reshape(-1, 9), which).reshape(3, 3, -1)
+    shifted = points - _table(shapes.starts, which)
     offset = np.stack([_dot(maps[row], shifted) for row in range(3)])
     square = (shapes.axes ** 2).sum(1)
     slope = shapes.radii[:, 0] - shapes.radii[:, 1]
     # Foot of the hit on the capsule's axis, as in shapes._hit_capsule; constant parts are taken a shape at once.
     scale = 1.0 / np.maximum(square - slope * slope, 1e-6)
-    axes, bias = shapes.axes.astype(np.float32).T, (shapes.radii[:, 0] * slope).astype(np.float32)
-    axis = axes[:, which]
-    place = np.clip((_dot(offset, axis) - bias[which]) * scale.astype(np.float32)[which], 0, 1)
-    local = offset - place * axis
+    axis, (bias, scale) = _table(shapes.axes, which), _table(np.stack([shapes.radii[:, 0] * slope, scale], 1), which)
+    local = offset - np.clip((_dot(offset, axis) - bias) * scale, 0, 1) * axis
     box = np.flatnonzero(shapes.boxes[which])
     if len(box):
         face = np.abs(offset[:, box]).argmax(0)
