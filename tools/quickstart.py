@@ -19,14 +19,16 @@ TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 SPLITS = ('train', 'val', 'test')
 
-# Frames of each part. `options` go to the three trainings; the full size trains as the configs say.
+# Frames of each part. `options` go to the three trainings; the full size trains as the configs say. A detector that has
+# seen a handful of frames is sure of nothing, so there it trains a little longer, and every best box counts.
 SIZES = dict(
-    full=dict(num_train=4000, num_val=600, num_test=300, num_mpii=4000, num_coco=1200, image_size=256, options=[]),
-    tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128,
+    full=dict(num_train=4000, num_val=600, num_test=300, num_mpii=4000, num_coco=1200, image_size=256, score_thr=0.3, options=[], detector_options=[]),
+    tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128, score_thr=0.0,
               options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
                        'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',
                        'val_dataloader.persistent_workers=False', 'test_dataloader.num_workers=0',
-                       'test_dataloader.persistent_workers=False']))
+                       'test_dataloader.persistent_workers=False'],
+              detector_options=['train_cfg.max_epochs=12']))
 
 
 def parse_args():
@@ -91,20 +93,22 @@ class Chain:
         return best[-1] if best else Path((folder / 'last_checkpoint').read_text().strip())
 
     def make_data(self):
-        flags = [f'--{key.replace("_", "-")}={value}' for key, value in self.size.items() if key != 'options']
+        flags = [f'--{key.replace("_", "-")}={value}' for key, value in self.size.items()
+                 if key.startswith('num_') or key == 'image_size']
         self.call(make_standin, '--root', self.data, *flags, '--preview', self.work / 'standin_preview.jpg')
 
     def index(self):
         self.call(index_h80k, self.h80k)
 
     def train_detector(self):
-        self.train('detector_rtmdet_nano.py', 'detector')
+        self.train('detector_rtmdet_nano.py', 'detector', *self.size['detector_options'])
 
     def boxes(self):
         for split in SPLITS:
             self.call(detect_boxes, CONFIGS / 'detector_rtmdet_nano.py', self.checkpoint('detector'),
                       '--root', self.h80k, '--index', self.annotation(split, '.npz'),
-                      '--out', self.annotation(split, '_boxes.json'), '--batch-size', 64)
+                      '--out', self.annotation(split, '_boxes.json'), '--batch-size', 64,
+                      '--score-thr', self.size['score_thr'])
 
     def train_keypoints_2d(self):
         self.train('keypoints_2d_r18_mpii.py', 'keypoints_2d')

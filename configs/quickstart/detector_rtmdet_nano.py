@@ -33,7 +33,7 @@ model = dict(
     train_cfg=dict(
         assigner=dict(type='DynamicSoftLabelAssigner', topk=13), allowed_border=-1, pos_weight=-1, debug=False),
     test_cfg=dict(
-        nms_pre=1000, min_bbox_size=0, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.65), max_per_img=20))
+        nms_pre=1000, min_bbox_size=0, score_thr=0.001, nms=dict(type='nms', iou_threshold=0.65), max_per_img=20))
 
 pad = dict(type='Pad', size=input_size, pad_val=dict(img=(114, 114, 114)))
 train_pipeline = [

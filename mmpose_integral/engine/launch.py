@@ -38,7 +38,7 @@ def load_config(args):
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name)
     if args.show_dir:
-        cfg.default_hooks.setdefault('visualization', dict(type='PoseVisualizationHook'))
+        cfg.default_hooks.setdefault('visualization', dict(type='IntegralVisualizationHook'))
         cfg.default_hooks.visualization.update(enable=True, out_dir=args.show_dir, interval=args.interval)
     return cfg
 

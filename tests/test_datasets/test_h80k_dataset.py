@@ -118,6 +118,9 @@ def test_bad_arguments_and_files_are_named(prepared, tmp_path):
         h80k(prepared, bbox_file=None)
     with pytest.raises(ValueError, match='different splits'):
         h80k(prepared, 'val', bbox_file=f'{prepared[1]}/h80k_train_boxes.json')
+    (tmp_path / 'none.json').write_text('[]')
+    with pytest.raises(ValueError, match='no frame is left'):
+        h80k(prepared, bbox_file=str(tmp_path / 'none.json'))
     with pytest.raises(ValueError, match='h80k_test_keypoints_2d.npz'):
         h80k(prepared, keypoints_2d_file=f'{prepared[1]}/h80k_test_keypoints_2d.npz')
 
