@@ -140,6 +140,7 @@ mmcv=$("$python" tools/check_install.py --mmcv)
 if [ -n "$torch" ]; then
     torch_packages=("torch==$torch" "torchvision==$torchvision")
 elif [ -n "$no_torch" ]; then
+    "$python" -W ignore tools/check_install.py --trial torch || exit 1
     torch_packages=()
 elif [ "$mmcv" = compiled ] && "$python" -W ignore tools/check_install.py --trial mmcv 2>/dev/null; then
     say 'keeping the compiled mmcv, and the torch that it is built for'
