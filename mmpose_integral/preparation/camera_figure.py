@@ -101,11 +101,11 @@ def _joints(axis, statistics):
 
 def _scales(axis, statistics, table):
     if statistics.true_scale is None:
-        axis.scatter(1000 * table['scale'], table['mean_residual'], s=5, alpha=0.4, color=BLUE, lw=0)
+        axis.scatter(1000 * table['scale'], table['mean_residual'], s=9, alpha=0.45, color=BLUE, lw=0)
         _tidy(axis, 'camera scale, px per metre', 'mean residual, px', 'Residual against scale')
         return
     true = 1000 * statistics.true_scale[~statistics.degenerate]
-    axis.scatter(true, 1000 * table['scale'], s=5, alpha=0.4, color=BLUE, lw=0)
+    axis.scatter(true, 1000 * table['scale'], s=9, alpha=0.45, color=BLUE, lw=0)
     ends = [true.min(), true.max()]
     axis.plot(ends, ends, color='black', lw=1)
     error = np.abs(table['truth_scale_error_percent']).mean()
@@ -114,7 +114,7 @@ def _scales(axis, statistics, table):
 
 
 def _roots(axis, table):
-    points = axis.scatter(table['tx'], table['ty'], s=5, c=table['mean_residual'], cmap='viridis', lw=0,
+    points = axis.scatter(table['tx'], table['ty'], s=10, c=table['mean_residual'], cmap='viridis', lw=0,
                           vmax=np.percentile(table['mean_residual'], 99))
     axis.figure.colorbar(points, ax=axis, label='mean residual, px')
     axis.set_aspect('equal', adjustable='datalim')
@@ -123,6 +123,7 @@ def _roots(axis, table):
 
 
 def _worst(axis, statistics, row, keypoints_2d, image_path):
+    axis.set_facecolor('#EEEEEE')
     fitted, used = statistics.projected[row, :, :2], statistics.used[row]
     if image_path is not None:
         axis.imshow(read_image(image_path)[..., ::-1], interpolation='bilinear')

@@ -1,4 +1,5 @@
 """A person detector of MMDetection, frame in, best box out."""
+import copy
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ class PreparedFrame:
     def __init__(self, config):
         from mmcv.transforms import Compose
         from mmdet.utils import get_test_pipeline_cfg
-        pipeline = get_test_pipeline_cfg(config.copy())
+        pipeline = copy.deepcopy(get_test_pipeline_cfg(config))
         # The image is read by us, with our colour type; the pipeline's own reader would turn it by its EXIF
         # orientation.
         pipeline[0] = dict(type='mmdet.LoadImageFromNDArray')

@@ -34,14 +34,15 @@ def parse_args(args=None):
 
 
 def is_up_to_date(path, root, split):
-    """Whether there is an index without faults, younger than its folders. It does not see edits inside files."""
+    """Whether there is an index without faults that lists what the folders hold. Edits inside files go unseen."""
     try:
-        if len(load_index(path).faulty):
-            return False
+        index = load_index(path)
     except (FileNotFoundError, ValueError):
         return False
     folders = [root / split / kind for kind in ('IMG', 'POSE') if (root / split / kind).is_dir()]
-    return all(folder.stat().st_mtime <= path.stat().st_mtime for folder in folders)
+    return not len(index.faulty) and all(
+        folder.stat().st_mtime <= path.stat().st_mtime and len(os.listdir(folder)) == len(index.frame_ids)
+        for folder in folders)
 
 
 def describe(index):

@@ -1,0 +1,60 @@
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mmpose_integral.datasets.h80k_index import load_index
+
+SPEC = importlib.util.spec_from_file_location(
+    'index_h80k', Path(__file__).parents[2] / 'tools/dataset_converters/index_h80k.py')
+index_h80k = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(index_h80k)
+
+
+@pytest.fixture
+def root(standin, tmp_path):
+    shutil.copytree(standin / 'h80k', tmp_path / 'h80k')
+    return tmp_path / 'h80k'
+
+
+def test_all_splits_then_nothing_to_do(root, capsys):
+    assert index_h80k.main([str(root)]) == 0
+    text = capsys.readouterr().out
+    assert 'Train: 12 frames (the real set has 35832), mean skeleton length' in text and '4522.828' in text
+    assert 'Test: 6 frames' in text
+    assert load_index(root / 'annotations/h80k_train.npz').keypoints_mm.shape == (12, 18, 3)
+    written = (root / 'annotations/h80k_train.npz').stat().st_mtime_ns
+    assert index_h80k.main([str(root)]) == 0
+    assert 'up to date' in capsys.readouterr().out
+    assert (root / 'annotations/h80k_train.npz').stat().st_mtime_ns == written
+
+
+def test_faults_stop_a_split_unless_skipped(root, tmp_path, capsys):
+    (root / 'Val/POSE/00003.csv').write_text('1,2,3\n')
+    (root / 'Val/IMG/00005.jpg').write_bytes((root / 'Val/IMG/00005.jpg').read_bytes()[:900])
+    out = ['--out-dir', str(tmp_path / 'out'), '--splits', 'Val', 'Test']
+    assert index_h80k.main([str(root), *out]) == 1
+    errors = capsys.readouterr().err
+    assert 'H80K Val: POSE/00003.csv has 1 rows, 17 expected' in errors and 'H80K Val: IMG/00005.jpg' in errors
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['h80k_test.npz']
+    assert index_h80k.main([str(root), *out, '--skip-faulty']) == 0
+    index = load_index(tmp_path / 'out/h80k_val.npz')
+    assert index.frame_ids.tolist() == [1, 2, 4, 6, 7, 8] and len(index.faulty) == 2
+    # An index with skipped frames is not good enough for a run that does not ask to skip them.
+    assert index_h80k.main([str(root), *out]) == 1
+
+
+def test_a_frame_added_later_is_seen(root, capsys):
+    assert index_h80k.main([str(root), '--splits', 'Test']) == 0
+    shutil.copy(root / 'Test/IMG/00001.jpg', root / 'Test/IMG/00007.jpg')
+    assert index_h80k.main([str(root), '--splits', 'Test']) == 0
+    assert len(load_index(root / 'annotations/h80k_test.npz').frame_ids) == 7
+
+
+def test_wrong_folder(tmp_path, capsys):
+    assert index_h80k.main([str(tmp_path)]) == 1
+    assert 'holds none of Train, Val, Test' in capsys.readouterr().err
+    (tmp_path / 'Train/IMG').mkdir(parents=True)
+    assert index_h80k.main([str(tmp_path)]) == 1
+    assert 'POSE does not exist' in capsys.readouterr().err
