@@ -124,7 +124,6 @@ if ! "$python" -m pip --version >/dev/null 2>&1; then
     "$base" -m venv ${no_torch:+--system-site-packages} "$environment" ||
         die "$base could not make a virtual environment (on Debian and Ubuntu: apt-get install python3-venv)"
 fi
-printf '%s %s %s\n' "${torch:--}" "${torchvision:--}" "$no_torch" > "$options"
 say "installing into $environment (Python $base_version)"
 
 # --- the packages ----------------------------------------------------------------------------------------------------
@@ -136,11 +135,18 @@ install() {
         die "pip failed, its messages are above; run the same command again to go on from here"
 }
 
+trial() {  # exits unless the named package works
+    local status=0
+    "$python" -W ignore tools/check_install.py --trial "$1" || status=$?
+    [ "$status" -lt 128 ] || die "$1 is installed but crashes when it is used: uninstall it or rebuild it for this torch"
+    [ "$status" -eq 0 ] || exit 1
+}
+
 mmcv=$("$python" tools/check_install.py --mmcv)
 if [ -n "$torch" ]; then
     torch_packages=("torch==$torch" "torchvision==$torchvision")
 elif [ -n "$no_torch" ]; then
-    "$python" -W ignore tools/check_install.py --trial torch || exit 1
+    trial torch
     torch_packages=()
 elif [ "$mmcv" = compiled ] && "$python" -W ignore tools/check_install.py --trial mmcv 2>/dev/null; then
     say 'keeping the compiled mmcv, and the torch that it is built for'
@@ -151,11 +157,11 @@ fi
 say "torch, OpenMMLab's libraries and what they need"
 install -r requirements/build.txt ${torch_packages[@]+"${torch_packages[@]}"} \
     -r requirements/base.txt -r requirements/tests.txt
-"$python" -W ignore tools/check_install.py --trial torch || exit 1
+trial torch
 
 mmcv_packages=(-r requirements/mmcv.txt ./packages/mmcv_torchvision_ops)
 if [ "$mmcv" = compiled ]; then
-    "$python" -W ignore tools/check_install.py --trial mmcv || exit 1
+    trial mmcv
     mmcv_packages=()
 fi
 say 'mmpose, mmcv and this project'
@@ -163,6 +169,7 @@ install --no-deps --no-build-isolation -r requirements/mmpose.txt ${mmcv_package
 
 say 'checking'
 "$python" -W ignore "${check[@]}" || exit 1
+printf '%s %s %s\n' "${torch:--}" "${torchvision:--}" "$no_torch" > "$options"
 printf '%s\n' "$fingerprint" > "$stamp.part"
 mv "$stamp.part" "$stamp"
 say "done: source $environment/bin/activate"
