@@ -117,6 +117,7 @@ torch_there=$("$base" -c 'import importlib.metadata as m; print(m.version("torch
 space=(tools/check_install.py --space "$environment")
 [ -z "$no_torch" ] && [ "${torch_there%%+*}" != "${torch_wanted%%+*}" ] || space+=(--no-torch)
 "$base" "${space[@]}" || exit 1
+[ -z "$no_torch" ] || "$base" -W ignore tools/check_install.py --trial torch || exit 1
 
 if ! "$python" -m pip --version >/dev/null 2>&1; then
     say "making $environment with Python $base_version"
@@ -146,7 +147,6 @@ mmcv=$("$python" tools/check_install.py --mmcv)
 if [ -n "$torch" ]; then
     torch_packages=("torch==$torch" "torchvision==$torchvision")
 elif [ -n "$no_torch" ]; then
-    trial torch
     torch_packages=()
 elif [ "$mmcv" = compiled ] && "$python" -W ignore tools/check_install.py --trial mmcv 2>/dev/null; then
     say 'keeping the compiled mmcv, and the torch that it is built for'
