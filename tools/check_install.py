@@ -123,7 +123,7 @@ COMPILED_REMEDY = ('rebuild it for this torch, or `pip uninstall -y mmcv` and ' 
 # In the order of who needs whom, so that the first failure is the cause.
 TRIALS = (
     ('opencv', try_opencv, 'on Debian and Ubuntu, `apt-get install libgl1 libglib2.0-0`; elsewhere ' + REMEDY),
-    ('torch with torchvision', try_torchvision, 'only certain pairs of releases work; ' + REMEDY + ' without --no-torch'),
+    ('torch with torchvision', try_torchvision, f'only certain pairs work; {REMEDY} without --no-torch'),
     ('mmcv', try_mmcv_files, REMEDY),
     ('mmcv', try_mmcv, REMEDY),
     ('mmdet and mmpose', try_openmmlab, REMEDY),
