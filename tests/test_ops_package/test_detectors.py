@@ -34,8 +34,8 @@ def small_faster_rcnn(use_torchvision):
 def make_samples(shape):
     samples = []
     for box in ([8., 6, 40, 58], [20., 10, 50, 60]):
-        sample = DetDataSample(metainfo=dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, pad_shape=shape,
-                                             scale_factor=(1.0, 1.0), img_id=0))
+        shapes = dict.fromkeys(('img_shape', 'ori_shape', 'batch_input_shape', 'pad_shape'), shape)
+        sample = DetDataSample(metainfo=dict(**shapes, scale_factor=(1.0, 1.0), img_id=0))
         sample.gt_instances = InstanceData(bboxes=torch.tensor([box]), labels=torch.zeros(1, dtype=torch.long))
         samples.append(sample)
     return samples
