@@ -12,6 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 import mmpose_integral  # noqa: F401  its import is what makes the loading work
@@ -63,7 +64,13 @@ def make_runner(work_dir, epochs, resume=False):
         custom_hooks=[dict(type='EMAHook')], randomness=dict(seed=0), log_level='ERROR')
 
 
-def test_training_resumes_from_a_real_checkpoint(tmp_path):
+@pytest.fixture
+def own_default_scope(monkeypatch):
+    """A Runner sets the default scope of the whole process; tests that build by name come after this one."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict', DefaultScope._instance_dict.copy())
+
+
+def test_training_resumes_from_a_real_checkpoint(tmp_path, own_default_scope):
     make_runner(tmp_path, epochs=2).train()
     # Otherwise the test would hold without the code under test.
     with pytest.MonkeyPatch.context() as patch:
