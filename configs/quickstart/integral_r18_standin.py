@@ -65,8 +65,8 @@ index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root
 val_evaluator = dict(type='H80KMetric', index_files=index_files)
 test_evaluator = val_evaluator
 
-max_epochs = 8
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
+max_epochs = 4
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=2e-3))
 param_scheduler = [
     dict(type='OneCycleLR', eta_max=2e-3, total_steps=max_epochs, pct_start=0.2, convert_to_iter_based=True)]

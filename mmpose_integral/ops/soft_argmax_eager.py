@@ -2,20 +2,26 @@
 import torch
 from torch.autograd.function import once_differentiable
 
-# Samples are taken a few at a time, so that temporaries stay near the caches and never reach the size of the volume.
-CHUNK_ELEMENTS = 1 << 22
+# Samples are taken a few at a time: on a CPU so that temporaries stay in its caches, on a GPU so that they stay small
+# beside the volume while each kernel still has enough to do.
+CHUNK_ELEMENTS = dict(cpu=1 << 19, cuda=1 << 26)
 
 
 def _chunks(logits):
     """Slices along the batch axis of about CHUNK_ELEMENTS elements each."""
     per_sample = max(1, logits[0].numel()) if len(logits) else 1
-    step = max(1, CHUNK_ELEMENTS // per_sample)
+    step = max(1, CHUNK_ELEMENTS.get(logits.device.type, 1 << 26) // per_sample)
     return [slice(start, start + step) for start in range(0, len(logits), step)]
+
+
+def _load(logits, dtype):
+    """A chunk in the statistics' type, contiguous: reducing a channels-last volume costs several such copies."""
+    return logits.contiguous().to(dtype)
 
 
 def _moments(volume, grids):
     """Log-sum-exp (b, K), mean (b, K, 3) and std (b, K, 3) of a (b, K, D, H, W) volume in the grids' type."""
-    peak = volume.amax((2, 3, 4), keepdim=True)
+    peak = volume.flatten(2).amax(-1)[..., None, None, None]
     weight = (volume - peak).exp_()
     along_h = weight.sum(-1)
     marginals = (weight.sum((2, 3)), along_h.sum(2), along_h.sum(3))
@@ -23,7 +29,7 @@ def _moments(volume, grids):
     mean = torch.stack([p @ g for p, g in zip(marginals, grids, strict=True)], -1) / total[..., None]
     spread = [(p * (g - m[..., None])**2).sum(-1) for p, g, m in zip(marginals, grids, mean.unbind(-1), strict=True)]
     std = (torch.stack(spread, -1) / total[..., None]).sqrt()
-    return peak.flatten(1) + total.log(), mean, std
+    return peak[..., 0, 0, 0] + total.log(), mean, std
 
 
 class SoftArgmax3D(torch.autograd.Function):
@@ -34,7 +40,7 @@ class SoftArgmax3D(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, logits, *grids):
-        parts = [_moments(logits[s].to(grids[0].dtype), grids) for s in _chunks(logits)]
+        parts = [_moments(_load(logits[s], grids[0].dtype), grids) for s in _chunks(logits)]
         if not parts:
             empty = grids[0].new_zeros(*logits.shape[:2], 3)
             parts = [(empty[..., 0], empty, empty.clone())]
@@ -48,12 +54,12 @@ class SoftArgmax3D(torch.autograd.Function):
     def backward(ctx, grad_mean, _):
         logits, lse, mean, grid_x, grid_y, grid_z = ctx.saved_tensors
         offset = (grad_mean * mean).sum(-1)
-        grad = torch.empty_like(logits)
+        grad = torch.empty_like(logits, memory_format=torch.contiguous_format)
         for s in _chunks(logits):
             slope = (grad_mean[s, :, 0, None] * grid_x - offset[s, :, None])[:, :, None, None, :]
             slope = slope + (grad_mean[s, :, 1, None] * grid_y)[:, :, None, :, None]
             slope = slope + (grad_mean[s, :, 2, None] * grid_z)[:, :, :, None, None]
-            softmax = (logits[s].to(slope.dtype) - lse[s, :, None, None, None]).exp_()
+            softmax = (_load(logits[s], slope.dtype) - lse[s, :, None, None, None]).exp_()
             grad[s] = softmax.mul_(slope)
         return grad, None, None, None
 

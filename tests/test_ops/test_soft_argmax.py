@@ -89,7 +89,7 @@ def test_statistics_stay_float32_under_autocast(backend):
 def test_eager_works_in_chunks_and_on_any_strides(monkeypatch):
     logits = torch.randn(7, 2, 3, 5, 4, dtype=torch.float64)
     whole = soft_argmax_3d(logits, 'eager')
-    monkeypatch.setattr(eager_module, 'CHUNK_ELEMENTS', 2 * logits[0].numel())
+    monkeypatch.setitem(eager_module.CHUNK_ELEMENTS, 'cpu', 2 * logits[0].numel())
     strided = logits.permute(0, 1, 4, 3, 2).contiguous().permute(0, 1, 4, 3, 2).requires_grad_()
     assert not strided.is_contiguous()
     mean = soft_argmax_3d(strided, 'eager')
