@@ -22,7 +22,8 @@ SPLITS = ('train', 'val', 'test')
 # Frames of each part. `options` go to the three trainings; the full size trains as the configs say. A detector that has
 # seen a handful of frames is sure of nothing, so there it trains a little longer, and every best box counts.
 SIZES = dict(
-    full=dict(num_train=3000, num_val=400, num_test=200, num_mpii=2600, num_coco=800, image_size=256, score_thr=0.3, options=[], detector_options=[]),
+    full=dict(num_train=3000, num_val=400, num_test=200, num_mpii=2600, num_coco=800, image_size=256, score_thr=0.3,
+              options=[], detector_options=[]),
     tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128, score_thr=0.0,
               options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
                        'train_dataloader.persistent_workers=False', 'val_dataloader.num_workers=0',

@@ -72,8 +72,8 @@ class H80KDataset(BaseCocoStyleDataset):
                 sample['keypoints_2d'], sample['keypoints_2d_score'] = (part[row:row + 1] for part in keypoints_2d)
             samples.append(sample)
         if not samples:
-            raise ValueError(f'{self.ann_file}: no frame is left to train on, since {self._box_path} has a box for none; '
-                             'look at its detector')
+            raise ValueError(f'{self.ann_file}: no frame is left to train on, since {self._box_path} has a box for '
+                             'none; look at its detector')
         self._fit_cameras(index, keypoints_2d)
         return samples
 

@@ -1,0 +1,79 @@
+"""The whole chain on a handful of frames, as a user would start it, stopped half way and started again."""
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+def quickstart(folder, *args):
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', 'tools/quickstart.py', '--size', 'tiny', '--data-root', folder / 'data',
+         '--work-dir', folder / 'work', *args], cwd=REPO, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('quickstart')
+    run = quickstart(folder)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return folder, run.stdout
+
+
+def test_chain_ends_with_all_figures(finished):
+    folder, out = finished
+    table = (folder / 'work' / 'RESULTS.md').read_text()
+    assert table.strip() in out
+    metrics = json.loads((folder / 'work' / 'val.json').read_text())
+    assert metrics['h80k/frames'] == 12
+    for length in ('train+val', 'train', 'val', 'per-frame'):
+        assert f'{metrics[f"h80k/MPJPE_{length}"]:.1f} mm' in table
+    for name in ('val_predictions.png', 'learning_curve.png', 'cameras_train.png', 'standin_preview.jpg'):
+        assert (folder / 'work' / 'pictures' / name).stat().st_size > 10_000
+
+
+def test_mean_pose_baseline_is_the_plain_mean(finished):
+    folder, _ = finished
+    poses = {}
+    for split in ('Train', 'Val'):
+        files = sorted((folder / 'data' / 'h80k' / split / 'POSE').iterdir())
+        poses[split] = np.stack([np.loadtxt(file, delimiter=',') for file in files])
+    errors = [np.linalg.norm(pose - poses['Train'].mean(0), axis=1).mean() for pose in poses['Val']]
+    assert f'| {np.mean(errors):.1f} mm |' in (folder / 'work' / 'RESULTS.md').read_text()
+
+
+def test_submission_covers_test(finished):
+    folder, _ = finished
+    with zipfile.ZipFile(folder / 'work' / 'submission.zip') as archive:
+        names = set(archive.namelist())
+        pose = np.loadtxt(archive.open('Test_PRED/00003.csv'), delimiter=',')
+    assert {f'Test_PRED/{i:05d}.csv' for i in range(1, 7)} | {'Test_Prediction.JSON'} <= names
+    assert pose.shape == (17, 3) and not pose[0].any()
+
+
+def test_second_run_does_nothing_again(finished):
+    folder, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in (folder / 'work').glob('*/*.pth')}
+    run = quickstart(folder)
+    assert run.returncode == 0 and run.stdout.count('done before') == 11
+    assert before and {path: path.stat().st_mtime_ns for path in (folder / 'work').glob('*/*.pth')} == before
+
+
+def test_other_size_in_the_same_folder_is_refused(finished):
+    folder, _ = finished
+    run = quickstart(folder, '--size', 'full')
+    assert run.returncode == 1 and "'tiny'" in run.stderr and '--fresh' in run.stderr
+
+
+def test_checkpoint_tells_bone_lengths_and_joints(finished):
+    import torch
+    folder, _ = finished
+    path = next((folder / 'work' / 'integral').glob('best_*.pth'))
+    meta = torch.load(path, map_location='cpu')['meta']['dataset_meta']
+    assert meta['dataset_name'] == 'h80k' and len(meta['keypoint_id2name']) == 18
+    assert 3800 < meta['skeleton_length']['train+val'] < 5200
