@@ -56,7 +56,7 @@ test_pipeline = [
 
 metainfo = dict(classes=('person', ), palette=[(220, 20, 60)])
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=2,
     persistent_workers=True,
     drop_last=True,
