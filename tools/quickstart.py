@@ -22,7 +22,7 @@ SPLITS = ('train', 'val', 'test')
 # Frames of each part. `options` go to the three trainings; the full size trains as the configs say. A detector that has
 # seen a handful of frames is sure of nothing, so there it trains a little longer, and every best box counts.
 SIZES = dict(
-    full=dict(num_train=3000, num_val=400, num_test=200, num_mpii=2600, num_coco=800, image_size=256, score_thr=0.3,
+    full=dict(num_train=3000, num_val=400, num_test=200, num_mpii=2600, num_coco=800, image_size=256, score_thr=0.1,
               options=[], detector_options=[]),
     tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128, score_thr=0.0,
               options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
@@ -41,6 +41,51 @@ def parse_args():
     return parser.parse_args()
 
 
+def show_command(args):
+    """Print a command as one would type it, and return it as one has to start it."""
+    command = [sys.executable, '-W', 'ignore', *map(str, args)]
+    print('$ python', os.path.relpath(args[0]), *map(str, args[1:]), flush=True)
+    return command
+
+
+def run_together(commands, every_s=20):
+    """Run tools side by side, each with its share of the cores, and show the last line of progress of each.
+
+    Two trainings of small models on a core each are done sooner than one after the other on two.
+
+    Args:
+        commands (dict[Path, list]): log file -> command.
+        every_s (float): seconds between two looks.
+
+    Raises:
+        subprocess.CalledProcessError: one of them failed; the others are stopped and its last lines printed.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // len(commands)))
+    processes = {}
+    try:
+        for log, command in commands.items():
+            with open(log, 'w') as file:
+                processes[log] = subprocess.Popen(show_command(command), stdout=file, stderr=subprocess.STDOUT,
+                                                  env=dict(os.environ, OMP_NUM_THREADS=threads))
+        waited = 0
+        while any(process.poll() is None for process in processes.values()):
+            time.sleep(1)
+            waited += 1
+            if waited % every_s == 0:
+                for log in commands:
+                    steps = [line for line in log.read_text(errors='replace').splitlines() if 'Epoch(' in line]
+                    print(f'{log.stem}: {steps[-1].split("INFO - ")[-1][:110] if steps else "starting"}', flush=True)
+            failed = [log for log, process in processes.items() if process.poll()]
+            if failed:
+                print(''.join(failed[0].read_text(errors='replace').splitlines(keepends=True)[-30:]))
+                raise subprocess.CalledProcessError(processes[failed[0]].returncode, commands[failed[0]])
+    finally:
+        for process in processes.values():
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
 class Chain:
     """The stages, in order, with what each needs; a method a stage."""
 
@@ -55,9 +100,8 @@ class Chain:
         return [
             ('standin', 'Render the stand-in data', self.make_data),
             ('index', 'Index and check it', self.index),
-            ('detector', 'Train a person detector', self.train_detector),
+            ('models', 'Train a person detector and a 2D model, side by side', self.train_models),
             ('boxes', 'Detect the person in every frame', self.boxes),
-            ('keypoints_2d_model', 'Train a 2D model on the MPII part', self.train_keypoints_2d),
             ('keypoints_2d', 'Predict coarse 2D joints in every frame', self.keypoints_2d),
             ('cameras', 'Fit the cameras', self.cameras),
             ('integral', 'Train the integral model, H80K + MPII', self.train_integral),
@@ -76,16 +120,14 @@ class Chain:
         if status:
             raise SystemExit(f'{tool.__file__} ended with status {status}')
 
-    def run(self, *args, **environment):
+    def run(self, *args):
         """Run a tool in a process of its own."""
-        command = [sys.executable, *map(str, args)]
-        print('$ python', os.path.relpath(command[1]), *command[2:], flush=True)
-        subprocess.run(command, check=True, env=dict(os.environ, **environment))
+        subprocess.run(show_command(args), check=True)
 
-    def train(self, config, work, *options):
+    def train_command(self, config, work, *options):
         options = [*self.size['options'], *options]
-        self.run(TOOLS / 'train.py', CONFIGS / config, '--work-dir', self.work / work, '--resume',
-                 *(['--cfg-options', *options] if options else []))
+        return [TOOLS / 'train.py', CONFIGS / config, '--work-dir', self.work / work, '--resume',
+                *(['--cfg-options', *options] if options else [])]
 
     def checkpoint(self, work):
         """The best checkpoint of a training, or its last where none was kept as best."""
@@ -101,8 +143,11 @@ class Chain:
     def index(self):
         self.call(index_h80k, self.h80k)
 
-    def train_detector(self):
-        self.train('detector_rtmdet_nano.py', 'detector', *self.size['detector_options'])
+    def train_models(self):
+        run_together({
+            self.work / 'detector.log': self.train_command('detector_rtmdet_nano.py', 'detector',
+                                                           *self.size['detector_options']),
+            self.work / 'keypoints_2d.log': self.train_command('keypoints_2d_r18_mpii.py', 'keypoints_2d')})
 
     def boxes(self):
         for split in SPLITS:
@@ -111,12 +156,9 @@ class Chain:
                       '--out', self.annotation(split, '_boxes.json'), '--batch-size', 64,
                       '--score-thr', self.size['score_thr'])
 
-    def train_keypoints_2d(self):
-        self.train('keypoints_2d_r18_mpii.py', 'keypoints_2d')
+    def keypoints_2d(self):
         self.run(TOOLS / 'test.py', CONFIGS / 'keypoints_2d_r18_mpii.py', self.checkpoint('keypoints_2d'),
                  '--work-dir', self.work / 'keypoints_2d', '--out', self.work / 'keypoints_2d.json')
-
-    def keypoints_2d(self):
         for split in SPLITS:
             self.call(predict_keypoints_2d, CONFIGS / 'keypoints_2d_r18_mpii.py', self.checkpoint('keypoints_2d'),
                       '--root', self.h80k, '--index', self.annotation(split, '.npz'),
@@ -129,9 +171,10 @@ class Chain:
                   '--truth', self.data / 'truth' / 'h80k_train.npz', '--out-prefix', self.work / 'cameras_train')
 
     def train_integral(self):
-        self.train('integral_r18_standin.py', 'integral', 'model.backbone.init_cfg.type=Pretrained',
-                   'model.backbone.init_cfg.prefix=backbone.',
-                   f'model.backbone.init_cfg.checkpoint={self.checkpoint("keypoints_2d")}')
+        self.run(*self.train_command(
+            'integral_r18_standin.py', 'integral', 'model.backbone.init_cfg.type=Pretrained',
+            'model.backbone.init_cfg.prefix=backbone.',
+            f'model.backbone.init_cfg.checkpoint={self.checkpoint("keypoints_2d")}'))
 
     def evaluate(self):
         for flip in (False, True):

@@ -8,7 +8,7 @@ custom_imports = dict(imports=['mmpose_integral'])
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
 input_size = (128, 128)
-max_epochs = 20
+max_epochs = 15
 base_lr = 4e-3
 
 norm_cfg = dict(type='BN')

@@ -7,7 +7,7 @@ _base_ = 'mmpose::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmpose_integral'])
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
-max_epochs = 10
+max_epochs = 3
 base_lr = 2e-3
 codec = dict(type='MSRAHeatmap', input_size=(96, 96), heatmap_size=(24, 24), sigma=1)
 
