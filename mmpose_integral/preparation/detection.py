@@ -23,7 +23,7 @@ class PreparedFrame:
         pipeline = copy.deepcopy(get_test_pipeline_cfg(config))
         # The image is read by us, with our colour type; the pipeline's own reader would turn it by its EXIF
         # orientation.
-        pipeline[0] = dict(type='mmdet.LoadImageFromNDArray')
+        pipeline[0] = dict(type='mmdet.LoadImageFromNDArray', to_float32=pipeline[0].get('to_float32', False))
         self.pipeline = Compose(pipeline)
 
     def __call__(self, frame_id, image):
