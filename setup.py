@@ -58,6 +58,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['assets/*.pth']},
     python_requires='>=3.10',
     # What the code imports, without upper limits: `pip install .` leaves a working MMPose environment as it is.
     # mmpose and mmcv are absent on purpose. mmpose drags in chumpy, which no longer builds, and the right mmcv
