@@ -1,4 +1,7 @@
-"""The integral model at the size of the stand-in data: ResNet-18, 96x128 input, H80K + MPII mixed 1 : 1."""
+"""The integral model at the size of the stand-in data: ResNet-18 of half the width, 96x128 input, H80K + MPII mixed 1 : 1.
+
+Half the channels learn from twice the samples in the same minutes, and their checkpoint fits into a repository.
+"""
 _base_ = '../_base_/default_runtime.py'
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
@@ -11,9 +14,9 @@ model = dict(
     data_preprocessor=dict(
         type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
     # tools/quickstart.py starts it from the coarse 2D model, as a full-size run starts from ImageNet
-    backbone=dict(type='ResNet', depth=18),
+    backbone=dict(type='ResNet', depth=18, base_channels=32),
     head=dict(
-        type='Integral3DHead', in_channels=512, num_joints=18, depth_bins=input_size[0] // 4,
+        type='Integral3DHead', in_channels=256, num_joints=18, depth_bins=input_size[0] // 4,
         deconv_out_channels=(96, 96, 96), loss=dict(type='CoordinateL1Loss'), decoder=codec),
     test_cfg=dict(flip_test=False))
 
@@ -37,7 +40,7 @@ val_pipeline = [
     dict(type='PackPose3DInputs')]
 
 train_dataloader = dict(
-    batch_size=32, num_workers=2, persistent_workers=True,
+    batch_size=16, num_workers=2, persistent_workers=True,
     sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
     dataset=dict(
         type='MixedPoseDataset',
@@ -66,14 +69,14 @@ index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root
 val_evaluator = dict(type='H80KMetric', index_files=index_files)
 test_evaluator = val_evaluator
 
-max_epochs = 4
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
-optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=2e-3))
+max_epochs = 8
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=2)
+optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, end=0.5, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=0.5, end=max_epochs, T_max=max_epochs - 0.5, eta_min_ratio=0.005,
          convert_to_iter_based=True)]
-auto_scale_lr = dict(base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=16)
 custom_hooks = [
     dict(type='SyncBuffersHook'), dict(type='ChannelsLastHook'), dict(type='SkeletonLengthHook', **index_files)]
 randomness = dict(seed=0)

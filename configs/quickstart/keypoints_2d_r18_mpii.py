@@ -1,4 +1,4 @@
-"""Coarse 2D joints: ResNet-18 heat maps in MPII format, from random weights, minutes on two CPU cores.
+"""Coarse 2D joints: heat maps of a half-width ResNet-18 in MPII format, from random weights, minutes on two CPU cores.
 
 The integral model of the quickstart starts from this backbone, in place of the ImageNet weights of the paper.
 """
@@ -7,7 +7,7 @@ _base_ = 'mmpose::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmpose_integral'])
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
-max_epochs = 3
+max_epochs = 5
 base_lr = 2e-3
 codec = dict(type='MSRAHeatmap', input_size=(96, 96), heatmap_size=(24, 24), sigma=1)
 
@@ -15,9 +15,9 @@ model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=dict(
         type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(type='ResNet', depth=18),
+    backbone=dict(type='ResNet', depth=18, base_channels=32),
     head=dict(
-        type='HeatmapHead', in_channels=512, out_channels=16, deconv_out_channels=(96, 96, 96),
+        type='HeatmapHead', in_channels=256, out_channels=16, deconv_out_channels=(96, 96, 96),
         deconv_kernel_sizes=(4, 4, 4), loss=dict(type='KeypointMSELoss', use_target_weight=True), decoder=codec),
     train_cfg=dict(compute_acc=False),  # it converts to numpy, which has no bfloat16
     test_cfg=dict(flip_test=False))
