@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+import mmpose_integral  # noqa: F401  makes checkpoints loadable
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -71,7 +74,6 @@ def test_other_size_in_the_same_folder_is_refused(finished):
 
 
 def test_checkpoint_tells_bone_lengths_and_joints(finished):
-    import torch
     folder, _ = finished
     path = next((folder / 'work' / 'integral').glob('best_*.pth'))
     meta = torch.load(path, map_location='cpu')['meta']['dataset_meta']

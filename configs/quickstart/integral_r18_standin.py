@@ -1,4 +1,4 @@
-"""The integral model at the size of the stand-in data: ResNet-18 of half the width, 96x128 input, H80K + MPII mixed 1 : 1.
+"""The integral model at the size of the stand-in data: half-width ResNet-18, 96x128 input, H80K + MPII mixed 1 : 1.
 
 Half the channels learn from twice the samples in the same minutes, and their checkpoint fits into a repository.
 """
