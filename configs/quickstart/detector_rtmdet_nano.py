@@ -104,3 +104,4 @@ param_scheduler = [
 
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=5, max_keep_ckpts=1))
 custom_hooks = [dict(type='ChannelsLastHook')]
+randomness = dict(seed=0)

@@ -78,3 +78,4 @@ param_scheduler = [
 
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=1))
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='ChannelsLastHook')]
+randomness = dict(seed=0)
