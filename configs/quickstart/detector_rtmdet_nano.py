@@ -1,4 +1,4 @@
-"""A person detector small enough to train on two CPU cores in about a minute: RTMDet, a fifth as wide as RTMDet-l.
+"""A person detector small enough to train on one CPU core in about three minutes: RTMDet, a fifth as wide as RTMDet-l.
 
 Learns from the COCO part of the stand-in, and finds the people of its CHALL_H80K part.
 """
