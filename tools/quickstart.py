@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 import make_standin
+import torch
 from dataset_converters import detect_boxes, index_h80k, predict_keypoints_2d, report_cameras
+from mmengine.config import Config
 from quickstart_report import draw_pictures, write_results
 
 TOOLS = Path(__file__).resolve().parent
@@ -22,7 +24,7 @@ SPLITS = ('train', 'val', 'test')
 # Frames of each part. `options` go to the three trainings; the full size trains as the configs say. A detector that has
 # seen a handful of frames is sure of nothing, so there it trains a little longer, and every best box counts.
 SIZES = dict(
-    full=dict(num_train=3000, num_val=400, num_test=200, num_mpii=2600, num_coco=800, image_size=256, score_thr=0.1,
+    full=dict(num_train=3000, num_val=400, num_test=200, num_mpii=2000, num_coco=2000, image_size=256, score_thr=0.1,
               options=[], detector_options=[]),
     tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128, score_thr=0.0,
               options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
@@ -163,7 +165,8 @@ class Chain:
             self.call(predict_keypoints_2d, CONFIGS / 'keypoints_2d_r18_mpii.py', self.checkpoint('keypoints_2d'),
                       '--root', self.h80k, '--index', self.annotation(split, '.npz'),
                       '--boxes', self.annotation(split, '_boxes.json'),
-                      '--out', self.annotation(split, '_keypoints_2d.npz'), '--batch-size', 64)
+                      '--out', self.annotation(split, '_keypoints_2d.npz'), '--batch-size', 64,
+                      '--padding', 1.25)
 
     def cameras(self):
         self.call(report_cameras, '--index', self.annotation('train', '.npz'), '--root', self.h80k,
@@ -171,10 +174,21 @@ class Chain:
                   '--truth', self.data / 'truth' / 'h80k_train.npz', '--out-prefix', self.work / 'cameras_train')
 
     def train_integral(self):
-        self.run(*self.train_command(
-            'integral_r18_standin.py', 'integral', 'model.backbone.init_cfg.type=Pretrained',
-            'model.backbone.init_cfg.prefix=backbone.',
-            f'model.backbone.init_cfg.checkpoint={self.checkpoint("keypoints_2d")}'))
+        """On a GPU, or in two processes on the CPU, which use its cores better than two threads of one process."""
+        options = ['model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.prefix=backbone.',
+                   f'model.backbone.init_cfg.checkpoint={self.checkpoint("keypoints_2d")}']
+        processes = 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
+        if processes == 1:
+            self.run(*self.train_command('integral_r18_standin.py', 'integral', *options))
+            return
+        batch = Config.fromfile(CONFIGS / 'integral_r18_standin.py').train_dataloader.batch_size // processes
+        # A process has little time left beside its training; loading in it spares the way from a worker.
+        options += [f'train_dataloader.batch_size={batch}', 'train_dataloader.num_workers=0',
+                    'train_dataloader.persistent_workers=False']
+        tool, *arguments = self.train_command('integral_r18_standin.py', 'integral', *options)
+        command = ['bash', str(TOOLS / 'dist_train.sh'), str(arguments[0]), str(processes), *map(str, arguments[1:])]
+        print('$', *command, flush=True)
+        subprocess.run(command, check=True, env=dict(os.environ, PYTHON=sys.executable, PYTHONWARNINGS='ignore'))
 
     def evaluate(self):
         for flip in (False, True):

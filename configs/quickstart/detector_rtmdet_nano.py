@@ -1,4 +1,4 @@
-"""A person detector small enough to train on one CPU core in about three minutes: RTMDet, a fifth as wide as RTMDet-l.
+"""A person detector small enough to train on one CPU core in about four minutes: RTMDet, a fifth as wide as RTMDet-l.
 
 Learns from the COCO part of the stand-in, and finds the people of its CHALL_H80K part.
 """
@@ -8,8 +8,8 @@ custom_imports = dict(imports=['mmpose_integral'])
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
 input_size = (128, 128)
-max_epochs = 15
-base_lr = 4e-3
+max_epochs = 6
+base_lr = 6e-3
 
 norm_cfg = dict(type='BN')
 act_cfg = dict(type='SiLU', inplace=True)
@@ -29,7 +29,8 @@ model = dict(
         anchor_generator=dict(type='MlvlPointGenerator', offset=0, strides=[8, 16, 32]),
         bbox_coder=dict(type='DistancePointBBoxCoder'),
         loss_cls=dict(type='QualityFocalLoss', use_sigmoid=True, beta=2.0, loss_weight=1.0),
-        loss_bbox=dict(type='GIoULoss', loss_weight=2.0)),
+        # five times RTMDet's: there is one class, and it is the box that few minutes leave imprecise
+        loss_bbox=dict(type='GIoULoss', loss_weight=10.0)),
     train_cfg=dict(
         assigner=dict(type='DynamicSoftLabelAssigner', topk=13), allowed_border=-1, pos_weight=-1, debug=False),
     test_cfg=dict(
@@ -102,6 +103,6 @@ param_scheduler = [
          convert_to_iter_based=True),
 ]
 
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=5, max_keep_ckpts=1))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=2, max_keep_ckpts=1))
 custom_hooks = [dict(type='ChannelsLastHook')]
 randomness = dict(seed=0)

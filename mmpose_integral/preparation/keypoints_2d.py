@@ -23,19 +23,21 @@ class TopdownModel:
         device (str): 'cpu', 'cuda:0', ...
         one_based (str): whether the model was trained on MPII's 1-based joints and so predicts 1 px too much: 'yes',
             'no', or 'auto', which looks for mmpose's ``MpiiDataset`` in the config's training data.
+        padding (float, optional): crop side over box side, in place of the one in the config's test pipeline.
 
     Raises:
         ValueError: another joint format, or no top-down model.
     """
 
-    def __init__(self, config, checkpoint, device, one_based='auto'):
+    def __init__(self, config, checkpoint, device, one_based='auto', padding=None):
         self.config = Config.fromfile(config)
         self.checkpoint = str(checkpoint)
         self.one_based = trains_one_based(self.config) if one_based == 'auto' else one_based == 'yes'
         # init_model sets the default scope to mmpose, also in a process where mmdet came first.
         self.model = init_model(self.config, self.checkpoint, device=device)
         self.format = joint_format(self.model.dataset_meta)
-        self.pipeline = Compose(self.config.test_dataloader.dataset.pipeline)
+        pipeline = self.config.test_dataloader.dataset.pipeline
+        self.pipeline = Compose(pipeline if padding is None else with_padding(pipeline, padding))
 
     def settings(self):
         """What the joints depend on."""
@@ -70,6 +72,18 @@ class TopdownModel:
         found = [sample.pred_instances for sample in self.model.test_step(pseudo_collate(inputs))]
         keypoints = np.concatenate([f.keypoints for f in found])[..., :2] - float(self.one_based)
         return to_h80k_joints(keypoints, np.concatenate([f.keypoint_scores for f in found]), self.format)
+
+
+def with_padding(pipeline, padding):
+    """A pipeline's config with another ``padding`` of ``GetBBoxCenterScale``.
+
+    Raises:
+        ValueError: it has no such step.
+    """
+    if not any(step['type'] == 'GetBBoxCenterScale' for step in pipeline):
+        raise ValueError('--padding: the test pipeline has no GetBBoxCenterScale, only '
+                         f'{[step["type"] for step in pipeline]}')
+    return [dict(step, padding=padding) if step['type'] == 'GetBBoxCenterScale' else step for step in pipeline]
 
 
 def trains_one_based(config):

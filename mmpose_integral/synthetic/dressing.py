@@ -11,7 +11,7 @@ from .kinematics import SIDES, rot_y, rot_z
 # Material numbers that shading.py gives a texture.
 PLAIN, SHIRT, FACE, TROUSERS, SHIRT_SLEEVE = range(5)
 # Share of the upper arm under a sleeve, of the thigh under a trouser leg; long ones cover the whole limb.
-_SLEEVE, _TROUSER = dict(none=0.0, short=0.53), dict(short=0.5, knee=0.75)
+_SLEEVE, _TROUSER = dict(none=0.0, short=0.53, elbow=1.0), dict(short=0.5, knee=0.75)
 _CLOTH = 5.0                            # mm that cloth adds to a limb's radius
 _SOCK, _SOLE, _WATCH = np.array([225.0, 225, 225]), np.array([185.0, 187, 189]), np.array([30.0, 30, 34])
 
@@ -121,12 +121,14 @@ def _leg(capsule, ellipsoid, figure, body, outfit, k):
     color, thick = (outfit.trousers, _CLOTH * g) if long else (outfit.skin, 0.0)
     top = hip + thigh @ [4, -10 * SIDES[k], 0]
     capsule(top, knee, 80 * g + thick, 55 * g + thick, color)
+    color = color if outfit.sock is None else outfit.sock
     capsule(knee, ankle, 54 * g + thick, (52 if long else 38) * g, color)
     ellipsoid(knee + shin @ [-17 * g, 0, -0.3 * body.shin], shin,
               (49 * g + thick, 51 * g + thick, 0.3 * body.shin), color)         # calf
     if not long:
         capsule(top, hip + (knee - hip) * _TROUSER[outfit.trouser], 88 * g, 78 * g, outfit.trousers)
-        capsule(knee + (ankle - knee) * 0.86, ankle, 38 * g, 40 * g, _SOCK)
+        if outfit.sock is None:
+            capsule(knee + (ankle - knee) * 0.86, ankle, 38 * g, 40 * g, _SOCK)
 
 
 def _shoe(capsule, figure, body, outfit, k):

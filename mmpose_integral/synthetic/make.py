@@ -14,7 +14,7 @@ from mmengine.utils import ProgressBar
 from ..structures.skeleton import BONES
 from .parts import H80K_SPLITS, chunks_of, draw_chunk, final_paths, join_part, make_folders, record_path, write_atomic
 
-VERSION = 1                             # of the pictures: raise it when the same seed would draw something else
+VERSION = 2                             # of the pictures: raise it when the same seed would draw something else
 _MANIFEST = 'standin.json'
 _OWN_FOLDERS = ('h80k', 'mpii', 'coco', 'truth', 'parts')
 _MIN_SIZE = 64

@@ -127,10 +127,11 @@ def _local(person_axes, origin, points, size):
 
 
 def _paint_shirt(person, points, normals, colors):
-    """Print, open jacket, buttons or stripes; the back has only a yoke, so that front and back differ."""
+    """Print, open jacket, buttons or stripes in front; the back has one colour of its own, or only a yoke."""
     outfit = person.outfit
     _, left, up = _local(person.chest, person.neck, points, person.girth)
-    front = _dot(normals, person.chest[0].astype(np.float32)) > 0.12
+    ahead = _dot(normals, person.chest[0].astype(np.float32))
+    front = ahead > 0.12
     second, width = outfit.second.astype(np.float32)[:, None], np.abs(left)
     style = outfit.chest_style
     if style == 'print':
@@ -144,7 +145,10 @@ def _paint_shirt(person, points, normals, colors):
         colors[:, np.mod(up, 92) < 40] = second
         colors[:, front & (width < 80) & (up < -120) & (up > -250)] = second * 0.6
     colors[:, front & (up > -75 - 0.3 * width) & (width < 75)] = outfit.skin.astype(np.float32)[:, None] * 0.97
-    colors[:, ~front & (up > -105)] *= 0.8
+    if outfit.back is None:
+        colors[:, ~front & (up > -105)] *= 0.8
+    else:
+        colors[:, ahead < 0] = outfit.back.astype(np.float32)[:, None]
     return colors
 
 
@@ -157,9 +161,11 @@ def _paint_sleeve(person, points, _normals_unused, colors):
 
 
 def _paint_trousers(person, points, normals, colors):
-    """A belt with a buckle in front, two pockets behind."""
+    """A belt with a buckle in front, two pockets or a colour of its own behind."""
     _, left, up = _local(person.pelvis, person.root, points, person.girth)
     front, width = _dot(normals, person.pelvis[0].astype(np.float32)) > 0, np.abs(left)
+    if person.outfit.back is not None:
+        colors[:, ~front] = person.outfit.back.astype(np.float32)[:, None]
     belt = up > 84
     colors[:, belt] = np.float32([[38], [46], [58]])
     colors[:, belt & front & (width < 24)] = np.float32([[150], [205], [220]])

@@ -15,7 +15,7 @@ from mmpose_integral.datasets.h80k_index import load_index, save_index, scan_spl
 from mmpose_integral.preparation.detection import PersonDetector, class_number
 from mmpose_integral.preparation.frames import FrameDataset, iterate_batches, read_image
 from mmpose_integral.preparation.joint_merging import to_h80k_joints
-from mmpose_integral.preparation.keypoints_2d import TopdownModel, trains_one_based
+from mmpose_integral.preparation.keypoints_2d import TopdownModel, trains_one_based, with_padding
 
 REPO = Path(__file__).parents[2]
 DETECTOR = REPO / 'configs/quickstart/detector_rtmdet_nano.py'
@@ -144,6 +144,17 @@ def test_topdown_model_agrees_with_mmpose(standin, index_file, weights):
     shifted, _ = model.predict([model.prepare(3, image, bbox)])
     present = mapped[0, :, 0] != 0
     np.testing.assert_allclose(shifted[0, present], mapped[0, present] - 1, atol=1e-4)
+
+
+def test_padding_gives_the_crop_of_a_larger_box(standin, index_file, weights):
+    image = read_image(standin / 'h80k' / load_index(index_file).img_paths[2])
+    padded = TopdownModel(KEYPOINTS, weights / 'pose.pth', 'cpu', padding=1.5)
+    plain = TopdownModel(KEYPOINTS, weights / 'pose.pth', 'cpu', padding=1.0)
+    small, large = [40.0, 30.0, 40.0, 60.0], [30.0, 15.0, 60.0, 90.0]  # one centre; the second is 1.5 times as large
+    torch.testing.assert_close(padded.prepare(3, image, small)['inputs'], plain.prepare(3, image, large)['inputs'])
+    assert padded.settings() != plain.settings()
+    with pytest.raises(ValueError, match='GetBBoxCenterScale'):
+        with_padding([dict(type='LoadImage')], 1.5)
 
 
 @pytest.mark.parametrize('train_set, expected', [
