@@ -1,5 +1,6 @@
 """The whole chain on a handful of frames, as a user would start it, stopped half way and started again."""
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -38,6 +39,20 @@ def test_chain_ends_with_all_figures(finished):
         assert f'{metrics[f"h80k/MPJPE_{length}"]:.1f} mm' in table
     for name in ('val_predictions.png', 'learning_curve.png', 'cameras_train.png', 'standin_preview.jpg'):
         assert (folder / 'work' / 'pictures' / name).stat().st_size > 10_000
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or (os.cpu_count() or 1) < 2, reason='needs two cores and no GPU')
+def test_two_processes_train_on_the_cpu(finished):
+    folder, out = finished
+    assert 'dist_train.sh configs/quickstart/integral_r18_standin.py 2 ' in out.replace(str(REPO) + '/', '')
+    log = next((folder / 'work' / 'integral').glob('*/*.log')).read_text()
+    assert 'Distributed training: True' in log and 'GPU number: 2' in log  # mmengine's word for processes
+
+
+def test_dist_train_needs_a_config_and_a_number():
+    run = subprocess.run(['bash', REPO / 'tools' / 'dist_train.sh', 'config.py'], capture_output=True, text=True,
+                         check=False)
+    assert run.returncode == 2 and 'dist_train.sh CONFIG GPUS' in run.stderr
 
 
 def test_mean_pose_baseline_is_the_plain_mean(finished):

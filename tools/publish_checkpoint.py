@@ -1,7 +1,7 @@
 """Make a checkpoint small enough to hand on: weights in half precision, and what one needs to use them.
 
-Kept beside the weights: ``dataset_meta`` (joints, mean skeleton lengths) and the config's text. Optimizer, schedulers
-and message hub go. Loading into a model turns the weights back into float32.
+Kept beside the weights: ``dataset_meta`` (joints, mean skeleton lengths) and the config's file name and text.
+Optimizer, schedulers and message hub go. Loading into a model turns the weights back into float32.
 """
 import argparse
 import os
@@ -32,7 +32,7 @@ def publish(checkpoint, config, half=True):
         half (bool): store floating-point weights as float16.
 
     Returns:
-        dict: ``state_dict`` and ``meta`` (``dataset_meta``, ``cfg``, versions).
+        dict: ``state_dict`` and ``meta`` (``dataset_meta``, ``config_name``, ``cfg``, versions).
 
     Raises:
         ValueError: the checkpoint has no mean skeleton lengths, without which nobody gets millimetres out of it.
@@ -44,8 +44,8 @@ def publish(checkpoint, config, half=True):
     weights = {name: value.half() if half and value.is_floating_point() else value
                for name, value in checkpoint['state_dict'].items()}
     return dict(state_dict=weights, meta=dict(
-        dataset_meta=dataset_meta, cfg=config.pretty_text, epoch=meta.get('epoch'),
-        mmpose_integral_version=mmpose_integral.__version__))
+        dataset_meta=dataset_meta, config_name=os.path.basename(config.filename), cfg=config.pretty_text,
+        epoch=meta.get('epoch'), mmpose_integral_version=mmpose_integral.__version__))
 
 
 def main():

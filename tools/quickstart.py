@@ -24,7 +24,7 @@ SPLITS = ('train', 'val', 'test')
 # Frames of each part. `options` go to the three trainings; the full size trains as the configs say. A detector that has
 # seen a handful of frames is sure of nothing, so there it trains a little longer, and every best box counts.
 SIZES = dict(
-    full=dict(num_train=3000, num_val=400, num_test=200, num_mpii=2000, num_coco=2000, image_size=256, score_thr=0.1,
+    full=dict(num_train=2800, num_val=400, num_test=200, num_mpii=1800, num_coco=2000, image_size=256, score_thr=0.1,
               options=[], detector_options=[]),
     tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128, score_thr=0.0,
               options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
@@ -53,7 +53,7 @@ def show_command(args):
 def run_together(commands, every_s=20):
     """Run tools side by side, each with its share of the cores, and show the last line of progress of each.
 
-    Two trainings of small models on a core each are done sooner than one after the other on two.
+    Two jobs with small models on a core each are done sooner than one after the other on two.
 
     Args:
         commands (dict[Path, list]): log file -> command.
@@ -191,12 +191,15 @@ class Chain:
         subprocess.run(command, check=True, env=dict(os.environ, PYTHON=sys.executable, PYTHONWARNINGS='ignore'))
 
     def evaluate(self):
+        """Without and with flip test, side by side: a good part of it is the start of a process."""
+        commands = {}
         for flip in (False, True):
             name = 'val_flip' if flip else 'val'
-            self.run(TOOLS / 'test.py', CONFIGS / 'integral_r18_standin.py', self.checkpoint('integral'),
-                     '--work-dir', self.work / 'integral', '--out', self.work / f'{name}.json',
-                     '--dump', self.work / f'{name}.pkl',
-                     '--cfg-options', f'model.test_cfg.flip_test={flip}')
+            commands[self.work / f'{name}.log'] = [
+                TOOLS / 'test.py', CONFIGS / 'integral_r18_standin.py', self.checkpoint('integral'),
+                '--work-dir', self.work / name, '--out', self.work / f'{name}.json',
+                '--dump', self.work / f'{name}.pkl', '--cfg-options', f'model.test_cfg.flip_test={flip}']
+        run_together(commands)
 
     def submit(self):
         self.run(TOOLS / 'submit.py', CONFIGS / 'integral_r18_standin.py', self.checkpoint('integral'), '--flip-test',

@@ -17,7 +17,7 @@ model = dict(
     backbone=dict(type='ResNet', depth=18, base_channels=32),
     head=dict(
         type='Integral3DHead', in_channels=256, num_joints=18, depth_bins=input_size[0] // 4,
-        deconv_out_channels=(96, 96), deconv_kernel_sizes=(4, 4), loss=dict(type='CoordinateL1Loss'), decoder=codec),
+        deconv_out_channels=(64, 64), deconv_kernel_sizes=(4, 4), loss=dict(type='CoordinateL1Loss'), decoder=codec),
     test_cfg=dict(flip_test=False))
 
 load_image = dict(type='LoadImage', color_type='color_ignore_orientation')
@@ -70,7 +70,7 @@ val_evaluator = dict(type='H80KMetric', index_files=index_files)
 test_evaluator = val_evaluator
 
 max_epochs = 7
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=4)
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=3)
 optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=4e-3, fused=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, end=0.5, convert_to_iter_based=True),

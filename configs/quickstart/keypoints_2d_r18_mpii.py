@@ -17,7 +17,7 @@ model = dict(
         type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
     backbone=dict(type='ResNet', depth=18, base_channels=32),
     head=dict(
-        type='HeatmapHead', in_channels=256, out_channels=16, deconv_out_channels=(96, 96), deconv_kernel_sizes=(4, 4),
+        type='HeatmapHead', in_channels=256, out_channels=16, deconv_out_channels=(64, 64), deconv_kernel_sizes=(4, 4),
         loss=dict(type='KeypointMSELoss', use_target_weight=True), decoder=codec),
     train_cfg=dict(compute_acc=False),  # it converts to numpy, which has no bfloat16
     test_cfg=dict(flip_test=False))
@@ -72,7 +72,7 @@ val_evaluator = dict(type='MpiiPCKAccuracy')
 test_evaluator = val_evaluator
 
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=max_epochs)
-optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=base_lr))
+optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=base_lr, fused=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, end=1, by_epoch=True, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=1, end=max_epochs, T_max=max_epochs - 1, eta_min_ratio=0.01, by_epoch=True,

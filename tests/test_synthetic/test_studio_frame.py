@@ -71,6 +71,23 @@ def test_pixels_at_visible_joints_are_not_background():
     assert np.mean(changed) > 0.85
 
 
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+def test_backs_are_dark_and_fronts_are_not(split):
+    """Brightness half way from neck to root, in poses that turn their front or back to the camera."""
+    front, back = [], []
+    for index in range(40):
+        truth = stage_frame(0, split, index, 160)[0].truth
+        points = truth.keypoints_mm
+        ahead = np.cross(points[4] - points[1], points[8] - points[0])
+        if abs(ahead[2]) < 0.8 * np.linalg.norm(ahead):
+            continue
+        image = render_frame(0, split, index, 160)[0]
+        x, y = np.round((truth.keypoints_2d[0] + truth.keypoints_2d[8]) / 2).astype(int)
+        (front if ahead[2] < 0 else back).append(image[y - 1:y + 2, x - 1:x + 2].mean())
+    assert len(front) > 4 and len(back) > 4
+    assert np.median(back) < 60 and np.median(front) > 90, (front, back)
+
+
 def test_frame_depends_on_seed_split_and_index_alone():
     first, again = render_frame(3, 'val', 5, 96), render_frame(3, 'val', 5, 96)
     np.testing.assert_array_equal(first[0], again[0])

@@ -1,0 +1,91 @@
+"""The checkpoint that ships with the project, and the tool that made it small."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from mmpose.registry import DATASETS, MODELS
+
+from mmpose_integral.datasets.h80k_index import save_index, scan_split
+from mmpose_integral.evaluation.functional import mpjpe, rescale_to_bone_length
+from mmpose_integral.structures.skeleton import JOINT_NAMES
+from mmpose_integral.synthetic import make_standin
+
+REPO = Path(__file__).resolve().parents[1]
+CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
+CHECKPOINT = REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth'
+
+
+@pytest.fixture(scope='module')
+def frames(tmp_path_factory):
+    """40 Val frames of people and poses that no training saw, at the size the checkpoint was trained for."""
+    root = tmp_path_factory.mktemp('demo')
+    make_standin(root, num_train=0, num_val=40, num_test=0, num_mpii=0, num_coco=0, seed=123, num_workers=1,
+                 progress=False)
+    index, faults = scan_split(root / 'h80k', 'Val', 1)
+    assert not faults
+    save_index(index, root / 'val.npz')
+    with np.load(root / 'truth' / 'h80k_val.npz') as truth:
+        boxes = [dict(image_id=int(i), category_id=1, bbox=[float(v) for v in (x0, y0, x1 - x0, y1 - y0)], score=1.0)
+                 for i, (x0, y0, x1, y1) in zip(truth['frame_ids'], truth['bbox'], strict=True)]
+    (root / 'boxes.json').write_text(json.dumps(boxes))
+    return root, index
+
+
+def test_metadata_tells_lengths_joints_and_config():
+    meta = torch.load(CHECKPOINT, map_location='cpu')['meta']
+    assert CHECKPOINT.stat().st_size <= 8e6
+    names = meta['dataset_meta']['keypoint_id2name']
+    assert [names[k] for k in range(18)] == list(JOINT_NAMES)
+    assert 4300 < meta['dataset_meta']['skeleton_length']['train+val'] < 4700
+    stored, shipped = Config.fromstring(meta['cfg'], '.py'), Config.fromfile(CONFIG)
+    assert stored.model == shipped.model and stored.input_size == shipped.input_size
+    assert meta['config_name'] == CONFIG.name
+
+
+def test_it_predicts_poses_it_has_not_seen(frames):
+    root, index = frames
+    init_default_scope('mmpose')
+    cfg = Config.fromfile(CONFIG)
+    model = MODELS.build(cfg.model)
+    checkpoint = load_checkpoint(model, str(CHECKPOINT), map_location='cpu', strict=True)
+    model.eval()
+    assert next(model.parameters()).dtype == torch.float32
+    dataset = DATASETS.build(dict(
+        cfg.val_dataloader.dataset, data_root=str(root / 'h80k'), bbox_file=str(root / 'boxes.json'),
+        ann_file=str(root / 'val.npz')))
+    with torch.no_grad():
+        samples = model.test_step(pseudo_collate([dataset[i] for i in range(len(dataset))]))
+    pred = np.concatenate([sample.pred_instances.keypoints for sample in samples])
+    length = checkpoint['meta']['dataset_meta']['skeleton_length']['train+val']
+    error = mpjpe(rescale_to_bone_length(pred, length), index.keypoints_mm).mean()
+    mean_pose = np.broadcast_to(index.keypoints_mm.mean(0), index.keypoints_mm.shape)
+    baseline = mpjpe(mean_pose, index.keypoints_mm).mean()  # of these very frames, which favours it
+    assert error < 0.6 * baseline, (error, baseline)
+
+
+def test_publishing_halves_weights_and_refuses_what_has_no_lengths(tmp_path):
+    full = dict(state_dict={'a': torch.randn(5, 4), 'n': torch.tensor(7)}, optimizer=dict(big=torch.ones(100)),
+                meta=dict(epoch=3, dataset_meta=dict(skeleton_length={'train': 4500.0})))
+
+    def publish():
+        torch.save(full, tmp_path / 'full.pth')
+        command = [sys.executable, '-W', 'ignore', REPO / 'tools' / 'publish_checkpoint.py', CONFIG,
+                   tmp_path / 'full.pth', tmp_path / 'small.pth']
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert publish().returncode == 0
+    small = torch.load(tmp_path / 'small.pth')
+    assert set(small) == {'state_dict', 'meta'} and small['meta']['epoch'] == 3
+    torch.testing.assert_close(small['state_dict']['a'].float(), full['state_dict']['a'], atol=1e-3, rtol=1e-3)
+    assert small['state_dict']['a'].dtype == torch.float16 and small['state_dict']['n'] == 7
+    full['meta']['dataset_meta'] = {}
+    run = publish()
+    assert run.returncode == 1 and 'SkeletonLengthHook' in run.stderr
