@@ -49,10 +49,13 @@ def test_two_processes_train_on_the_cpu(finished):
     assert 'Distributed training: True' in log and 'GPU number: 2' in log  # mmengine's word for processes
 
 
-def test_dist_train_needs_a_config_and_a_number():
-    run = subprocess.run(['bash', REPO / 'tools' / 'dist_train.sh', 'config.py'], capture_output=True, text=True,
+@pytest.mark.parametrize('arguments, message', [
+    (['config.py'], 'dist_train.sh CONFIG GPUS'), (['config.py', '--resume'], "above 0 expected, got '--resume'"),
+    (['config.py', '0'], "got '0'")])
+def test_dist_train_needs_a_config_and_a_number(arguments, message):
+    run = subprocess.run(['bash', REPO / 'tools' / 'dist_train.sh', *arguments], capture_output=True, text=True,
                          check=False)
-    assert run.returncode == 2 and 'dist_train.sh CONFIG GPUS' in run.stderr
+    assert run.returncode == 2 and message in run.stderr
 
 
 def test_mean_pose_baseline_is_the_plain_mean(finished):

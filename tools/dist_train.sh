@@ -8,6 +8,10 @@ if (($# < 2)); then
     exit 2
 fi
 config=$1 gpus=$2
+if [[ ! $gpus =~ ^[1-9][0-9]*$ ]]; then
+    echo "dist_train.sh: GPUS, the second argument: a whole number above 0 expected, got '$gpus'" >&2
+    exit 2
+fi
 nodes=${NNODES:-1}
 here=$(dirname "${BASH_SOURCE[0]}")
 # A free port on a single machine, so that two trainings can run side by side; else the same one on all machines.

@@ -78,8 +78,10 @@ def with_padding(pipeline, padding):
     """A pipeline's config with another ``padding`` of ``GetBBoxCenterScale``.
 
     Raises:
-        ValueError: it has no such step.
+        ValueError: it has no such step, or the padding is no positive number.
     """
+    if not padding > 0:
+        raise ValueError(f'--padding: a number above 0 expected, got {padding}')
     if not any(step['type'] == 'GetBBoxCenterScale' for step in pipeline):
         raise ValueError('--padding: the test pipeline has no GetBBoxCenterScale, only '
                          f'{[step["type"] for step in pipeline]}')

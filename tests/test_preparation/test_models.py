@@ -155,6 +155,8 @@ def test_padding_gives_the_crop_of_a_larger_box(standin, index_file, weights):
     assert padded.settings() != plain.settings()
     with pytest.raises(ValueError, match='GetBBoxCenterScale'):
         with_padding([dict(type='LoadImage')], 1.5)
+    with pytest.raises(ValueError, match='above 0'):
+        with_padding([dict(type='GetBBoxCenterScale')], 0.0)
 
 
 @pytest.mark.parametrize('train_set, expected', [
