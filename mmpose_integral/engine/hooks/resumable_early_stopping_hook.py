@@ -1,0 +1,50 @@
+from mmengine.hooks import EarlyStoppingHook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ResumableEarlyStoppingHook(EarlyStoppingHook):
+    """mmengine's :class:`EarlyStoppingHook`, whose patience, best score and decision survive a resume.
+
+    They travel in the message hub, which every checkpoint contains; use it with
+    :class:`CheckpointAfterValidationHook`, which writes the checkpoint after this hook has counted. A run that had
+    stopped stays stopped when it is resumed, unless ``patience`` was raised in the meantime: then it goes on with
+    what is left of the new patience.
+
+    Args:
+        *args, **kwargs: of :class:`mmengine.hooks.EarlyStoppingHook`.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.stopped = False
+
+    @property
+    def key(self):
+        """str: where the state is kept in the message hub; one a monitored metric."""
+        return f'early_stopping/{self.monitor}'
+
+    def before_train(self, runner):
+        """Take up the state of a resumed run; stop at once if that had stopped."""
+        state = runner.message_hub.runtime_info.get(self.key)
+        if state is None:
+            return
+        self.wait_count, self.best_score = state['wait_count'], state['best_score']
+        self.stopped = state['stopped'] and self.patience <= state['patience']
+        if self.stopped:
+            runner.train_loop.stop_training = True
+            runner.logger.info(
+                f'This training has stopped early at epoch {runner.epoch}: {self.monitor} was best at '
+                f'{self.best_score:.3f}, {self.wait_count} validations before. To go on, raise the patience '
+                f'above {state["patience"]}.')
+
+    def after_val_epoch(self, runner, metrics):
+        """Decide whether to stop, and note the state for the checkpoint."""
+        super().after_val_epoch(runner, metrics)
+        runner.message_hub.update_info(self.key, dict(
+            wait_count=self.wait_count, best_score=float(self.best_score), stopped=self.stopped,
+            patience=self.patience))
+
+    def _check_stop_condition(self, current_score):
+        self.stopped, message = super()._check_stop_condition(current_score)
+        return self.stopped, message

@@ -1,0 +1,90 @@
+"""A training that takes seconds: the tiny stand-in data, its truth in place of models, and a tiny network."""
+import json
+from pathlib import Path
+
+import numpy as np
+
+REPO = Path(__file__).resolve().parents[1]
+
+CONFIG = '''
+_base_ = ['{repo}/configs/_base_/default_runtime.py', '{repo}/configs/_base_/schedules/plateau.py']
+annotations = '{annotations}/'
+codec = dict(type='Integral3DLabel', input_size=(32, 64))
+model = dict(
+    type='Integral3DEstimator', data_preprocessor=dict(type='PoseDataPreprocessor', mean=[120.] * 3, std=[60.] * 3),
+    backbone=dict(type='ResNet', depth=18, base_channels=8),
+    head=dict(type='Integral3DHead', in_channels=64, num_joints=18, depth_bins=8, deconv_out_channels=(16, 16),
+              deconv_kernel_sizes=(4, 4), loss=dict(type='CoordinateL1Loss'), decoder=codec))
+load = dict(type='LoadImage', color_type='color_ignore_orientation')
+box = dict(type='GetBBoxCenterScale', padding=1.25)
+augment = [
+    dict(type='RandomFlip3D', prob=0.5),
+    dict(type='RandomBBoxTransform', shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0, rotate_factor=30),
+    dict(type='TopdownAffine3D', input_size=(32, 64)), dict(type='RandomChannelGain', gain=0.2),
+    dict(type='GenerateTarget', encoder=codec), dict(type='PackPose3DInputs')]
+train_dataloader = dict(
+    batch_size=4, num_workers=0,
+    sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
+    dataset=dict(type='MixedPoseDataset', datasets=[
+        dict(type='H80KDataset', data_root='{standin}/h80k', ann_file=annotations + 'h80k_train.npz',
+             bbox_file=annotations + 'h80k_train_boxes.json',
+             keypoints_2d_file=annotations + 'h80k_train_keypoints_2d.npz',
+             pipeline=[load, dict(type='FitWeakPerspective'), box, *augment]),
+        dict(type='ZeroBasedMpiiDataset', data_root='{standin}/mpii', ann_file='annotations/mpii_train.json',
+             data_prefix=dict(img='images/'),
+             pipeline=[load, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'), box,
+                       *augment])]))
+val_dataloader = dict(
+    batch_size=2, num_workers=0, drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='H80KDataset', data_root='{standin}/h80k', ann_file=annotations + 'h80k_val.npz',
+        bbox_file=annotations + 'h80k_val_boxes.json', test_mode=True,
+        pipeline=[load, box, dict(type='TopdownAffine3D', input_size=(32, 64)), dict(type='PackPose3DInputs')]))
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    type='H80KMetric', index_files=dict(train=annotations + 'h80k_train.npz', val=annotations + 'h80k_val.npz'))
+test_evaluator = val_evaluator
+custom_hooks = [dict(type='SyncBuffersHook'), {{{{_base_.early_stopping}}}}]
+randomness = dict(seed=0)
+'''
+
+
+def prepare(standin, folder):
+    """Write indexes, boxes and 2D joints of Train (12 frames) and Val (7, an odd number) to ``folder``.
+
+    Args:
+        standin (Path): of the fixture of this name.
+        folder (Path): where to.
+    """
+    from mmpose_integral.datasets.h80k_index import save_index, scan_split
+    for split, count in (('Train', 12), ('Val', 7)):
+        index, _ = scan_split(standin / 'h80k', split, 1)
+        name = f'h80k_{split.lower()}'
+        save_index(index._replace(**{
+            field: getattr(index, field)[:count] for field in ('frame_ids', 'img_paths', 'img_sizes', 'keypoints_mm')
+        }), folder / f'{name}.npz')
+        with np.load(standin / 'truth' / f'{name}.npz') as truth:
+            boxes, points, ids = truth['bbox'][:count].astype(float), truth['keypoints_2d'][:count], \
+                truth['frame_ids'][:count]
+        (folder / f'{name}_boxes.json').write_text(json.dumps([
+            dict(image_id=int(i), category_id=1, bbox=[x0, y0, x1 - x0, y1 - y0], score=0.9)
+            for i, (x0, y0, x1, y1) in zip(ids, boxes, strict=True)]))
+        np.savez(folder / f'{name}_keypoints_2d.npz', frame_ids=ids, keypoints_2d=points.astype(np.float32),
+                 keypoints_2d_score=np.ones(points.shape[:2], np.float32))
+
+
+def write_config(standin, folder, path, extra=''):
+    """Write a config that trains on the products of :func:`prepare`.
+
+    Args:
+        standin (Path): of the fixture of this name.
+        folder (Path): with the products.
+        path (Path): the config to write.
+        extra (str): lines to append.
+
+    Returns:
+        Path: ``path``.
+    """
+    path.write_text(CONFIG.format(repo=REPO, standin=standin, annotations=folder) + extra)
+    return path

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Run a tool in several processes: tools/dist_run.sh SCRIPT PROCESSES [the script's arguments]
+# For every script that takes --launcher, for example: tools/dist_run.sh tools/dataset_converters/detect_boxes.py 4 ...
+# One process a GPU; on a machine without one, the processes share the CPU cores. Several machines: the same command on
+# each, with NNODES, NODE_RANK (0 on the first), MASTER_ADDR (its address) and PORT set. PYTHON names the interpreter.
+set -euo pipefail
+if (($# < 2)); then
+    sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+fi
+script=$1 processes=$2
+if [[ ! -f $script ]]; then
+    echo "dist_run.sh: SCRIPT, the first argument: a Python file expected, there is no '$script'" >&2
+    exit 2
+fi
+if [[ ! $processes =~ ^[1-9][0-9]*$ ]]; then
+    echo "dist_run.sh: PROCESSES, the second argument: a whole number above 0 expected, got '$processes'" >&2
+    exit 2
+fi
+nodes=${NNODES:-1}
+# A free port on a single machine, so that two trainings can run side by side; else the same one on all machines.
+if ((nodes == 1)) && [[ -z ${PORT:-} ]]; then
+    meeting=(--standalone)
+else
+    meeting=(--nnodes "$nodes" --node_rank "${NODE_RANK:-0}" --master_addr "${MASTER_ADDR:-127.0.0.1}"
+             --master_port "${PORT:-29500}")
+fi
+# torchrun gives every process one CPU thread unless told otherwise.
+if [[ -z ${OMP_NUM_THREADS:-} ]]; then
+    threads=$(($(nproc) / processes))
+    export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
+fi
+exec "${PYTHON:-python}" -m torch.distributed.run "${meeting[@]}" --nproc_per_node "$processes" \
+    "$script" --launcher pytorch "${@:3}"
