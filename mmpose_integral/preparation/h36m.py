@@ -1,0 +1,250 @@
+"""Human3.6M as mmpose's ``preprocess_h36m.py`` lays it out: reading, choosing frames, the true cameras.
+
+::
+
+    ROOT/annotation_body3d/cameras.pkl                  {('S1', '54138969'): {R, T, f, c, k, p, w, h, ...}, ...}
+    ROOT/annotation_body3d/fps10/h36m_{train,test}.npz  imgname, S (N, 17, 4), part (N, 17, 3), center, scale
+    ROOT/images/S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg
+
+Frames and units: ``S`` is in metres in the axes of the image's own camera (x right, y down, z away; the origin is the
+camera), ``part`` in px, both with a visibility in the last column. ``R`` and ``T`` take camera axes to the world,
+world = R @ camera + T, metres. Everything that leaves this module is in mm.
+
+The 17 joints are the rows of a CHALL_H80K pose file, in the same order: both are joints 0, 1, 2, 3, 6, 7, 8, 12, 13,
+14, 15, 17, 18, 19, 25, 26, 27 of Human3.6M's 32. Only three names differ: mmpose calls 7 spine, 8 thorax and 9
+neck_base what is here torso, neck and nose. (Joint 17, the thorax here, is no joint of Human3.6M.)
+"""
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmpose_integral.preparation.safe_pickle import load_plain_npz, load_plain_pickle
+from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
+
+SPLIT_SUBJECTS = dict(Train=(1, 5, 6, 7), Val=(8,), Test=(9, 11))
+"""No subject in two splits: the challenge's mean skeleton lengths differ from split to split."""
+
+MAX_FRAMES = 99_999
+"""File names of CHALL_H80K have five digits and start at 1."""
+
+MAX_MISFIT_PX = 1.0
+DISTANCES_M = (0.5, 50.0)
+REMEDY = "make it with mmpose's tools/dataset_converters/preprocess_h36m.py"
+
+
+class H36MCamera(NamedTuple):
+    """Where a camera stood for a subject, and its lens."""
+    rotation: np.ndarray
+    """(3, 3), world to camera axes: camera = rotation @ (world - position_mm)."""
+    position_mm: np.ndarray
+    """(3,), mm, in the world."""
+    focal_xy: np.ndarray
+    """(2,), px."""
+    principal_point: np.ndarray
+    """(2,), px."""
+    radial: np.ndarray
+    """(3,), factors of r^2, r^4 and r^6."""
+    tangential: np.ndarray
+    """(2,), as Human3.6M orders them, see :func:`project`."""
+
+
+class H36MFrames(NamedTuple):
+    """N images of one or more subjects."""
+    names: np.ndarray
+    """(N,) str, relative to ROOT/images."""
+    subjects: np.ndarray
+    """(N,) int32."""
+    camera_ids: np.ndarray
+    """(N,) str, such as '54138969'."""
+    videos: np.ndarray
+    """(N,) str, subject, action and camera."""
+    numbers: np.ndarray
+    """(N,) int32, of the image in its video, 1-based."""
+    keypoints_mm: np.ndarray
+    """(N, 17, 3) float64, mm, camera axes, the camera at the origin."""
+    keypoints_2d: np.ndarray
+    """(N, 17, 2) float64, px, as annotated."""
+
+    def take(self, rows):
+        """The frames of these rows, in this order."""
+        return H36MFrames(*(array[rows] for array in self))
+
+
+def parse_image_name(name):
+    """Subject, camera id, video and number of ``S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg``.
+
+    Raises:
+        ValueError: the name is built otherwise.
+    """
+    match = re.fullmatch(r'(?:.*/)?(S(\d+)_[^/]+\.(\d+))_(\d+)\.jpg', name)
+    if match is None or '..' in name.split('/') or name.startswith('/'):
+        raise ValueError(f'image name {name!r}: S<subject>_<action>.<camera>_<number>.jpg expected, below the folder '
+                         'of the images')
+    return int(match[2]), match[3], match[1], int(match[4])
+
+
+def read_cameras(path):
+    """Read ``cameras.pkl``.
+
+    Returns:
+        dict[tuple[int, str], H36MCamera]: by subject and camera id, such as (1, '54138969').
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'cameras {path} do not exist; {REMEDY}')
+    cameras = load_plain_pickle(path)
+    try:
+        return {(int(subject[1:]), str(camera_id)): _convert_camera(entry)
+                for (subject, camera_id), entry in cameras.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: a dict of ('S1', '54138969') to R, T, f, c, k, p expected ({error!r}); {REMEDY}"
+                         ) from error
+
+
+def _convert_camera(entry):
+    shapes = dict(R=(3, 3), T=(3,), f=(2,), c=(2,), k=(3,), p=(2,))
+    R, T, f, c, k, p = (np.asarray(entry[key], dtype=np.float64).reshape(shape) for key, shape in shapes.items())
+    if not np.allclose(R @ R.T, np.eye(3), atol=1e-4):
+        raise ValueError('R is no rotation')
+    return H36MCamera(R.T, 1000 * T, f, c, k, p)
+
+
+def project(points_mm, camera):
+    """Project points with the true camera, lens distortion included.
+
+    With (x, y) = (X / Z, Y / Z), r^2 = x^2 + y^2, radial k and tangential p::
+
+        (x, y) (1 + k1 r^2 + k2 r^4 + k3 r^6 + p1 y + p2 x) + r^2 (p2, p1)
+
+    OpenCV, and mmpose's SimpleCamera, double p1 y + p2 x. Human3.6M's own 2D joints follow the form above: on two of
+    its frames they agree with it to 0.001 px, and with the other one to 0.07 px.
+
+    Args:
+        points_mm (np.ndarray): (..., 3), mm, camera axes, the camera at the origin.
+        camera (H36MCamera): only its lens matters.
+
+    Returns:
+        np.ndarray: (..., 2), px.
+    """
+    xy = points_mm[..., :2] / points_mm[..., 2:]
+    r2 = (xy ** 2).sum(axis=-1, keepdims=True)
+    k1, k2, k3 = camera.radial
+    factor = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + xy @ camera.tangential[::-1, None]
+    return (xy * factor + r2 * camera.tangential[::-1]) * camera.focal_xy + camera.principal_point
+
+
+def read_annotations(path, subjects):
+    """Read the frames of some subjects from ``h36m_train.npz`` or ``h36m_test.npz``.
+
+    Args:
+        path (str | Path): the file.
+        subjects (Collection[int]): the others are left out.
+
+    Returns:
+        H36MFrames: video by video.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: wrong arrays, shapes or names, values that are not finite, or not in metres before the camera.
+    """
+    arrays = load_plain_npz(path, ('imgname', 'S', 'part'))
+    names, joints, points = arrays['imgname'], arrays['S'], arrays['part']
+    for key, array, columns in (('S', joints, (3, 4)), ('part', points, (2, 3))):
+        if array.ndim != 3 or array.shape[:2] != (len(names), NUM_FILE_JOINTS) or array.shape[2] not in columns:
+            raise ValueError(f'{path}: {key} of shape ({len(names)}, 17, {columns[1]}) expected to go with '
+                             f'{len(names)} image names, got {array.shape}; {REMEDY}')
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
+    try:
+        parsed = [parse_image_name(name) for name in names]
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}; {REMEDY}') from None
+    rows = [row for row, entry in enumerate(parsed) if entry[0] in subjects]
+    rows.sort(key=lambda row: (parsed[row][0], *parsed[row][2:]))
+    columns = list(zip(*(parsed[row] for row in rows), strict=True)) or [()] * 4
+    frames = H36MFrames(
+        np.array([names[row] for row in rows], dtype=str), np.array(columns[0], np.int32),
+        np.array(columns[1], dtype=str), np.array(columns[2], dtype=str), np.array(columns[3], np.int32),
+        1000 * joints[rows, :, :3].astype(np.float64), points[rows, :, :2].astype(np.float64))
+    _check_values(frames, path)
+    return frames
+
+
+def _check_values(frames, path):
+    finite = np.isfinite(frames.keypoints_mm).all(axis=(1, 2)) & np.isfinite(frames.keypoints_2d).all(axis=(1, 2))
+    if not finite.all():
+        raise ValueError(f'{path}: {(~finite).sum()} frames have joints that are not finite, first '
+                         f'{frames.names[~finite][0]}; {REMEDY}')
+    depth_m = frames.keypoints_mm[:, 0, 2] / 1000
+    wrong = (depth_m < DISTANCES_M[0]) | (depth_m > DISTANCES_M[1])
+    if wrong.any():
+        raise ValueError(f'{path}: the root of {frames.names[wrong][0]} is {depth_m[wrong][0]:.4g} m away, '
+                         f'{DISTANCES_M[0]:g} to {DISTANCES_M[1]:g} expected; S must be in metres and camera axes')
+
+
+def choose_frames(frames, step=1, max_frames=None, seed=0):
+    """Thin out frames.
+
+    Args:
+        frames (H36MFrames): video by video.
+        step (int): keep the first of every ``step`` frames of each video.
+        max_frames (int, optional): keep at most so many of these, drawn at random, in the old order.
+        seed (int): of the draw.
+    """
+    _, starts, counts = np.unique(frames.videos, return_index=True, return_counts=True)
+    place = np.arange(len(frames.videos))
+    for start, count in zip(starts, counts, strict=True):
+        place[start:start + count] -= start
+    rows = np.flatnonzero(place % step == 0)
+    if max_frames is not None and len(rows) > max_frames:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, max_frames, replace=False))
+    return frames.take(rows)
+
+
+def make_truth(frames, cameras):
+    """What the challenge hides, frame by frame.
+
+    Args:
+        frames (H36MFrames): of one split; frame n of N gets the id n + 1.
+        cameras (dict): as :func:`read_cameras` gives them.
+
+    Returns:
+        dict[str, np.ndarray]: the arrays of the stand-in's truth, ``frame_ids``, ``keypoints_2d`` (N, 18, 2),
+        ``keypoints_mm`` (N, 18, 3), ``root_depth_mm``, ``subject``, ``focal`` (N,), the mean of both axes, and
+        ``bbox`` (N, 4), the extent of the joints; further ``img_names``, ``camera_ids`` (N,), ``root_mm`` (N, 3) in
+        camera axes, and the fields of :class:`H36MCamera`, each with N in front.
+
+    Raises:
+        ValueError: a camera is not there, or the annotated 2D joints are not where it sees the 3D joints.
+    """
+    keypoints = add_thorax(frames.keypoints_mm)
+    points = np.empty((*keypoints.shape[:2], 2))
+    keys = list(zip(frames.subjects.tolist(), frames.camera_ids.tolist(), strict=True))
+    for key in sorted(set(keys)):
+        rows = np.array([row for row, other in enumerate(keys) if other == key])
+        if key not in cameras:
+            raise ValueError(f'cameras.pkl has no camera {key[1]} of S{key[0]}, which took '
+                             f'{frames.names[rows[0]]}; {REMEDY}')
+        points[rows] = project(keypoints[rows], cameras[key])
+        _check_misfit(points[rows, :NUM_FILE_JOINTS] - frames.keypoints_2d[rows], frames.names[rows[0]])
+    root = keypoints[:, 0]
+    fields = {name: np.array([getattr(cameras[key], name) for key in keys]) for name in H36MCamera._fields}
+    return dict(
+        frame_ids=np.arange(1, len(points) + 1, dtype=np.int32), keypoints_2d=points.astype(np.float32),
+        keypoints_mm=(keypoints - root[:, None]).astype(np.float32), root_depth_mm=root[:, 2].astype(np.float32),
+        subject=frames.subjects, focal=fields['focal_xy'].mean(axis=1).astype(np.float32),
+        bbox=np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1).astype(np.float32),
+        img_names=frames.names, camera_ids=frames.camera_ids, root_mm=root, **fields)
+
+
+def _check_misfit(difference, name):
+    """Median, because single frames may be off; a wrong camera moves all of them."""
+    misfit = float(np.median(np.linalg.norm(difference, axis=-1)))
+    if misfit > MAX_MISFIT_PX:
+        raise ValueError(f'{name} and the other frames of its camera: the annotated 2D joints are {misfit:.4g} px off '
+                         f'the projected 3D joints, at most {MAX_MISFIT_PX:g} expected; cameras.pkl and the '
+                         'annotations do not belong together, or S is not in camera axes')
