@@ -1,0 +1,18 @@
+"""The released model evaluated as its authors did: boxes around the true joints, which no user has.
+
+The joints are placed in the image by a plain similarity, fitted to the coarse 2D joints (`import_official_caches.py`
+imports the authors' own).
+"""
+_base_ = './integral_r152_train_288x384.py'
+
+val_pipeline = [
+    dict(type='LoadImage', color_type='color_ignore_orientation'),
+    dict(type='FitWeakPerspective', rotation=True, robust=False),
+    dict(type='GetBBoxFromKeypoints'),
+    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(type='TopdownAffine3D', input_size={{_base_.input_size}}),
+    dict(type='PackPose3DInputs')]
+val_dataloader = dict(dataset=dict(
+    box_source='keypoints', bbox_file=None, keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz',
+    pipeline=val_pipeline))
+test_dataloader = val_dataloader
