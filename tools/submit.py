@@ -20,6 +20,7 @@ def parse_args():
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', default='submission.zip', help='the archive (default: submission.zip)')
     parser.add_argument('--bone-length', type=float, metavar='MM', help='total skeleton length')
+    parser.add_argument('--predictions', metavar='NPZ', help='also write them for tools/ensemble.py to this file')
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored input')
     add_common_arguments(parser)
     return parser.parse_args()
@@ -51,7 +52,7 @@ def main():
     cfg.test_dataloader = cfg.submission_dataloader
     cfg.test_evaluator = dict(
         type='SubmissionMetric', out=args.out, index_file=osp.join(dataset.get('data_root') or '', dataset.ann_file),
-        bone_length=args.bone_length or stored_bone_length(args.checkpoint))
+        bone_length=args.bone_length or stored_bone_length(args.checkpoint), outfile=args.predictions)
     if args.flip_test:
         cfg.model.test_cfg.flip_test = True
     cfg.merge_from_dict(args.cfg_options)

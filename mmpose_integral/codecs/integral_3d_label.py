@@ -78,3 +78,25 @@ class Integral3DLabel(BaseKeypointCodec):
     def decode_std(self, std):
         """Standard deviation (N, K, 3), normalised -> input px."""
         return std * self._unit
+
+
+@KEYPOINT_CODECS.register_module()
+class Integral2DLabel(Integral3DLabel):
+    """The codec's 2D sibling, for :class:`Integral3DHead` with one depth bin: no depth goes in, none comes out.
+
+    Args:
+        input_size (tuple[int]): (W, H) of the model's input, px.
+    """
+
+    def encode(self, keypoints, keypoints_visible=None):
+        """Input px (1, K, 2) to labels and weights (1, K, 3), the weight of z 0; else as the parent."""
+        if keypoints.ndim != 3 or keypoints.shape[-1] != 2:
+            raise ValueError(f'keypoints: shape (1, K, 2) expected, got {keypoints.shape}')
+        encoded = super().encode(np.pad(keypoints, ((0, 0), (0, 0), (0, 1))), keypoints_visible)
+        encoded['keypoint_weights'][..., 2] = 0
+        return encoded
+
+    def decode(self, encoded, std=None):
+        """Normalised (N, K, 3) to input px (N, K, 2), and scores (N, K) from the spread in x and y."""
+        keypoints, scores = super().decode(encoded, None if std is None else std[..., :2])
+        return keypoints[..., :2], scores

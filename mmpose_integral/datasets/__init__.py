@@ -6,13 +6,17 @@ from .transforms import (
     FitWeakPerspective,
     GetBBoxFromKeypoints,
     KeypointConverter3D,
+    MemberInputs,
     PackPose3DInputs,
+    PerturbBBox,
+    RandomBBoxReleased,
     RandomChannelGain,
     RandomFlip3D,
+    RandomOcclusion,
     TopdownAffine3D,
 )
 
 __all__ = [
     'H80KDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'EqualPartsBatchSampler', 'EqualPartsSampler',
-    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'PackPose3DInputs', 'RandomChannelGain',
-    'RandomFlip3D', 'TopdownAffine3D']
+    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'MemberInputs', 'PackPose3DInputs',
+    'PerturbBBox', 'RandomBBoxReleased', 'RandomChannelGain', 'RandomFlip3D', 'RandomOcclusion', 'TopdownAffine3D']

@@ -11,18 +11,19 @@ from mmpose_integral.structures.skeleton import build_metainfo
 class MixedPoseDataset(CombinedDataset):
     """Several sources with our 18 joints behind one index, H80K first; for :class:`EqualPartsSampler`.
 
-    Every source has its own pipeline, which ends with ``PackPose3DInputs``. Augmentation is drawn from
-    (seed, epoch, index) as the sampler hands them over, so that it is new in each epoch and the same for any number
-    of workers.
+    Every source has its own pipeline, for what differs between them (joints, camera, box); ``pipeline`` goes on with
+    what they share, up to ``PackPose3DInputs``. Augmentation is drawn from (seed, epoch, index) as the sampler hands
+    them over, so that it is new in each epoch and the same for any number of workers.
 
     Args:
         datasets (list[dict]): configs of the sources.
+        pipeline (list[dict], optional): steps that follow those of a sample's source.
         metainfo (dict, optional): defaults to our 18 joints.
         **kwargs: of mmpose's :class:`CombinedDataset`.
     """
 
-    def __init__(self, datasets, metainfo=None, **kwargs):
-        super().__init__(metainfo or build_metainfo(), datasets, **kwargs)
+    def __init__(self, datasets, pipeline=(), metainfo=None, **kwargs):
+        super().__init__(metainfo or build_metainfo(), datasets, list(pipeline), **kwargs)
 
     def __getitem__(self, idx):
         if hasattr(idx, 'epoch'):
@@ -32,10 +33,10 @@ class MixedPoseDataset(CombinedDataset):
         return super().__getitem__(int(idx))
 
     def get_data_info(self, idx):
-        """The finished sample of the source that ``idx`` falls into."""
+        """Sample of the source that ``idx`` falls into, after that source's pipeline."""
         source, index = self._get_subset_index(idx)
         return self.datasets[source][index]
 
     def prepare_data(self, idx):
-        """As :meth:`get_data_info`; the sources' own pipelines have done everything."""
+        """Sample after both pipelines."""
         return self.pipeline(self.get_data_info(idx))

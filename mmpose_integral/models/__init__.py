@@ -1,5 +1,6 @@
-from .heads import Integral3DHead
-from .losses import CoordinateL1Loss
-from .pose_estimators import Integral3DEstimator
+from .heads import Integral3DHead, Regression3DHead
+from .losses import CoordinateL1Loss, CoordinateL2Loss, VolumeCrossEntropyLoss
+from .pose_estimators import EnsembleEstimator, Integral3DEstimator
 
-__all__ = ['Integral3DHead', 'CoordinateL1Loss', 'Integral3DEstimator']
+__all__ = ['Integral3DHead', 'Regression3DHead', 'CoordinateL1Loss', 'CoordinateL2Loss', 'VolumeCrossEntropyLoss',
+           'EnsembleEstimator', 'Integral3DEstimator']

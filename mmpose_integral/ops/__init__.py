@@ -1,3 +1,4 @@
-from .soft_argmax import soft_argmax_3d
+from .debias import remove_background
+from .soft_argmax import argmax_3d, axis_grid, soft_argmax_3d
 
-__all__ = ['soft_argmax_3d']
+__all__ = ['argmax_3d', 'axis_grid', 'remove_background', 'soft_argmax_3d']

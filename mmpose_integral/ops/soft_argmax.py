@@ -86,3 +86,20 @@ def soft_argmax_3d(logits, backend='auto', return_std=False):
     with torch.autocast(logits.device.type, enabled=False):
         mean, std = BACKENDS[name](logits, grids)
     return (mean, std) if return_std else mean
+
+
+def argmax_3d(logits):
+    """Position of the largest cell of a volume a joint, on the grid of :func:`soft_argmax_3d`; it has no gradient.
+
+    Args:
+        logits (torch.Tensor): (B, K, D, H, W).
+
+    Returns:
+        torch.Tensor: (B, K, 3), normalised x, y, z, float32 (float64 for float64 logits).
+    """
+    depth, height, width = logits.shape[2:]
+    index = logits.flatten(2).argmax(-1)
+    cells = (index % width, index // width % height, index // (width * height))
+    dtype = statistics_dtype(logits.dtype)
+    return torch.stack([axis_grid(size, dtype=dtype, device=logits.device)[cell]
+                        for cell, size in zip(cells, (width, height, depth), strict=True)], -1)

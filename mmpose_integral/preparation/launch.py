@@ -5,6 +5,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed
 from mmengine.utils.dl_utils import set_multi_processing
 
@@ -41,6 +42,28 @@ def default_device():
     if not torch.cuda.is_available():
         return 'cpu'
     return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
+
+
+def choose_checkpoint(config, checkpoint):
+    """The checkpoint given, or the public one that the config names.
+
+    Args:
+        config (str | Path): config file.
+        checkpoint (str, optional): file or URL.
+
+    Returns:
+        str: file or URL.
+
+    Raises:
+        FileNotFoundError: no such config, or neither names a checkpoint.
+    """
+    if not Path(config).is_file():
+        raise FileNotFoundError(f'{config}: no such config file')
+    checkpoint = checkpoint or Config.fromfile(config).get('load_from')
+    if not checkpoint:
+        raise FileNotFoundError(f'{config}: a checkpoint is needed beside it; the config has no load_from that names '
+                                'public weights. Train it with tools/train.py')
+    return checkpoint
 
 
 def add_job_arguments(parser):

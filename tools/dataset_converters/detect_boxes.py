@@ -10,7 +10,13 @@ from pathlib import Path
 
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.preparation.frames import FrameDataset, iterate_batches
-from mmpose_integral.preparation.launch import add_job_arguments, default_device, launch, run_resumable
+from mmpose_integral.preparation.launch import (
+    add_job_arguments,
+    choose_checkpoint,
+    default_device,
+    launch,
+    run_resumable,
+)
 from mmpose_integral.preparation.products import missing_path, save_boxes
 from mmpose_integral.preparation.sharded_job import ShardedJob
 
@@ -18,7 +24,7 @@ from mmpose_integral.preparation.sharded_job import ShardedJob
 def parse_args(args=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path, help='MMDetection config')
-    parser.add_argument('checkpoint', help='its weights, file or URL')
+    parser.add_argument('checkpoint', nargs='?', help="its weights, file or URL; default: the config's load_from")
     parser.add_argument('--person-class', default='person', help='name or number of the class (default: person)')
     parser.add_argument('--score-thr', type=float, default=0.3, help='boxes below it do not count (default: 0.3)')
     add_job_arguments(parser)
@@ -35,7 +41,8 @@ def main(args=None):
     launch(args.launcher)
     from mmpose_integral.preparation.detection import PersonDetector
     index = load_index(args.index)
-    detector = PersonDetector(args.config, args.checkpoint, args.device or default_device(), args.person_class,
+    checkpoint = choose_checkpoint(args.config, args.checkpoint)
+    detector = PersonDetector(args.config, checkpoint, args.device or default_device(), args.person_class,
                               args.score_thr)
 
     def stream(frame_ids):

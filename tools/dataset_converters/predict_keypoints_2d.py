@@ -10,7 +10,13 @@ from pathlib import Path
 
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.preparation.frames import FrameDataset, iterate_batches
-from mmpose_integral.preparation.launch import add_job_arguments, default_device, launch, run_resumable
+from mmpose_integral.preparation.launch import (
+    add_job_arguments,
+    choose_checkpoint,
+    default_device,
+    launch,
+    run_resumable,
+)
 from mmpose_integral.preparation.products import load_boxes, save_keypoints_2d
 from mmpose_integral.preparation.sharded_job import ShardedJob, fingerprint
 
@@ -18,8 +24,8 @@ from mmpose_integral.preparation.sharded_job import ShardedJob, fingerprint
 def parse_args(args=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path, help='MMPose config of a top-down 2D model')
-    parser.add_argument('checkpoint', help='its weights, file or URL')
-    parser.add_argument('--also', nargs=2, action='append', default=[], metavar=('CONFIG', 'CHECKPOINT'),
+    parser.add_argument('checkpoint', nargs='?', help="its weights, file or URL; default: the config's load_from")
+    parser.add_argument('--also', nargs='+', action='append', default=[], metavar='CONFIG [CHECKPOINT]',
                         help='a further model; may be given several times')
     parser.add_argument('--boxes', type=Path, required=True, help='product of detect_boxes.py')
     parser.add_argument('--one-based', choices=('auto', 'yes', 'no'), default='auto', help=(
@@ -44,8 +50,9 @@ def main(args=None):
     from mmpose_integral.preparation.keypoints_2d import MergedModels, TopdownModel, record
     index, boxes = load_index(args.index), load_boxes(args.boxes)
     device = args.device or default_device()
-    models = [TopdownModel(config, checkpoint, device, args.one_based, args.padding)
-              for config, checkpoint in [(args.config, args.checkpoint), *args.also]]
+    given = [(args.config, args.checkpoint), *((*also, None)[:2] for also in args.also)]
+    models = [TopdownModel(config, choose_checkpoint(config, checkpoint), device, args.one_based, args.padding)
+              for config, checkpoint in given]
     merged = MergedModels(models, boxes)
 
     def stream(frame_ids):

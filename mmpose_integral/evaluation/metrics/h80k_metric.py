@@ -5,7 +5,7 @@ from mmpose.registry import METRICS
 
 from mmpose_integral.evaluation.functional import PER_FRAME, evaluate_h80k
 from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, sort_records, to_array
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.evaluation.predictions import save_predictions
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS, NUM_JOINTS
 
 
@@ -23,8 +23,8 @@ class H80KMetric(BaseMetric):
             'train+val' first.
         index_files (dict[str, str], optional): index (npz) of 'train' and 'val', as far as ``bone_lengths`` asks for
             them.
-        outfile (str, optional): npz to write ``frame_ids`` (N,), ``pred_px`` and ``pred_mm`` (N, 18, 3), ``errors``
-            (N, 17) mm to; the last two for the headline.
+        outfile (str, optional): where to write all predictions, see ``evaluation.predictions``; their ``pred_mm`` and
+            ``errors`` are those of the headline.
         collect_device (str): see mmengine's :class:`BaseMetric`, as ``prefix`` and ``collect_dir``.
 
     Raises:
@@ -86,10 +86,8 @@ class H80KMetric(BaseMetric):
                         'frames_without_box': sum(not record['box_found'] for record in records)})
         MMLogger.get_current_instance().info('H80K evaluation\n' + self._table(result, metrics))
         if self.outfile:
-            frame_ids = np.array([record['frame_id'] for record in records], dtype=np.int32)
-            with replace_when_done(self.outfile) as temporary:
-                np.savez(temporary, frame_ids=frame_ids, pred_px=pred, pred_mm=result.pred_mm.astype(np.float32),
-                         errors=result.errors.astype(np.float32))
+            save_predictions(self.outfile, records, pred_mm=result.pred_mm.astype(np.float32),
+                             errors=result.errors.astype(np.float32))
         return metrics
 
     def _table(self, result, metrics):

@@ -8,6 +8,7 @@ from mmpose.registry import METRICS
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import rescale_to_bone_length
 from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, sort_records
+from mmpose_integral.evaluation.predictions import save_predictions
 from mmpose_integral.evaluation.submission import SubmissionError, validate_submission, write_submission
 
 DEFAULT_CHOICE = 'train+val'
@@ -25,6 +26,7 @@ class SubmissionMetric(BaseMetric):
         bone_length (float | str, optional): total skeleton length of every prediction, mm; or 'train', 'val',
             'train+val' for the mean of these splits, from ``index_files`` or else from
             ``dataset_meta['skeleton_length']``. Default: 'train+val'.
+        outfile (str, optional): where to write all predictions, see ``evaluation.predictions``.
         index_files (dict[str, str], optional): index (npz) of 'train' and 'val', for lengths by name.
         collect_device (str): see mmengine's :class:`BaseMetric`, as ``prefix`` and ``collect_dir``.
 
@@ -35,10 +37,11 @@ class SubmissionMetric(BaseMetric):
 
     default_prefix = 'submission'
 
-    def __init__(self, out, index_file, bone_length=None, index_files=None, collect_device='cpu', prefix=None,
-                 collect_dir=None):
+    def __init__(self, out, index_file, bone_length=None, index_files=None, outfile=None, collect_device='cpu',
+                 prefix=None, collect_dir=None):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.out = out
+        self.outfile = outfile
         self.index = load_index(index_file)
         self.bone_length = bone_length
         if index_files and (bone_length is None or isinstance(bone_length, str)):
@@ -61,6 +64,8 @@ class SubmissionMetric(BaseMetric):
         records = sort_records(results, 'SubmissionMetric')
         frame_ids = [record['frame_id'] for record in records]
         self._check_frames(frame_ids)
+        if self.outfile:
+            save_predictions(self.outfile, records)
         keypoints_mm = rescale_to_bone_length(np.stack([record['pred'] for record in records]), length)
         write_submission(self.out, keypoints_mm, frame_ids, [PurePath(record['path']).stem for record in records])
         validate_submission(self.out, self.index)

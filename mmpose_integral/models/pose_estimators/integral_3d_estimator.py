@@ -6,8 +6,8 @@ from mmpose.registry import MODELS
 class Integral3DEstimator(TopdownPoseEstimator):
     """mmpose's top-down estimator, with depth and uncertainty taken back to the image as x and y are.
 
-    Predictions leave it as ``pred_instances.keypoints`` (1, K, 3) and ``keypoint_std`` (1, K, 3), both image px with
-    z in the same px (root near 0), and ``keypoint_scores`` (1, K).
+    Predictions leave it as ``pred_instances.keypoints`` (1, K, 3) and, from heads with a volume, ``keypoint_std``
+    (1, K, 3), both image px with z in the same px (root near 0), and ``keypoint_scores`` (1, K).
     """
 
     def add_pred_to_datasample(self, batch_pred_instances, batch_pred_fields, batch_data_samples):
@@ -25,6 +25,7 @@ class Integral3DEstimator(TopdownPoseEstimator):
         """
         for pred, sample in zip(batch_pred_instances, batch_data_samples, strict=True):
             px_per_input_px = sample.metainfo['input_scale'][0] / sample.metainfo['input_size'][0]
-            pred.keypoints[..., 2] *= px_per_input_px
-            pred.keypoint_std *= px_per_input_px
+            pred.keypoints[..., 2:] *= px_per_input_px  # nothing, of the 2D codec
+            if 'keypoint_std' in pred:
+                pred.keypoint_std *= px_per_input_px
         return super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields, batch_data_samples)

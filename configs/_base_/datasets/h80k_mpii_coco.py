@@ -1,0 +1,71 @@
+"""CHALL_H80K, MPII and COCO: where they lie, how each becomes our 18 joints, and one crop for all of them (256x256).
+
+The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT move the data without an edit. A config that trains on
+more than H80K lists the sources: ``train_dataloader = dict(dataset=dict(datasets=[{{_base_.h80k}}, ...]))``.
+"""
+h80k_root = '{{$H80K_ROOT:data/h80k}}/'
+mpii_root = '{{$MPII_ROOT:data/mpii}}/'
+coco_root = '{{$COCO_ROOT:data/coco}}/'
+index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root + 'annotations/h80k_val.npz')
+
+codec = dict(type='Integral3DLabel', input_size=(256, 256))
+load_image = dict(type='LoadImage', color_type='color_ignore_orientation')
+
+# Sources. What differs between them ends with the box; H80K and COCO boxes are 1.25 times as large as annotated. MPII's
+# joint extent takes 1.35, so that people come out as large as in a detector's box.
+h80k = dict(
+    type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
+    bbox_file='annotations/h80k_train_boxes.json', keypoints_2d_file='annotations/h80k_train_keypoints_2d.npz',
+    pipeline=[load_image, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale', padding=1.25)])
+h80k_val = dict(  # for the challenge entry, which trains on it, too
+    h80k, ann_file='annotations/h80k_val.npz', bbox_file='annotations/h80k_val_boxes.json',
+    keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz')
+mpii = dict(
+    type='ZeroBasedMpiiDataset', data_root=mpii_root, ann_file='annotations/mpii_train.json',
+    data_prefix=dict(img='images/'),
+    pipeline=[load_image, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'),
+              dict(type='GetBBoxCenterScale', padding=1.35)])
+coco = dict(
+    type='CocoDataset', data_root=coco_root, ann_file='annotations/person_keypoints_train2017.json',
+    data_prefix=dict(img='train2017/'),
+    pipeline=[load_image, dict(type='KeypointConverter3D', source='coco'),
+              dict(type='GetBBoxCenterScale', padding=1.25)])
+
+# What is common to all sources, with the paper's augmentation and the released code's colours.
+train_pipeline = [
+    dict(type='RandomFlip3D', prob=0.5),
+    dict(type='RandomBBoxTransform', shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0,
+         rotate_factor=30, rotate_prob=1.0),
+    dict(type='TopdownAffine3D', input_size=codec['input_size']),
+    dict(type='RandomChannelGain', gain=0.2),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPose3DInputs'),
+]
+val_pipeline = [
+    load_image,
+    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(type='TopdownAffine3D', input_size=codec['input_size']),
+    dict(type='PackPose3DInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=16, num_workers=4, persistent_workers=True, pin_memory=True,
+    sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
+    dataset=dict(type='MixedPoseDataset', datasets=[h80k], pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=32, num_workers=4, persistent_workers=True, drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_val.npz',
+        bbox_file='annotations/h80k_val_boxes.json', pipeline=val_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+submission_dataloader = dict(
+    batch_size=32, num_workers=4, drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_test.npz',
+        bbox_file='annotations/h80k_test_boxes.json', pipeline=val_pipeline, test_mode=True))
+
+val_evaluator = dict(type='H80KMetric', index_files=index_files)
+test_evaluator = val_evaluator
+skeleton_length = dict(type='SkeletonLengthHook', **index_files)

@@ -1,0 +1,18 @@
+"""Table 2, row 8: + ensemble. Paper: 55.3 mm; it does not name the members, ours are three seeds of row 6.
+
+Each member is what ``tools/ablation.py`` leaves there. ENSEMBLE_ROOT moves them.
+"""
+_base_ = './integral_res152_4xb16_h80k-mpii-coco-288x384_flip.py'
+
+root = '{{$ENSEMBLE_ROOT:work_dirs/ablation}}/integral_res152_4xb16_h80k-mpii-coco-288x384/'
+members = [
+    dict(config=root + f'seed{seed}/config.py', checkpoint=root + f'seed{seed}/best.pth', weight=1.0)
+    for seed in range(3)]
+model = dict(_delete_=True, type='EnsembleEstimator', members=members, test_cfg=dict(flip_test=True))
+pipeline = [
+    dict(type='LoadImage', color_type='color_ignore_orientation'),
+    dict(type='MemberInputs', configs=[member['config'] for member in members]),
+]
+val_dataloader = dict(dataset=dict(pipeline=pipeline))
+test_dataloader = val_dataloader
+submission_dataloader = dict(dataset=dict(pipeline=pipeline))

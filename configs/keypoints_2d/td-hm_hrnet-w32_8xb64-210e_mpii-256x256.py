@@ -1,0 +1,13 @@
+"""Coarse 2D joints in MPII format: HRNet-W32 of MMPose's zoo, with its public weights (PCKh 90.0 %).
+
+It learnt MPII's 1-based pixels; ``predict_keypoints_2d.py`` sees that and takes the pixel off.
+"""
+_base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py'
+
+load_from = 'https://download.openmmlab.com/mmpose/top_down/hrnet/hrnet_w32_mpii_256x256-6c4f923f_20200812.pth'
+model = dict(backbone=dict(init_cfg=None))  # load_from has it
+
+mpii_root = '{{$MPII_ROOT:data/mpii}}/'
+train_dataloader = dict(dataset=dict(data_root=mpii_root))
+val_dataloader = dict(dataset=dict(data_root=mpii_root, headbox_file=mpii_root + 'annotations/mpii_gt_val.mat'))
+test_dataloader = val_dataloader

@@ -1,0 +1,34 @@
+"""Mean of the predictions of several models on the same frames."""
+import numpy as np
+
+
+def average_predictions(frame_ids, predictions, weights=None):
+    """Weighted mean, frame by frame.
+
+    Args:
+        frame_ids (Sequence[np.ndarray]): (N,) of each model, in any order.
+        predictions (Sequence[np.ndarray]): (N, K, 3) of each model, image px, in the order of its ids.
+        weights (Sequence[float], optional): one a model, above 0; equal without it.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: ids (N,), ascending; mean (N, K, 3), image px, float64.
+
+    Raises:
+        ValueError: no predictions, another number of weights, weights that are not positive, or models that did not
+            predict the same frames (the message names the model by its position and a frame).
+    """
+    if not len(predictions):
+        raise ValueError('predictions: of at least one model expected, got none')
+    weights = np.ones(len(predictions)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weights.shape != (len(predictions),) or not (weights > 0).all():
+        raise ValueError(f'weights: {len(predictions)} numbers above 0 expected, got {weights.tolist()}')
+    reference = np.sort(frame_ids[0])
+    ordered = []
+    for number, (ids, pred) in enumerate(zip(frame_ids, predictions, strict=True)):
+        order = np.argsort(ids)
+        if not np.array_equal(ids[order], reference):
+            odd = np.setxor1d(ids, reference)
+            raise ValueError(f'predictions {number} are of other frames than predictions 0: {len(ids)} against '
+                             f'{len(reference)} frames' + (f', frame {odd[0]} is in one only' if len(odd) else ''))
+        ordered.append(np.asarray(pred, dtype=np.float64)[order])
+    return reference, np.average(ordered, axis=0, weights=weights)

@@ -1,0 +1,59 @@
+"""Predictions of a pass over a split, in a file: what ensembles and comparisons start from."""
+import os
+
+import numpy as np
+
+from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.structures.skeleton import NUM_JOINTS
+
+FIELDS = dict(frame_ids='frame_id', paths='path', box_found='box_found', pred_px='pred')
+
+
+def save_predictions(path, records, **arrays):
+    """Write predictions (npz, arrays only).
+
+    Args:
+        path (str | Path): file to write.
+        records (list[dict]): see :func:`mmpose_integral.evaluation.metrics.frame_records.make_record`; N of them.
+        **arrays (np.ndarray): further arrays, N long.
+    """
+    with replace_when_done(path) as temporary:
+        np.savez(temporary, **{name: np.array([record[key] for record in records]) for name, key in FIELDS.items()},
+                 **arrays)
+
+
+def load_predictions(path):
+    """Read predictions.
+
+    Args:
+        path (str | Path): a product of ``tools/test.py --predictions`` or ``tools/submit.py --predictions``.
+
+    Returns:
+        dict[str, np.ndarray]: ``frame_ids`` (N,), ``paths`` (N,) str, ``box_found`` (N,) bool, ``pred_px``
+        (N, 18, 3) image px; from a split with truth also ``pred_mm`` (N, 18, 3) and ``errors`` (N, 17), mm.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is something else.
+    """
+    remedy = 'make it with tools/test.py --predictions, or tools/submit.py --predictions for Test'
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'predictions {path} do not exist; {remedy}')
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError) as error:
+        raise ValueError(f'predictions {path} are not readable as an npz file ({error}); {remedy}') from error
+    absent = sorted(set(FIELDS) - set(arrays))
+    if absent:
+        raise ValueError(f'predictions {path} have no {", ".join(absent)}, only {sorted(arrays)}; {remedy}')
+    if arrays['pred_px'].shape != (len(arrays['frame_ids']), NUM_JOINTS, 3):
+        raise ValueError(f'predictions {path}: pred_px of shape ({len(arrays["frame_ids"])}, {NUM_JOINTS}, 3) '
+                         f'expected, got {arrays["pred_px"].shape}; {remedy}')
+    return arrays
+
+
+def to_records(arrays):
+    """Inverse of :func:`save_predictions`: records as the metrics keep them."""
+    return [dict(frame_id=int(frame_id), path=str(path), box_found=bool(found), pred=pred)
+            for frame_id, path, found, pred in zip(*(arrays[name] for name in FIELDS), strict=True)]

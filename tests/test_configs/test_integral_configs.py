@@ -1,0 +1,139 @@
+"""Every config of the integral model: it builds, makes one step and one evaluation, at a small size."""
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmpose_integral.datasets.h80k_index import load_index, save_index, scan_split
+from mmpose_integral.engine.shrink import shrink_config
+from mmpose_integral.preparation.products import save_boxes, save_keypoints_2d
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+ROWS = sorted((CONFIGS / 'ablation').glob('*.py'))
+VARIANTS = sorted((CONFIGS / 'variants').glob('*.py'))
+SYSTEMS = sorted(CONFIGS.glob('*.py'))
+TRAINABLE = [path for path in (*SYSTEMS, *ROWS, *VARIANTS) if 'ensemble' not in path.name]
+
+
+@pytest.fixture(scope='module')
+def prepared(standin):
+    """The tiny stand-in with index, boxes and 2D joints, all true."""
+    for split in ('train', 'val', 'test'):
+        out = standin / 'h80k' / 'annotations' / f'h80k_{split}.npz'
+        index, _ = scan_split(standin / 'h80k', split.capitalize(), 1)
+        save_index(index, out)
+        with np.load(standin / 'truth' / f'h80k_{split}.npz') as truth:
+            x1, y1, x2, y2 = truth['bbox'].T
+            boxes = np.stack([x1, y1, x2 - x1, y2 - y1], 1).round(2).tolist()
+            save_boxes(out.with_name(f'h80k_{split}_boxes.json'), {
+                int(i): dict(bbox=box, score=0.9) for i, box in zip(truth['frame_ids'], boxes, strict=True)})
+            save_keypoints_2d(out.with_name(f'h80k_{split}_keypoints_2d.npz'), truth['frame_ids'],
+                              truth['keypoints_2d'], np.ones(truth['keypoints_2d'].shape[:2]))
+    return standin
+
+
+@pytest.fixture
+def roots(prepared, monkeypatch):
+    for name in ('h80k', 'mpii', 'coco'):
+        monkeypatch.setenv(f'{name.upper()}_ROOT', str(prepared / name))
+    return prepared
+
+
+def small(path, work_dir):
+    """The config at a size for a second: shrunk, small batches, no worker processes, one epoch."""
+    cfg = shrink_config(Config.fromfile(path), divisor=8, base_channels=8)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'submission_dataloader'):
+        if cfg.get(name):
+            cfg[name].update(batch_size=8, num_workers=0, persistent_workers=False, pin_memory=False)
+    cfg.train_dataloader.batch_size = 12 if len(cfg.train_dataloader.dataset.datasets) == 1 else 24
+    cfg.train_cfg.update(max_epochs=1)
+    cfg.work_dir = str(work_dir)
+    cfg.default_hooks.checkpoint.update(interval=1)
+    cfg.visualizer.vis_backends = []
+    cfg.experiment_name = path.stem
+    return cfg
+
+
+@pytest.mark.parametrize('path', TRAINABLE, ids=lambda path: path.stem)
+def test_one_step_and_one_evaluation(path, roots, tmp_path):
+    runner = Runner.from_cfg(small(path, tmp_path))
+    runner.train()
+    steps = runner.train_loop._max_iters
+    assert 1 <= steps <= 3
+    assert np.isfinite(runner.message_hub.get_scalar('train/loss').current())
+    saved = list(tmp_path.glob('*.pth'))
+    if runner.cfg.get('val_dataloader'):
+        assert 20 < runner.message_hub.get_scalar('val/h80k/MPJPE').current() < 2000
+        assert any(file.name.startswith('best_') for file in saved)
+    else:
+        assert saved and 'trainval' in path.name
+
+
+def differences(first, second, name=''):
+    """Dotted names of the entries in which two configs differ."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {found for key in {*first, *second}
+                for found in differences(first.get(key), second.get(key), f'{name}.{key}')}
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        return {found for i, pair in enumerate(zip(first, second, strict=True))
+                for found in differences(*pair, f'{name}.{i}')}
+    return set() if first == second else {name}
+
+
+USED = ('model', 'train_dataloader', 'val_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks')
+
+
+def used_parts(path):
+    cfg = Config.fromfile(path)
+    return {key: copy.deepcopy(cfg[key].to_dict() if hasattr(cfg[key], 'to_dict') else list(cfg[key])) for key in USED}
+
+
+@pytest.mark.parametrize(('above', 'row', 'expected'), [
+    ('res50*k-256x256_no-box', 'res50*k-256x256', ['.train_dataloader.dataset', '.val_dataloader.dataset']),
+    ('res50*k-256x256', 'res50*k-mpii-256x256', ['.train_dataloader.dataset.datasets']),
+    ('res50*k-mpii-256x256', 'res152*k-mpii-256x256', ['.model.backbone.depth', '.model.backbone.init_cfg']),
+    ('res152*k-mpii-256x256', 'res152*k-mpii-288x384',
+     ['.model.head.d', '.train_dataloader.dataset.pipeline', '.val_dataloader.dataset.pipeline']),
+    ('res152*k-mpii-288x384', 'res152*-mpii-coco-288x384', ['.train_dataloader.dataset.datasets']),
+    ('res152*-coco-288x384', 'res152*-coco-288x384_flip', ['.model.test_cfg.flip_test']),
+    ('res152*-coco-288x384_flip', 'res152*_ensemble', ['.model', '.val_dataloader.dataset.pipeline'])])
+def test_a_row_is_the_row_above_plus_what_differs(above, row, expected):
+    above, row = (next((CONFIGS / 'ablation').glob(f'integral_{pattern}.py')) for pattern in (above, row))
+    assert f"'./{above.name}'" in row.read_text()
+    found = differences(used_parts(above), used_parts(row))
+    assert all(any(name.startswith(start) for start in expected) for name in found), found
+    assert all(any(name.startswith(start) for name in found) for start in expected), found
+
+
+def test_rows_two_and_on_use_detected_boxes():
+    for path in ROWS:
+        cfg = Config.fromfile(path)
+        expected = 'image' if 'no-box' in path.name else 'detector'
+        assert cfg.val_dataloader.dataset.get('box_source', 'detector') == expected
+        assert cfg.train_dataloader.dataset.datasets[0].get('box_source', 'detector') == expected
+
+
+def test_headline_is_what_the_paper_says():
+    cfg = Config.fromfile(CONFIGS / 'integral_r152_h80k.py')
+    assert cfg.model.backbone.depth == 152 and cfg.model.head.decoder.input_size == (288, 384)
+    assert cfg.model.head.depth_bins == 72 and cfg.train_dataloader.batch_size == 16
+    assert [source.type for source in cfg.train_dataloader.dataset.datasets] == [
+        'H80KDataset', 'ZeroBasedMpiiDataset', 'CocoDataset']
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=1e-4)
+    scheduler, = cfg.param_scheduler
+    assert scheduler.type == 'ReduceOnPlateauLR' and scheduler.min_value == 1e-6 and scheduler.factor == 0.01
+    stop = next(hook for hook in cfg.custom_hooks if hook.get('monitor'))
+    assert stop.patience > scheduler.patience and stop.rule == 'less'
+    sizes = {step.input_size for step in cfg.train_dataloader.dataset.pipeline if 'input_size' in step}
+    assert sizes == {(288, 384)}
+
+
+def test_challenge_entry_trains_on_both_splits(roots, tmp_path):
+    runner = Runner.from_cfg(small(CONFIGS / 'integral_r152_h80k_trainval.py', tmp_path))
+    source = runner.train_dataloader.dataset.datasets[0]
+    counts = [len(load_index(roots / 'h80k' / 'annotations' / f'h80k_{split}.npz').frame_ids)
+              for split in ('train', 'val')]
+    assert len(source) == sum(counts)

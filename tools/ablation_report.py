@@ -1,0 +1,157 @@
+"""The tables and the plot of ``tools/ablation.py``, from the products that its rows left."""
+import json
+from typing import NamedTuple
+
+import matplotlib
+import mmengine
+import numpy as np
+from ablation_rows import ROWS, TABLE_1, TABLE_2, VARIANTS
+
+from mmpose_integral.evaluation.functional import paired_bootstrap
+from mmpose_integral.evaluation.predictions import load_predictions
+from mmpose_integral.preparation.files import replace_when_done
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt  # noqa: E402
+
+# Okabe-Ito: told apart with every common colour blindness.
+PAPER_COLOR, OUR_COLOR = '#E69F00', '#0072B2'
+
+
+class Result(NamedTuple):
+    """What the trainings of a row gave."""
+    metrics: list
+    """(dict) metrics of each seed."""
+    errors: np.ndarray
+    """(S, N) mean error of each seed and frame, mm, frames in the order of their ids."""
+
+    @property
+    def mpjpe(self):
+        """(S,) mm."""
+        return self.errors.mean(1)
+
+
+def load_results(ablation, seeds):
+    """Results of all rows that are there.
+
+    Args:
+        ablation (Ablation): says where products lie.
+        seeds (list[int]): wanted; those that are not there are left out.
+
+    Returns:
+        dict[str, Result]: by row.
+    """
+    results = {}
+    for key, row in ROWS.items():
+        folders = [ablation.folder(row, seed) for seed in (['all'] if key == 'ensemble' else seeds)]
+        folders = [folder for folder in folders if (folder / 'metrics.json').exists()]
+        if folders:
+            files = [load_predictions(folder / 'predictions.npz') for folder in folders]
+            errors = [file['errors'].mean(1)[np.argsort(file['frame_ids'])] for file in files]
+            results[key] = Result([mmengine.load(folder / 'metrics.json') for folder in folders], np.stack(errors))
+    return results
+
+
+def spread(values):
+    """'123.4 +- 1.2 (3)': mean, standard deviation over trainings, and how many."""
+    values = np.asarray(values)
+    return f'{values.mean():.1f} ± {values.std(ddof=1):.1f} ({len(values)})' if len(values) > 1 else (
+        f'{values.mean():.1f} (1)')
+
+
+def difference(results, row):
+    """Paired bootstrap of a row against the one it is compared with, or None."""
+    if row.against is None or row.key not in results or row.against not in results:
+        return None
+    return paired_bootstrap(results[row.against].errors, results[row.key].errors)
+
+
+def table_2(results):
+    """Rows of the paper's Table 2, its figures beside ours."""
+    lines = ['| row | paper, mm | step | ours, mm (trainings) | step, mm [95 %] | same way |',
+             '|---|---|---|---|---|---|']
+    for above, row in zip((None, *TABLE_2), TABLE_2, strict=False):
+        if row.key not in results:
+            continue
+        change, paper_step, ours, way = difference(results, row), '', '', ''
+        if above is not None:
+            paper_step = f'{row.paper_mm - above.paper_mm:+.1f}'
+        if change is not None:
+            ours = f'{change.mean:+.1f} [{change.low:+.1f}, {change.high:+.1f}]'
+            way = 'no' if change.mean >= 0 else 'yes' if change.high < 0 else 'yes, within doubt'
+        mpjpe = spread(results[row.key].mpjpe)
+        lines.append(f'| {row.label} | {row.paper_mm} | {paper_step} | {mpjpe} | {ours} | {way} |')
+    return '\n'.join(lines)
+
+
+def table_variants(results):
+    """Rows that the paper does not have, against row 'mpii'."""
+    lines = ['| row | MPJPE, mm (trainings) | against it, mm [95 %] |', '|---|---|---|']
+    for row in (ROWS['mpii'], *VARIANTS):
+        if row.key in results:
+            change = None if row.key == 'mpii' else difference(results, row)
+            text = '' if change is None else f'{change.mean:+.1f} [{change.low:+.1f}, {change.high:+.1f}]'
+            label = 'ResNet-50, box, MPII (row 3)' if row.key == 'mpii' else row.label
+            lines.append(f'| {label} | {spread(results[row.key].mpjpe)} | {text} |')
+    return '\n'.join(lines)
+
+
+def table_1(results, key):
+    """One row's MPJPE for the four choices of bone length."""
+    lines = ['| bone length | paper, mm | ratio | ours, mm (trainings) | ratio |', '|---|---|---|---|---|']
+    ours = {choice: np.array([metrics[f'h80k/MPJPE_{choice}'] for metrics in results[key].metrics])
+            for choice in TABLE_1}
+    for choice, paper in TABLE_1.items():
+        lines.append(f'| {choice} | {paper} | {paper / TABLE_1["per-frame"]:.3f} | {spread(ours[choice])} | '
+                     f'{ours[choice].mean() / ours["per-frame"].mean():.3f} |')
+    return '\n'.join(lines)
+
+
+def draw(results, path):
+    """Table 2 as a plot: the paper's steps and ours, each on an axis of its own, since their scales differ."""
+    rows = [row for row in TABLE_2 if row.key in results]
+    figure, axis = plt.subplots(figsize=(8, 4.2), layout='constrained')
+    x = np.arange(len(rows))
+    ours = [results[row.key].mpjpe for row in rows]
+    axis.plot(x, [values.mean() for values in ours], 'o-', color=OUR_COLOR, label='ours')
+    for position, values in zip(x, ours, strict=True):
+        axis.plot(np.full(len(values), position), values, '.', color=OUR_COLOR, alpha=0.5)
+    axis.set_ylabel('ours: MPJPE, mm (dots: trainings)', color=OUR_COLOR)
+    axis.set_xticks(x, [row.label for row in rows], rotation=25, ha='right')
+    axis.grid(axis='y', alpha=0.3)
+    other = axis.twinx()
+    other.plot(x, [row.paper_mm for row in rows], 's--', color=PAPER_COLOR, label='paper')
+    other.set_ylabel('paper: MPJPE, mm', color=PAPER_COLOR)
+    with replace_when_done(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    plt.close(figure)
+
+
+def write_report(ablation, args):
+    """Write ``ABLATION.md``, ``ablation.json`` and ``ablation.png`` into the work folder.
+
+    Returns:
+        str: the tables, Markdown.
+
+    Raises:
+        SystemExit: no row is finished.
+    """
+    results = load_results(ablation, args.seeds)
+    if not results:
+        raise SystemExit(f'{args.work_dir}: no finished row; run without --collect')
+    parts = []
+    if any(row.key in results for row in TABLE_2):
+        parts.append(table_2(results))
+        draw(results, args.work_dir / 'ablation.png')
+    headline = next((key for key in ('flip', 'coco', '384', 'res152', 'mpii', 'box') if key in results), None)
+    if headline:
+        parts.append(f'Bone lengths, row "{ROWS[headline].label}":\n\n' + table_1(results, headline))
+    if any(row.key in results for row in VARIANTS) and 'mpii' in results:
+        parts.append(table_variants(results))
+    text = '\n\n'.join(parts) + '\n'
+    with replace_when_done(args.work_dir / 'ABLATION.md') as temporary:
+        temporary.write_text(text)
+    with replace_when_done(args.work_dir / 'ablation.json') as temporary:
+        temporary.write_text(json.dumps({key: dict(
+            mpjpe=result.mpjpe.tolist(), metrics=result.metrics) for key, result in results.items()}, indent=1))
+    return text

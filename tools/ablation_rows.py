@@ -1,0 +1,48 @@
+"""What ``tools/ablation.py`` can run: the rows of the paper's Table 2, and rows that it does not have."""
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+    key: str
+    """Short name, for ``--rows``."""
+    label: str
+    """What differs from the row above (Table 2) or from row 'mpii' (the rest)."""
+    config: str
+    """Config file, below ``configs``."""
+    paper_mm: float | None = None
+    """The paper's MPJPE, Val, bone length train+val."""
+    trained: str | None = None
+    """Key of the row whose trainings this one evaluates; None: it has its own."""
+    against: str | None = None
+    """Key of the row that it is compared with."""
+
+
+TABLE_2 = (
+    Row('no-box', 'ResNet-50, whole image', 'ablation/integral_res50_4xb16_h80k-256x256_no-box.py', 115.9),
+    Row('box', '+ person box', 'ablation/integral_res50_4xb16_h80k-256x256.py', 86.5, None, 'no-box'),
+    Row('mpii', '+ MPII', 'ablation/integral_res50_4xb16_h80k-mpii-256x256.py', 62.2, None, 'box'),
+    Row('res152', '+ ResNet-152', 'ablation/integral_res152_4xb16_h80k-mpii-256x256.py', 61.2, None, 'mpii'),
+    Row('384', '+ 288x384', 'ablation/integral_res152_4xb16_h80k-mpii-288x384.py', 58.5, None, 'res152'),
+    Row('coco', '+ COCO', 'ablation/integral_res152_4xb16_h80k-mpii-coco-288x384.py', 57.5, None, '384'),
+    Row('flip', '+ flip test', 'ablation/integral_res152_4xb16_h80k-mpii-coco-288x384_flip.py', 56.9, 'coco', 'coco'),
+    Row('ensemble', '+ ensemble', 'ablation/integral_res152_4xb16_h80k-mpii-coco-288x384_flip_ensemble.py', 55.3,
+        'flip', 'flip'))
+
+VARIANTS = tuple(
+    Row(key, label, f'variants/{config}.py', None, None, 'mpii') for key, label, config in (
+        ('l2', 'L2 loss', 'integral-l2_res50_4xb16_h80k-mpii-256x256'),
+        ('heatmap-loss', 'heat-map loss beside L1', 'integral-heatmap_res50_4xb16_h80k-mpii-256x256'),
+        ('heatmap', 'heat map alone, largest cell', 'heatmap_res50_4xb16_h80k-mpii-256x256'),
+        ('regression', 'direct regression', 'regression_res50_4xb16_h80k-mpii-256x256'),
+        ('debiased', 'debiased integral', 'integral-debiased_res50_4xb16_h80k-mpii-256x256'),
+        ('occlusion', 'random occlusion, p = 0.7', 'integral_res50_4xb16_h80k-mpii-256x256_occlusion'),
+        ('color', 'colour jitter', 'integral_res50_4xb16_h80k-mpii-256x256_color-jitter'),
+        ('box-jitter', 'jittered boxes', 'integral_res50_4xb16_h80k-mpii-256x256_box-jitter'),
+        ('hrnet', 'HRNet-W32', 'integral_hrnet-w32_4xb16_h80k-mpii-256x256'),
+        ('swin', 'Swin-T', 'integral_swin-t_4xb16_h80k-mpii-256x256')))
+
+ROWS = {row.key: row for row in (*TABLE_2, *VARIANTS)}
+
+# Table 1: one model, several choices of total bone length. The paper does not say which model.
+TABLE_1 = {'per-frame': 60.0, 'val': 64.6, 'train': 65.6, 'train+val': 65.2}
