@@ -7,6 +7,7 @@ a training that was stopped goes on. ``--collect`` only writes the tables.
 """
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs'
 # The stand-in's schedule: so many steps of a small batch for every row, so that rows differ in what they are shown,
 # not in how long they learn. Sources of 1, 2 or 3 take 3, 2 or 1 parts of the epochs.
-STANDIN = dict(batch_size=8, lr=2e-3, h80k_frames=1200)
+STANDIN = dict(batch_size=8, lr=2e-3)
 
 
 def parse_args():
@@ -37,7 +38,8 @@ def parse_args():
     standin = parser.add_argument_group('stand-in')
     standin.add_argument('--standin', action='store_true', help='small models and trainings on the stand-in data')
     standin.add_argument('--data-root', type=Path, default=Path('data/standin'))
-    standin.add_argument('--steps', type=int, default=2400, help='of a training (default: 2400)')
+    standin.add_argument('--steps', type=int, default=2400, help='of a training (default: %(default)s)')
+    standin.add_argument('--h80k-frames', type=int, default=1200, help='of Train (default: %(default)s)')
     standin.add_argument('--init', type=Path, metavar='CHECKPOINT',
                          help='start the backbones from this one, where it fits')
     return parser.parse_args()
@@ -46,14 +48,17 @@ def parse_args():
 def standin_config(cfg, args):
     """Put the stand-in's sizes and schedule into a row's config."""
     shrink_config(cfg)
+    if args.init and cfg.model.get('backbone', {}).get('type') == 'ResNet':
+        cfg.model.backbone.init_cfg = dict(type='Pretrained', prefix='backbone.', checkpoint=str(args.init))
     sources = cfg.train_dataloader.dataset.datasets
-    sources[0].indices = STANDIN['h80k_frames']
-    steps_per_epoch = STANDIN['h80k_frames'] * len(sources) / STANDIN['batch_size']
+    sources[0].indices = args.h80k_frames
+    steps_per_epoch = args.h80k_frames * len(sources) / STANDIN['batch_size']
     epochs = max(1, round(args.steps / steps_per_epoch))
     cfg.train_dataloader.update(batch_size=STANDIN['batch_size'], num_workers=0, persistent_workers=False)
     for name in ('val_dataloader', 'test_dataloader'):
         cfg[name].update(batch_size=64, num_workers=0, persistent_workers=False)
     cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
+    cfg.default_hooks.checkpoint.interval = max(1, epochs // 4)
     optimizer = dict(cfg.optim_wrapper.optimizer, lr=STANDIN['lr'] * cfg.optim_wrapper.optimizer.lr / 1e-4)
     cfg.optim_wrapper = dict(cfg.optim_wrapper, type='BFloat16OptimWrapper', optimizer=optimizer)
     cfg.param_scheduler = [
@@ -185,6 +190,7 @@ def run_chains(chains, jobs):
 
 def main():
     args = parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the trainings end with this process
     ablation = Ablation(args)
     try:
         if not args.collect:

@@ -17,8 +17,9 @@ class H80KDataset(BaseCocoStyleDataset):
     """CHALL_H80K, one sample a frame: an index, detected boxes and coarse 2D joints.
 
     ``tools/dataset_converters`` makes the three files (``docs/data.md`` describes them). A sample holds ``img_path``,
-    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, ``box_found``, and
-    where known ``keypoints_mm`` (1, 18, 3), ``keypoints_2d`` (1, 18, 2) image px, ``keypoints_2d_score`` (1, 18).
+    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, ``box_found``
+    (False: the whole image is used), and where known ``keypoints_mm`` (1, 18, 3), ``keypoints_2d`` (1, 18, 2) image
+    px, ``keypoints_2d_score`` (1, 18).
     Nothing is fitted here; see :class:`FitWeakPerspective`.
 
     Args:
@@ -61,7 +62,8 @@ class H80KDataset(BaseCocoStyleDataset):
             width, height = index.img_sizes[row]
             sample = dict(
                 img_path=osp.join(self.data_prefix['img'], index.img_paths[row]), img_id=frame_id,
-                id=len(samples), box_found=found, bbox_score=np.ones(1, dtype=np.float32))
+                id=len(samples), box_found=found or self.box_source == 'keypoints',
+                bbox_score=np.ones(1, dtype=np.float32))
             if found:
                 sample['bbox'] = boxes[row:row + 1]
             elif self.box_source != 'keypoints':

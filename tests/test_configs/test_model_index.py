@@ -1,0 +1,52 @@
+"""model-index.yml leads to files that exist, and no config is left out."""
+from pathlib import Path
+
+import pytest
+import yaml
+from mmengine.config import Config
+
+REPO = Path(__file__).resolve().parents[2]
+INDEX = yaml.safe_load((REPO / 'model-index.yml').read_text())
+FILES = {path: yaml.safe_load((REPO / path).read_text()) for path in INDEX['Import']}
+MODELS = [model for file in FILES.values() for model in file['Models']]
+
+
+def test_every_config_is_listed_once_under_its_own_name():
+    listed = sorted(model['Config'] for model in MODELS)
+    there = sorted(str(path.relative_to(REPO)) for path in (REPO / 'configs').rglob('*.py')
+                   if '_base_' not in path.parts)
+    assert listed == there
+    assert all(Path(model['Config']).stem == model['Name'] for model in MODELS)
+
+
+def test_every_metafile_is_imported():
+    assert sorted(FILES) == sorted(str(path.relative_to(REPO)) for path in (REPO / 'configs').rglob('*.yml'))
+
+
+def test_collections_are_defined_and_described():
+    collections = {entry['Name']: entry for file in FILES.values() for entry in file.get('Collections', ())}
+    assert {model['In Collection'] for model in MODELS} == set(collections)
+    assert all((REPO / entry['README']).is_file() for entry in collections.values())
+
+
+@pytest.mark.parametrize('model', MODELS, ids=lambda model: model['Name'])
+def test_weights_are_there_or_are_those_of_the_config(model):
+    weights = model.get('Weights')
+    if weights and weights.startswith('https://'):
+        assert Config.fromfile(REPO / model['Config']).load_from == weights
+    elif weights:
+        assert (REPO / weights).is_file()
+
+
+def test_aliases_are_unique():
+    aliases = [model['Alias'] for model in MODELS if 'Alias' in model]
+    assert sorted(aliases) == sorted(set(aliases)) and {'official', 'standin'} <= set(aliases)
+
+
+def test_paper_figures_are_those_of_the_ablation_tool(monkeypatch):
+    monkeypatch.syspath_prepend(REPO / 'tools')
+    from ablation_rows import ROWS
+    by_config = {model['Config']: model for model in MODELS}
+    for row in ROWS.values():
+        metrics = by_config[f'configs/{row.config}']['Results'][0].get('Metrics')
+        assert (metrics or {}).get('MPJPE') == row.paper_mm

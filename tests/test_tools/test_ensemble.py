@@ -1,0 +1,107 @@
+"""An ensemble in one pass over the data gives what the mean of dumped predictions gives."""
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from small_training import REPO, prepare, write_config
+
+from mmpose_integral.evaluation.predictions import load_predictions
+
+TOOLS = REPO / 'tools'
+# Another backbone, head and input size than the first member's.
+LARGER = '''
+for pipeline in [val_dataloader['dataset']['pipeline']]:
+    pipeline[2] = dict(type='TopdownAffine3D', input_size=(64, 96))
+test_dataloader = val_dataloader
+model['backbone'] = dict(type='ResNet', depth=34, base_channels=8)
+model['head'].update(depth_bins=12, decoder=dict(type='Integral3DLabel', input_size=(64, 96)))
+'''
+ENSEMBLE = '''
+_base_ = '{first}'
+members = [dict(config='{first}', checkpoint='{folder}/first.pth', weight=3.0),
+           dict(config='{second}', checkpoint='{folder}/second.pth')]
+model = dict(_delete_=True, type='EnsembleEstimator', members=members, test_cfg=dict(flip_test={flip}))
+pipeline = [dict(type='LoadImage', color_type='color_ignore_orientation'),
+            dict(type='MemberInputs', configs=[member['config'] for member in members])]
+val_dataloader = dict(dataset=dict(pipeline=pipeline))
+test_dataloader = val_dataloader
+'''
+
+
+def random_weights(config, path):
+    init_default_scope('mmpose')
+    torch.manual_seed(len(path.stem))
+    model = MODELS.build(Config.fromfile(config).model)
+    for parameter in model.head.final_layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+
+
+def run(*command, status=0):
+    done = subprocess.run([sys.executable, '-W', 'ignore', *map(str, command)], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == status, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope='module')
+def folder(standin, tmp_path_factory):
+    """Two members, evaluated one by one with flip test, and as an ensemble in one pass."""
+    folder = tmp_path_factory.mktemp('ensemble')
+    prepare(standin, folder)
+    first = write_config(standin, folder, folder / 'first.py')
+    second = write_config(standin, folder, folder / 'second.py', LARGER)
+    (folder / 'both.py').write_text(ENSEMBLE.format(first=first, second=second, folder=folder, flip=True))
+    for name in ('first', 'second'):
+        random_weights(folder / f'{name}.py', folder / f'{name}.pth')
+        run(TOOLS / 'test.py', folder / f'{name}.py', folder / f'{name}.pth', '--work-dir', folder / name,
+            '--predictions', folder / f'{name}.npz', '--cfg-options', 'model.test_cfg.flip_test=True')
+    run(TOOLS / 'test.py', folder / 'both.py', '--work-dir', folder / 'both', '--predictions', folder / 'both.npz',
+        '--out', folder / 'both.json')
+    return folder
+
+
+def test_one_pass_and_dumps_agree(folder):
+    run(TOOLS / 'ensemble.py', folder / 'first.npz', folder / 'second.npz', '--weights', '3', '1', '--annotations',
+        folder, '--out', folder / 'mean.json', '--out-predictions', folder / 'mean.npz')
+    one_pass, dumped, first, second = (load_predictions(folder / f'{name}.npz')
+                                       for name in ('both', 'mean', 'first', 'second'))
+    np.testing.assert_allclose(dumped['pred_px'], (3 * first['pred_px'] + second['pred_px']) / 4, atol=1e-4)
+    np.testing.assert_allclose(one_pass['pred_px'], dumped['pred_px'], atol=1e-3)
+    assert np.abs(first['pred_px'] - second['pred_px']).max() > 1
+    metrics = [json.loads((folder / f'{name}.json').read_text()) for name in ('both', 'mean')]
+    assert metrics[0].keys() == metrics[1].keys()
+    for name, value in metrics[0].items():
+        assert metrics[1][name] == pytest.approx(value, abs=1e-2), name
+
+
+def test_an_ensemble_cannot_be_trained_and_missing_members_are_named(folder):
+    init_default_scope('mmpose')
+    cfg = Config.fromfile(folder / 'both.py').model
+    model = MODELS.build(cfg)
+    with pytest.raises(ValueError, match="'loss'"):
+        model(inputs=[], data_samples=[], mode='loss')
+    with pytest.raises(ValueError, match='inputs for 1 members, the ensemble has 2'):
+        model(inputs=[[]], data_samples=[[]], mode='predict')
+    cfg.members[1].checkpoint = 'nowhere.pth'
+    with pytest.raises(FileNotFoundError, match=r'second\.py: no checkpoint nowhere\.pth'):
+        MODELS.build(cfg)
+    cfg.members[1].config = 'nowhere.py'
+    with pytest.raises(FileNotFoundError, match=r'no config nowhere\.py'):
+        MODELS.build(cfg)
+    with pytest.raises(ValueError, match='weights above 0'):
+        MODELS.build(dict(type='EnsembleEstimator', members=[dict(config='a', checkpoint='b', weight=0)]))
+
+
+def test_mistakes_end_in_a_sentence(folder, tmp_path):
+    assert 'a checkpoint is needed' in run(TOOLS / 'test.py', folder / 'first.py', status=1)
+    text = run(TOOLS / 'ensemble.py', folder / 'first.npz', tmp_path / 'no.npz', '--annotations', folder, status=1)
+    assert 'no.npz do not exist' in text and 'Traceback' not in text
+    text = run(TOOLS / 'ensemble.py', folder / 'first.npz', '--weights', '1', '2', '--annotations', folder, status=1)
+    assert '1 numbers above 0 expected' in text
