@@ -21,9 +21,9 @@ from mmpose_integral.engine.shrink import shrink_config
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs'
-# The stand-in's schedule: so many steps of a small batch for every row, so that rows differ in what they are shown,
-# not in how long they learn. Sources of 1, 2 or 3 take 3, 2 or 1 parts of the epochs.
-STANDIN = dict(batch_size=8, lr=2e-3)
+# The stand-in's schedule. Small batches learn faster there than large ones; an epoch is one pass over H80K in every
+# row, as in the paper, so that rows with more sources take more steps.
+STANDIN = dict(divisor=4, batch_size=8, lr=2e-3)
 
 
 def parse_args():
@@ -38,28 +38,33 @@ def parse_args():
     standin = parser.add_argument_group('stand-in')
     standin.add_argument('--standin', action='store_true', help='small models and trainings on the stand-in data')
     standin.add_argument('--data-root', type=Path, default=Path('data/standin'))
-    standin.add_argument('--steps', type=int, default=2400, help='of a training (default: %(default)s)')
-    standin.add_argument('--h80k-frames', type=int, default=1200, help='of Train (default: %(default)s)')
-    standin.add_argument('--init', type=Path, metavar='CHECKPOINT',
-                         help='start the backbones from this one, where it fits')
-    return parser.parse_args()
+    standin.add_argument('--epochs', type=int, default=180, help='passes over H80K (default: %(default)s)')
+    standin.add_argument('--h80k-frames', type=int, default=100, help='of Train (default: %(default)s)')
+    standin.add_argument('--init', nargs='+', default=[], metavar='DEPTH=CHECKPOINT', help=(
+        "start ResNets of this depth from the backbone of a 2D model, as the paper's start from ImageNet"))
+    args = parser.parse_args()
+    malformed = [text for text in args.init if not text.partition('=')[0].isdigit() or not Path(
+        text.partition('=')[2]).is_file()]
+    if malformed:
+        parser.error(f'--init: DEPTH=CHECKPOINT with an existing file expected, got {malformed[0]}')
+    args.init = {int(depth): path for depth, _, path in (text.partition('=') for text in args.init)}
+    return args
 
 
-def standin_config(cfg, args):
+def standin_config(cfg, row, args):
     """Put the stand-in's sizes and schedule into a row's config."""
-    shrink_config(cfg)
-    if args.init and cfg.model.get('backbone', {}).get('type') == 'ResNet':
-        cfg.model.backbone.init_cfg = dict(type='Pretrained', prefix='backbone.', checkpoint=str(args.init))
-    sources = cfg.train_dataloader.dataset.datasets
-    sources[0].indices = args.h80k_frames
-    steps_per_epoch = args.h80k_frames * len(sources) / STANDIN['batch_size']
-    epochs = max(1, round(args.steps / steps_per_epoch))
+    shrink_config(cfg, STANDIN['divisor'])
+    checkpoint = args.init.get(cfg.model.get('backbone', {}).get('depth'))
+    if checkpoint:
+        cfg.model.backbone.init_cfg = dict(type='Pretrained', prefix='backbone.', checkpoint=checkpoint)
+    cfg.train_dataloader.dataset.datasets[0].indices = args.h80k_frames
+    epochs = args.epochs * row.longer
     cfg.train_dataloader.update(batch_size=STANDIN['batch_size'], num_workers=0, persistent_workers=False)
     for name in ('val_dataloader', 'test_dataloader'):
         cfg[name].update(batch_size=64, num_workers=0, persistent_workers=False)
     cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
     cfg.default_hooks.checkpoint.interval = max(1, epochs // 4)
-    optimizer = dict(cfg.optim_wrapper.optimizer, lr=STANDIN['lr'] * cfg.optim_wrapper.optimizer.lr / 1e-4)
+    optimizer = dict(cfg.optim_wrapper.optimizer, fused=True, lr=STANDIN['lr'] * cfg.optim_wrapper.optimizer.lr / 1e-4)
     cfg.optim_wrapper = dict(cfg.optim_wrapper, type='BFloat16OptimWrapper', optimizer=optimizer)
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=0.05, end=0.05 * epochs, convert_to_iter_based=True),
@@ -81,7 +86,8 @@ class Ablation:
         os.environ['ENSEMBLE_ROOT'] = str(args.work_dir)
 
     def folder(self, row, seed):
-        return self.args.work_dir / Path(row.config).stem / f'seed{seed}'
+        name = Path(row.config).stem + (f'_x{row.longer}' if row.longer > 1 else '')
+        return self.args.work_dir / name / f'seed{seed}'
 
     def config(self, row, seed):
         """The row's config with seed and sizes, as a file of its own, so that it can be read and used by itself."""
@@ -90,7 +96,7 @@ class Ablation:
         cfg.randomness = dict(seed=seed)
         cfg.train_dataloader.sampler.seed = seed
         if self.args.standin:
-            standin_config(cfg, self.args)
+            standin_config(cfg, row, self.args)
         path.parent.mkdir(parents=True, exist_ok=True)
         cfg.dump(path)
         return path

