@@ -10,7 +10,7 @@ val_pipeline = [
     dict(type='FitWeakPerspective', rotation=True, robust=False),
     dict(type='GetBBoxFromKeypoints'),
     dict(type='GetBBoxCenterScale', padding=1.25),
-    dict(type='TopdownAffine3D', input_size={{_base_.input_size}}),
+    dict(type='TopdownAffine3D', input_size=(288, 384)),
     dict(type='PackPose3DInputs')]
 val_dataloader = dict(dataset=dict(
     box_source='keypoints', bbox_file=None, keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz',

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpose.registry import MODELS
 
 from mmpose_integral.datasets.h80k_index import load_index, save_index, scan_split
 from mmpose_integral.engine.shrink import shrink_config
@@ -15,6 +17,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ROWS = sorted((CONFIGS / 'ablation').glob('*.py'))
 VARIANTS = sorted((CONFIGS / 'variants').glob('*.py'))
 SYSTEMS = sorted(CONFIGS.glob('*.py'))
+OFFICIAL = sorted((CONFIGS / 'official').glob('*.py'))
 TRAINABLE = [path for path in (*SYSTEMS, *ROWS, *VARIANTS) if 'ensemble' not in path.name]
 
 
@@ -58,7 +61,7 @@ def small(path, work_dir):
 
 
 @pytest.mark.parametrize('path', TRAINABLE, ids=lambda path: path.stem)
-def test_one_step_and_one_evaluation(path, roots, tmp_path):
+def test_one_step_and_one_evaluation(path, roots, tmp_path, one_thread):
     runner = Runner.from_cfg(small(path, tmp_path))
     runner.train()
     steps = runner.train_loop._max_iters
@@ -70,6 +73,37 @@ def test_one_step_and_one_evaluation(path, roots, tmp_path):
         assert any(file.name.startswith('best_') for file in saved)
     else:
         assert saved and 'trainval' in path.name
+
+
+@pytest.fixture
+def one_thread():
+    """Networks this small are several times faster without threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize('path', OFFICIAL, ids=lambda path: path.stem)
+def test_official_configs_evaluate(path, roots, tmp_path, one_thread):
+    metrics = Runner.from_cfg(small(path, tmp_path)).test()
+    assert metrics['h80k/frames'] == 8 and metrics['h80k/frames_without_box'] == 0
+    assert 20 < metrics['h80k/MPJPE'] < 2000
+
+
+def test_ensemble_row_evaluates_the_three_seeds(roots, tmp_path, monkeypatch, one_thread):
+    monkeypatch.setenv('ENSEMBLE_ROOT', str(tmp_path))
+    row = CONFIGS / 'ablation' / 'integral_res152_4xb16_h80k-mpii-coco-288x384.py'
+    for seed in range(3):
+        folder = tmp_path / row.stem / f'seed{seed}'
+        folder.mkdir(parents=True)
+        cfg = small(row, folder)
+        cfg.dump(folder / 'config.py')
+        model = MODELS.build(cfg.model)
+        torch.nn.init.normal_(model.head.final_layer.weight, std=0.3)
+        torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'best.pth')
+    metrics = Runner.from_cfg(small(next((CONFIGS / 'ablation').glob('*_ensemble.py')), tmp_path / 'run')).test()
+    assert metrics['h80k/frames'] == 8 and 20 < metrics['h80k/MPJPE'] < 2000
 
 
 def differences(first, second, name=''):
