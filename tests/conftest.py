@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 _REPO = Path(__file__).resolve().parents[1]
 
@@ -24,3 +25,12 @@ def real_data():
     if not (folder / 'real_h80k').is_dir():
         pytest.skip(f'no real frames in {folder} (set MMPOSE_INTEGRAL_REAL_DATA to the folder that has real_h80k)')
     return folder
+
+
+@pytest.fixture
+def one_thread():
+    """Networks as small as those of the tests run several times faster without threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

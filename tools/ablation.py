@@ -6,6 +6,7 @@ Every row is a config; this tool adds seeds, ``--standin`` sizes, and bookkeepin
 a training that was stopped goes on. ``--collect`` only writes the tables.
 """
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from ablation_rows import ROWS, TABLE_2
 from mmengine.config import Config
 
 from mmpose_integral.engine.shrink import shrink_config
+from mmpose_integral.preparation.files import replace_when_done
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs'
@@ -149,8 +151,25 @@ class Ablation:
             return ['bash', TOOLS / 'dist_run.sh', TOOLS / tool, self.args.gpus, *args]
         return [sys.executable, '-W', 'ignore', TOOLS / tool, *args]
 
+    def check_settings(self):
+        """Keep the settings of the stand-in beside the rows.
+
+        Raises:
+            SystemExit: the work folder holds rows of other settings, which do not belong into one table.
+        """
+        names = ('standin', 'data_root', 'epochs', 'h80k_frames', 'init') if self.args.standin else ('standin', )
+        settings = {name: getattr(self.args, name) for name in names}
+        settings = json.loads(json.dumps(settings, default=str))
+        path = self.args.work_dir / 'settings.json'
+        if path.exists() and json.loads(path.read_text()) != settings:
+            raise SystemExit(f'{path} is of rows with other settings, {path.read_text().strip()}, than now, '
+                             f'{json.dumps(settings)}: give another --work-dir, or delete this one')
+        with replace_when_done(path) as temporary:
+            temporary.write_text(json.dumps(settings))
+
     def run(self):
         """All rows: trainings first, then what evaluates the trainings of others, then ensembles."""
+        self.check_settings()
         rows = [ROWS[key] for key in self.args.rows]
         own = [row for row in rows if row.trained is None]
         borrowed = [row for row in rows if row.trained and row.key != 'ensemble']

@@ -1,4 +1,4 @@
-"""Row 3 of Table 2 with brightness, contrast, saturation and hue jittered, by MMPose's PhotometricDistortion."""
+"""Row 3 of Table 2 with MMPose's PhotometricDistortion: brightness, contrast, saturation, hue, order of the channels."""
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
 train_dataloader = dict(dataset=dict(pipeline=[

@@ -75,15 +75,6 @@ def test_one_step_and_one_evaluation(path, roots, tmp_path, one_thread):
         assert saved and 'trainval' in path.name
 
 
-@pytest.fixture
-def one_thread():
-    """Networks this small are several times faster without threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize('path', OFFICIAL, ids=lambda path: path.stem)
 def test_official_configs_evaluate(path, roots, tmp_path, one_thread):
     metrics = Runner.from_cfg(small(path, tmp_path)).test()

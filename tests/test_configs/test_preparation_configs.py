@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -22,13 +21,10 @@ SIDE = 128
 
 
 @pytest.fixture(autouse=True)
-def roots(standin, monkeypatch):
+def roots(standin, monkeypatch, one_thread):
     monkeypatch.setenv('MPII_ROOT', f'{standin}/mpii/')
     monkeypatch.setenv('COCO_ROOT', f'{standin}/coco/')
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     yield
-    torch.set_num_threads(threads)
     init_default_scope('mmpose')
 
 

@@ -125,15 +125,6 @@ def test_head_loss_reports_the_share_of_labels_outside_the_crop(head):
     assert losses['loss_kpt'].requires_grad
 
 
-@pytest.fixture
-def one_thread():
-    """Layers this small run several times faster without threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_model_overfits_eight_frames(one_thread):
     torch.manual_seed(0)
     model = MODELS.build(dict(

@@ -90,6 +90,13 @@ def test_standin_rows_keep_their_sources_and_pass_h80k_equally_often(tools, tmp_
     assert flip.model.test_cfg.flip_test and flip.model.backbone.depth == 34 and 'init_cfg' not in flip.model.backbone
 
 
+def test_rows_of_other_settings_are_not_mixed(tools, tmp_path):
+    tools.ablation.Ablation(arguments(tmp_path)).check_settings()
+    tools.ablation.Ablation(arguments(tmp_path)).check_settings()
+    with pytest.raises(SystemExit, match='"epochs": 3.*"epochs": 5.*--work-dir'):
+        tools.ablation.Ablation(arguments(tmp_path, epochs=5)).check_settings()
+
+
 def test_real_rows_keep_their_config_but_the_seed(tools, tmp_path):
     runner = tools.ablation.Ablation(arguments(tmp_path, standin=False))
     row = tools.rows.ROWS['coco']
