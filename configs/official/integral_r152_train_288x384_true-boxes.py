@@ -6,12 +6,11 @@ imports the authors' own).
 _base_ = './integral_r152_train_288x384.py'
 
 val_pipeline = [
-    dict(type='LoadImage', color_type='color_ignore_orientation'),
+    {{_base_.load_image}},
     dict(type='FitWeakPerspective', rotation=True, robust=False),
     dict(type='GetBBoxFromKeypoints'),
     dict(type='GetBBoxCenterScale', padding=1.25),
-    dict(type='TopdownAffine3D', input_size=(288, 384)),
-    dict(type='PackPose3DInputs')]
+    {{_base_.crop}}, {{_base_.pack}}]
 val_dataloader = dict(dataset=dict(
     box_source='keypoints', bbox_file=None, keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz',
     pipeline=val_pipeline))

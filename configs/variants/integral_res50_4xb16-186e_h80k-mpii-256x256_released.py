@@ -10,7 +10,7 @@ _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/h80k_mpii_coco.py'
           '../_base_/schedules/fixed_300.py']
 
 box_around_joints = [
-    dict(type='LoadImage', color_type='color_ignore_orientation'),
+    {{_base_.load_image}},
     dict(type='FitWeakPerspective', rotation=True, robust=False),
     dict(type='GetBBoxFromKeypoints'),
     dict(type='GetBBoxCenterScale', padding=1.25),
@@ -21,17 +21,11 @@ train_dataloader = dict(dataset=dict(
              box_source='keypoints', keypoints_2d_file='annotations/h80k_train_keypoints_2d.npz',
              pipeline=box_around_joints),
         {{_base_.mpii}}],
-    pipeline=[
-        dict(type='RandomFlip3D', prob=0.5),
-        dict(type='RandomBBoxReleased'),
-        dict(type='TopdownAffine3D', input_size=(256, 256)),
-        dict(type='RandomChannelGain', gain=0.2),
-        dict(type='GenerateTarget', encoder={{_base_.codec}}),
-        dict(type='PackPose3DInputs'),
-    ]))
+    pipeline=[{{_base_.flip}}, dict(type='RandomBBoxReleased'), {{_base_.crop}}, {{_base_.gain}}, {{_base_.target}},
+              {{_base_.pack}}]))
 val_dataloader = dict(dataset=dict(
     box_source='keypoints', bbox_file=None, keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz',
-    pipeline=[*box_around_joints, dict(type='TopdownAffine3D', input_size=(256, 256)), dict(type='PackPose3DInputs')]))
+    pipeline=[*box_around_joints, {{_base_.crop}}, {{_base_.pack}}]))
 test_dataloader = val_dataloader
 
 custom_hooks = [dict(type='SyncBuffersHook'), {{_base_.skeleton_length}}]

@@ -1,7 +1,7 @@
 """CHALL_H80K, MPII and COCO: where they lie, how each becomes our 18 joints, and one crop for all of them (256x256).
 
-The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT move the data without an edit. A config that trains on
-more than H80K lists the sources: ``train_dataloader = dict(dataset=dict(datasets=[{{_base_.h80k}}, ...]))``.
+The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT move the data without an edit. Parts have names, so that a
+config which inherits from this one can list those it keeps: sources, and steps of the pipelines.
 """
 h80k_root = '{{$H80K_ROOT:data/h80k}}/'
 mpii_root = '{{$MPII_ROOT:data/mpii}}/'
@@ -10,13 +10,14 @@ index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root
 
 codec = dict(type='Integral3DLabel', input_size=(256, 256))
 load_image = dict(type='LoadImage', color_type='color_ignore_orientation')
+detected_box = dict(type='GetBBoxCenterScale', padding=1.25)
 
 # Sources. What differs between them ends with the box; H80K and COCO boxes are 1.25 times as large as annotated. MPII's
 # joint extent takes 1.35, so that people come out as large as in a detector's box.
 h80k = dict(
     type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
     bbox_file='annotations/h80k_train_boxes.json', keypoints_2d_file='annotations/h80k_train_keypoints_2d.npz',
-    pipeline=[load_image, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale', padding=1.25)])
+    pipeline=[load_image, dict(type='FitWeakPerspective'), detected_box])
 h80k_val = dict(  # for the challenge entry, which trains on it, too
     h80k, ann_file='annotations/h80k_val.npz', bbox_file='annotations/h80k_val_boxes.json',
     keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz')
@@ -31,22 +32,18 @@ coco = dict(
     pipeline=[load_image, dict(type='KeypointConverter3D', source='coco'),
               dict(type='GetBBoxCenterScale', padding=1.25)])
 
-# What is common to all sources, with the paper's augmentation and the released code's colours.
-train_pipeline = [
-    dict(type='RandomFlip3D', prob=0.5),
-    dict(type='RandomBBoxTransform', shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0,
-         rotate_factor=30, rotate_prob=1.0),
-    dict(type='TopdownAffine3D', input_size=codec['input_size']),
-    dict(type='RandomChannelGain', gain=0.2),
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPose3DInputs'),
-]
-val_pipeline = [
-    load_image,
-    dict(type='GetBBoxCenterScale', padding=1.25),
-    dict(type='TopdownAffine3D', input_size=codec['input_size']),
-    dict(type='PackPose3DInputs'),
-]
+# What is common to all sources, step by step, so that a config can name the steps that it keeps: the paper's
+# augmentation, and the released code's colours.
+flip = dict(type='RandomFlip3D', prob=0.5)
+move_box = dict(
+    type='RandomBBoxTransform', shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0,
+    rotate_factor=30, rotate_prob=1.0)
+crop = dict(type='TopdownAffine3D', input_size=codec['input_size'])
+gain = dict(type='RandomChannelGain', gain=0.2)
+target = dict(type='GenerateTarget', encoder=codec)
+pack = dict(type='PackPose3DInputs')
+train_pipeline = [flip, move_box, crop, gain, target, pack]
+val_pipeline = [load_image, detected_box, crop, pack]
 
 train_dataloader = dict(
     batch_size=16, num_workers=4, persistent_workers=True, pin_memory=True,
