@@ -88,7 +88,7 @@ class Ablation:
         os.environ['ENSEMBLE_ROOT'] = str(args.work_dir)
 
     def folder(self, row, seed):
-        name = Path(row.config).stem + (f'_x{row.longer}' if row.longer > 1 else '')
+        name = Path(row.config).stem + f'_x{row.longer}' * (row.longer > 1) + '_scratch' * (not row.pretrained)
         return self.args.work_dir / name / f'seed{seed}'
 
     def config(self, row, seed):
@@ -99,6 +99,8 @@ class Ablation:
         cfg.train_dataloader.sampler.seed = seed
         if self.args.standin:
             standin_config(cfg, row, self.args)
+        if not row.pretrained:
+            cfg.model.backbone.pop('init_cfg', None)
         path.parent.mkdir(parents=True, exist_ok=True)
         cfg.dump(path)
         return path

@@ -86,6 +86,9 @@ def test_standin_rows_keep_their_sources_and_pass_h80k_equally_often(tools, tmp_
     assert epochs == {'box': 3, 'mpii': 3, 'coco': 3, 'box-longer': 6}
     backbone = Config.fromfile(runner.config(tools.rows.ROWS['box'], 3)).model.backbone
     assert backbone.init_cfg.checkpoint == 'r18.pth'
+    assert 'init_cfg' not in Config.fromfile(runner.config(tools.rows.ROWS['scratch'], 3)).model.backbone
+    folders = [runner.folder(row, 3) for row in tools.rows.ROWS.values()]
+    assert len(set(folders)) == len(folders)
     flip = Config.fromfile(runner.config(tools.rows.ROWS['flip'], 3))
     assert flip.model.test_cfg.flip_test and flip.model.backbone.depth == 34 and 'init_cfg' not in flip.model.backbone
 
