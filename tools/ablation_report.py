@@ -59,11 +59,11 @@ def spread(values):
         f'{values.mean():.1f} (1)')
 
 
-def difference(results, row):
-    """Paired bootstrap of a row against the one it is compared with, or None."""
-    if row.against is None or row.key not in results or row.against not in results:
+def difference(results, row, against):
+    """Paired bootstrap of a row against another, by key, or None where one of them is not there."""
+    if row.key not in results or against not in results:
         return None
-    return paired_bootstrap(results[row.against].errors, results[row.key].errors)
+    return paired_bootstrap(results[against].errors, results[row.key].errors)
 
 
 def table_2(results):
@@ -73,7 +73,7 @@ def table_2(results):
     for above, row in zip((None, *TABLE_2), TABLE_2, strict=False):
         if row.key not in results:
             continue
-        change, paper_step, ours, way = difference(results, row), '', '', ''
+        change, paper_step, ours, way = difference(results, row, row.against), '', '', ''
         if above is not None:
             paper_step = f'{row.paper_mm - above.paper_mm:+.1f}'
         if change is not None:
@@ -84,15 +84,21 @@ def table_2(results):
     return '\n'.join(lines)
 
 
-def table_variants(results):
-    """Rows that the paper does not have, each against one that differs from it in one thing."""
+def table_variants(results, standin):
+    """Rows that the paper does not have, each against one that differs from it in one thing.
+
+    Args:
+        results (dict[str, Result]): by row.
+        standin (bool): other backbones started from random weights, not from ImageNet.
+    """
     lines = ['| row | MPJPE, mm (trainings) | against | difference, mm [95 %] |', '|---|---|---|---|']
     for row in (ROWS['mpii'], *VARIANTS):
         if row.key in results:
-            change = None if row.key == 'mpii' else difference(results, row)
+            against = row.against if standin else 'mpii'
+            change = None if row.key == 'mpii' else difference(results, row, against)
             text = '' if change is None else f'{change.mean:+.1f} [{change.low:+.1f}, {change.high:+.1f}]'
             label = 'ResNet-50, box, MPII (row 3)' if row.key == 'mpii' else row.label
-            other = {'mpii': 'row 3', 'scratch': 'random weights'}[row.against] if text else ''
+            other = {'mpii': 'row 3', 'scratch': 'random weights'}[against] if text else ''
             lines.append(f'| {label} | {spread(results[row.key].mpjpe)} | {other} | {text} |')
     return '\n'.join(lines)
 
@@ -148,7 +154,7 @@ def write_report(ablation, args):
     if headline:
         parts.append(f'Bone lengths, row "{ROWS[headline].label}":\n\n' + table_1(results, headline))
     if any(row.key in results for row in VARIANTS) and 'mpii' in results:
-        parts.append(table_variants(results))
+        parts.append(table_variants(results, args.standin))
     text = '\n\n'.join(parts) + '\n'
     with replace_when_done(args.work_dir / 'ABLATION.md') as temporary:
         temporary.write_text(text)

@@ -47,7 +47,7 @@ VARIANTS = (
         ('occlusion', 'random occlusion, p = 0.7', 'integral_res50_4xb16_h80k-mpii-256x256_occlusion', 'mpii'),
         ('color', 'colour jitter', 'integral_res50_4xb16_h80k-mpii-256x256_color-jitter', 'mpii'),
         ('box-jitter', 'jittered boxes', 'integral_res50_4xb16_h80k-mpii-256x256_box-jitter', 'mpii'),
-        # The stand-in has no weights of these to start from: they are compared with a ResNet that has none, either.
+        # The stand-in has no weights of these to start from, so there they are compared with a ResNet without any.
         ('hrnet', 'HRNet-W32', 'integral_hrnet-w32_4xb16_h80k-mpii-256x256', 'scratch'),
         ('swin', 'Swin-T', 'integral_swin-t_4xb16_h80k-mpii-256x256', 'scratch'))))
 

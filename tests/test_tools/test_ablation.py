@@ -44,7 +44,7 @@ def test_tables_show_means_spread_and_intervals(tools, tmp_path):
     runner = tools.ablation.Ablation(arguments(tmp_path))
     rng = np.random.default_rng(0)
     hard = rng.gamma(2, 40, size=300)
-    steps = dict([('no-box', 60.0), ('box', 0.0), ('mpii', 5.0)])
+    steps = {'no-box': 60.0, 'box': 0.0, 'mpii': 5.0, 'l2': 15.0, 'hrnet': 25.0, 'scratch': 20.0}
     for key, offset in steps.items():
         for seed in (0, 1):
             errors = hard + offset + seed
@@ -59,6 +59,8 @@ def test_tables_show_means_spread_and_intervals(tools, tmp_path):
     assert rows['+ MPII'][3].startswith('+5.0 [') and rows['+ MPII'][4] == 'no'
     low, high = map(float, re.search(r'\[(.*), (.*)\]', rows['+ MPII'][3]).groups())
     assert 3.9 <= low < 5 < high <= 6.1  # the seeds' spread of 1 mm, each row's own
+    assert re.search(r'\| L2 loss \| [\d.]+ ± 0.7 \(2\) \| row 3 \| \+10.0 \[', text)
+    assert re.search(r'\| HRNet-W32 \|.*\| random weights \| \+5.0 \[', text)
     assert '| per-frame | 60.0 | 1.000 | 50.0 ± 0.0 (2) | 1.000 |' in text
     assert '| train | 65.6 | 1.093 | 60.0 ± 0.0 (2) | 1.200 |' in text
     assert (tmp_path / 'ABLATION.md').read_text() == text and (tmp_path / 'ablation.png').stat().st_size > 5000
