@@ -49,6 +49,9 @@ def parse_args():
         text.partition('=')[2]).is_file()]
     if malformed:
         parser.error(f'--init: DEPTH=CHECKPOINT with an existing file expected, got {malformed[0]}')
+    longer = [key for key in args.rows if ROWS[key].longer > 1]
+    if longer and not args.standin:
+        parser.error(f'--rows {longer[0]}: only for --standin; on the real data a schedule ends when Val saturates')
     args.init = {int(depth): path for depth, _, path in (text.partition('=') for text in args.init)}
     return args
 
@@ -91,6 +94,11 @@ class Ablation:
         name = Path(row.config).stem + f'_x{row.longer}' * (row.longer > 1) + '_scratch' * (not row.pretrained)
         return self.args.work_dir / name / f'seed{seed}'
 
+    @property
+    def all_seeds(self):
+        """Name of the ensemble of all seeds, in place of a seed."""
+        return 's' + '-'.join(map(str, self.args.seeds))
+
     def config(self, row, seed):
         """The row's config with seed and sizes, as a file of its own, so that it can be read and used by itself."""
         path = self.folder(row, seed) / 'config.py'
@@ -127,9 +135,11 @@ class Ablation:
             return []
         trained = ROWS[row.trained] if row.trained else row
         commands = []
+        # The schedule is made for 4 GPUs with 16 each; the stand-in's is made for what it is.
+        scaled = [] if self.args.standin else ['--auto-scale-lr']
         if trained is row:
             commands.append((log, lambda: self.launch('train.py', self.config(row, seed), '--work-dir', folder,
-                                                      '--resume')))
+                                                      '--resume', *scaled)))
         commands.append((log, lambda: self.launch(
             'test.py', self.config(row, seed) if trained is not row else folder / 'config.py',
             self.checkpoint(trained, seed), '--work-dir', folder / 'test', '--predictions',
@@ -138,7 +148,7 @@ class Ablation:
 
     def ensemble_commands(self, row):
         """The mean of the predictions of all seeds."""
-        folder = self.folder(row, 'all')
+        folder = self.folder(row, self.all_seeds)
         members = [self.folder(ROWS[row.trained], seed) / 'predictions.npz' for seed in self.args.seeds]
         if (folder / 'metrics.json').exists():
             return []
@@ -159,7 +169,7 @@ class Ablation:
         Raises:
             SystemExit: the work folder holds rows of other settings, which do not belong into one table.
         """
-        names = ('standin', 'data_root', 'epochs', 'h80k_frames', 'init') if self.args.standin else ('standin', )
+        names = ('standin', 'data_root', 'epochs', 'h80k_frames', 'init') if self.args.standin else ('standin', 'gpus')
         settings = {name: getattr(self.args, name) for name in names}
         settings = json.loads(json.dumps(settings, default=str))
         path = self.args.work_dir / 'settings.json'
@@ -188,7 +198,7 @@ def run_chains(chains, jobs):
     """
     waiting, running = [chain for chain in chains if chain], {}
     total, threads = len(waiting), str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = dict(os.environ) if jobs == 1 else dict(os.environ, OMP_NUM_THREADS=threads)
+    environment = dict(os.environ, PYTHON=sys.executable, **(dict(OMP_NUM_THREADS=threads) if jobs > 1 else {}))
     try:
         while waiting or running:
             while waiting and len(running) < jobs:

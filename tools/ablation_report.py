@@ -43,7 +43,7 @@ def load_results(ablation, seeds):
     """
     results = {}
     for key, row in ROWS.items():
-        folders = [ablation.folder(row, seed) for seed in (['all'] if key == 'ensemble' else seeds)]
+        folders = [ablation.folder(row, seed) for seed in ([ablation.all_seeds] if key == 'ensemble' else seeds)]
         folders = [folder for folder in folders if (folder / 'metrics.json').exists()]
         if folders:
             files = [load_predictions(folder / 'predictions.npz') for folder in folders]
@@ -63,7 +63,10 @@ def difference(results, row, against):
     """Paired bootstrap of a row against another, by key, or None where one of them is not there."""
     if row.key not in results or against not in results:
         return None
-    return paired_bootstrap(results[against].errors, results[row.key].errors)
+    first, second = results[against].errors, results[row.key].errors
+    if row.trained == against and len(second) == 1:  # an ensemble of the very trainings whose mean it is compared with
+        first = first.mean(0)
+    return paired_bootstrap(first, second, same_trainings=row.trained == against)
 
 
 def table_2(results):

@@ -1,7 +1,7 @@
 """Measure how much worse boxes cost: MPJPE on a config's test data against errors of the box's edges and its scale.
 
-Boxes are perturbed by PerturbBBox, the same for every frame whenever it is asked. Two sweeps: the scale of exact boxes,
-and edges that err by a share of the box's side. Writes box_sensitivity.csv and .png.
+Boxes are those of the test data, padded as its pipeline says, then perturbed by PerturbBBox, in the same way in every
+run. Two sweeps: their scale, and edges that err by a share of the padded side. Writes box_sensitivity.csv and .png.
 """
 import argparse
 import copy
@@ -59,7 +59,9 @@ def sweep(runner, args):
         loader = perturbed(runner.cfg.test_dataloader, scale, edge_std, args.seed)
         metrics = TestLoop(runner, loader, copy.deepcopy(runner.cfg.test_evaluator)).run()
         rows.append(dict(scale=scale, edge_std=edge_std, mpjpe=metrics['h80k/MPJPE']))
-        print(f'box x {scale:.2f}, edges +- {edge_std:.2f} of the side: MPJPE {rows[-1]["mpjpe"]:.1f} mm', flush=True)
+        if runner.rank == 0:
+            mpjpe = rows[-1]['mpjpe']
+            print(f'box x {scale:.2f}, edges +- {edge_std:.2f} of the side: MPJPE {mpjpe:.1f} mm', flush=True)
     return rows
 
 
@@ -69,7 +71,7 @@ def draw(rows, path):
     exact = sorted((row['scale'], row['mpjpe']) for row in rows if row['edge_std'] == 0)
     jitter = sorted((row['edge_std'], row['mpjpe']) for row in rows if row['scale'] == 1.0)
     for axis, points, label in ((axes[0], exact, 'scale of the box'),
-                                (axes[1], jitter, 'standard deviation of each edge, share of the side')):
+                                (axes[1], jitter, 'standard deviation of each edge, share of the padded side')):
         axis.plot(*zip(*points, strict=True), 'o-', color='#0072B2')
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
@@ -85,7 +87,7 @@ def main():
     if not os.path.isfile(args.checkpoint):
         raise SystemExit(f'{args.checkpoint}: no such checkpoint')
     cfg = load_config(args)
-    cfg.load_from = args.checkpoint
+    cfg.load_from, cfg.resume = args.checkpoint, False  # a config from a work folder may say resume
     cfg.merge_from_dict(args.cfg_options)
     start_processes(cfg)
     runner = Runner.from_cfg(cfg)

@@ -18,7 +18,7 @@ import mmpose_integral  # noqa: F401  registers everything and makes checkpoints
 from mmpose_integral.apis import find_alias
 from mmpose_integral.evaluation.functional import rescale_to_bone_length
 from mmpose_integral.preparation.files import replace_when_done
-from mmpose_integral.preparation.launch import default_device
+from mmpose_integral.preparation.launch import choose_checkpoint, default_device
 from mmpose_integral.preparation.sharded_job import rounded
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 from mmpose_integral.visualization import IntegralPose3dVisualizer
@@ -33,7 +33,7 @@ def parse_args(args=None):
     parser.add_argument('--alias', help='a registered model in their place, such as official')
     parser.add_argument('--bbox', type=float, nargs='+', metavar='PX', help='x1 y1 x2 y2 of each person')
     parser.add_argument('--det-config', help='MMDetection config of a person detector')
-    parser.add_argument('--det-checkpoint', help='its checkpoint')
+    parser.add_argument('--det-checkpoint', help="its checkpoint; default: the config's load_from")
     parser.add_argument('--whole-image', action='store_true', help='the person fills the photo')
     parser.add_argument('--bone-length', type=float, metavar='MM', help='total skeleton length (default: as stored)')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/image_demo'), help='where to write')
@@ -41,8 +41,8 @@ def parse_args(args=None):
     args = parser.parse_args(args)
     if bool(args.alias) == bool(args.checkpoint) or (args.alias and args.config):
         parser.error('give either CONFIG and CHECKPOINT or --alias')
-    if bool(args.det_config) != bool(args.det_checkpoint):
-        parser.error('--det-config and --det-checkpoint go together')
+    if args.det_checkpoint and not args.det_config:
+        parser.error('--det-checkpoint is of a --det-config, which is not given')
     if (args.bbox is not None) + bool(args.det_config) + args.whole_image != 1:
         parser.error('where is the person? Give one of --bbox X1 Y1 X2 Y2, --det-config with --det-checkpoint, '
                      'and --whole-image')
@@ -68,7 +68,8 @@ def find_boxes(args, image):
     from mmengine.dataset import pseudo_collate
 
     from mmpose_integral.preparation.detection import PersonDetector
-    detector = PersonDetector(args.det_config, args.det_checkpoint, args.device)
+    checkpoint = choose_checkpoint(args.det_config, args.det_checkpoint)
+    detector = PersonDetector(args.det_config, checkpoint, args.device)
     found = detector.model.test_step(pseudo_collate([detector.prepare(0, image)[1]]))[0].pred_instances
     sure = (found.labels == detector.person_label) & (found.scores >= detector.score_thr)
     if not sure.any():

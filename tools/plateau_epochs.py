@@ -1,7 +1,7 @@
 """Read from a finished training when its learning rate dropped and when it stopped, for the challenge entry.
 
 The entry trains on Train and Val together and has nothing to watch; it copies both epochs. Prints them as options:
-``tools/dist_train.sh configs/integral_r152_h80k_trainval.py 4 $(python tools/plateau_epochs.py WORK_DIR)``.
+``OPTIONS=$(python tools/plateau_epochs.py WORK_DIR) && tools/dist_train.sh ..._trainval.py 4 $OPTIONS``.
 """
 import argparse
 import json

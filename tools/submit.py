@@ -17,7 +17,7 @@ from mmpose_integral.engine.launch import add_common_arguments, load_config, sta
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file with a submission_dataloader')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file; none for an ensemble, whose config names them')
     parser.add_argument('--out', default='submission.zip', help='the archive (default: submission.zip)')
     parser.add_argument('--bone-length', type=float, metavar='MM', help='total skeleton length')
     parser.add_argument('--predictions', metavar='NPZ', help='also write them for tools/ensemble.py to this file')
@@ -42,17 +42,22 @@ def stored_bone_length(path):
 
 def main():
     args = parse_args()
-    if not osp.isfile(args.checkpoint):
-        raise SystemExit(f'{args.checkpoint}: no such checkpoint')
     cfg = load_config(args)
+    members = cfg.model.get('members')
+    if bool(args.checkpoint) == bool(members):
+        raise SystemExit(f'{args.config}: ' + ('an ensemble names its own checkpoints, none is expected beside it'
+                                               if members else 'a checkpoint is needed, as second argument'))
+    first = members[0].checkpoint if members else args.checkpoint
+    if not osp.isfile(first):
+        raise SystemExit(f'{first}: no such checkpoint')
     if 'submission_dataloader' not in cfg:
         raise SystemExit(f'{args.config}: no submission_dataloader; see configs/quickstart/integral_r18_standin.py')
     dataset = cfg.submission_dataloader.dataset
-    cfg.load_from = args.checkpoint
+    cfg.load_from, cfg.resume = args.checkpoint, False  # a config from a work folder may say resume
     cfg.test_dataloader = cfg.submission_dataloader
     cfg.test_evaluator = dict(
         type='SubmissionMetric', out=args.out, index_file=osp.join(dataset.get('data_root') or '', dataset.ann_file),
-        bone_length=args.bone_length or stored_bone_length(args.checkpoint), outfile=args.predictions)
+        bone_length=args.bone_length or stored_bone_length(first), outfile=args.predictions)
     if args.flip_test:
         cfg.model.test_cfg.flip_test = True
     cfg.merge_from_dict(args.cfg_options)

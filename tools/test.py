@@ -43,7 +43,10 @@ def apply_arguments(cfg, args):
         raise SystemExit(f'{args.config}: a checkpoint is needed, as second argument; only ensembles name their own')
     if args.checkpoint and not os.path.isfile(args.checkpoint) and '://' not in args.checkpoint:
         raise SystemExit(f'{args.checkpoint}: no such checkpoint')
-    cfg.load_from = args.checkpoint
+    if args.checkpoint and is_ensemble:
+        raise SystemExit(f'{args.config}: an ensemble names its own checkpoints, none is expected beside it; got '
+                         f'{args.checkpoint}')
+    cfg.load_from, cfg.resume = args.checkpoint, False  # a config from a work folder may say resume
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
     if args.predictions:
         metrics = [evaluator for evaluator in evaluators if evaluator.type == 'H80KMetric']

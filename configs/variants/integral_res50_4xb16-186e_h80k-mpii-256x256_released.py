@@ -20,7 +20,10 @@ train_dataloader = dict(dataset=dict(
         dict(type='H80KDataset', data_root={{_base_.h80k_root}}, ann_file='annotations/h80k_train.npz',
              box_source='keypoints', keypoints_2d_file='annotations/h80k_train_keypoints_2d.npz',
              pipeline=box_around_joints),
-        {{_base_.mpii}}],
+        dict(type='ZeroBasedMpiiDataset', data_root={{_base_.mpii_root}}, ann_file='annotations/mpii_train.json',
+             data_prefix=dict(img='images/'),
+             pipeline=[{{_base_.load_image}}, dict(type='KeypointConverter3D', source='mpii'),
+                       dict(type='GetBBoxFromKeypoints'), dict(type='GetBBoxCenterScale', padding=1.25)])],
     pipeline=[{{_base_.flip}}, dict(type='RandomBBoxReleased'), {{_base_.crop}}, {{_base_.gain}}, {{_base_.target}},
               {{_base_.pack}}]))
 val_dataloader = dict(dataset=dict(

@@ -27,8 +27,9 @@ class H80KDataset(BaseCocoStyleDataset):
         bbox_file (str, optional): COCO detection results, one box a frame; for ``box_source='detector'``. Frames
             without a box are dropped in training, and use the whole image with ``test_mode``.
         keypoints_2d_file (str, optional): coarse 2D joints (npz), which training needs.
-        box_source (str): 'detector'; 'keypoints', no box: the pipeline has ``GetBBoxFromKeypoints`` after
-            ``FitWeakPerspective`` (the released code's way, which looks at the truth); or 'image', the whole image.
+        box_source (str): 'detector'; 'keypoints', the whole image until ``GetBBoxFromKeypoints``, which follows
+            ``FitWeakPerspective`` in the pipeline, replaces it (the released code's way, which looks at the truth); or
+            'image', the whole image.
         **kwargs: of mmpose's :class:`BaseCocoStyleDataset`; images are found relative to ``data_root``.
 
     Raises:
@@ -62,16 +63,14 @@ class H80KDataset(BaseCocoStyleDataset):
             width, height = index.img_sizes[row]
             sample = dict(
                 img_path=osp.join(self.data_prefix['img'], index.img_paths[row]), img_id=frame_id,
-                id=len(samples), box_found=found or self.box_source == 'keypoints',
-                bbox_score=np.ones(1, dtype=np.float32))
-            if found:
-                sample['bbox'] = boxes[row:row + 1]
-            elif self.box_source != 'keypoints':
-                sample['bbox'] = np.array([[0, 0, width, height]], dtype=np.float32)
+                id=len(samples), box_found=found, bbox_score=np.ones(1, dtype=np.float32))
+            sample['bbox'] = boxes[row:row + 1] if found else np.array([[0, 0, width, height]], dtype=np.float32)
             if index.keypoints_mm is not None:
                 sample['keypoints_mm'] = index.keypoints_mm[row:row + 1]
             if keypoints_2d is not None:
                 sample['keypoints_2d'], sample['keypoints_2d_score'] = (part[row:row + 1] for part in keypoints_2d)
+                if self.box_source == 'keypoints':  # GetBBoxFromKeypoints needs two of them for a box
+                    sample['box_found'] = bool(np.count_nonzero(keypoints_2d[1][row] > 0) > 1)
             samples.append(sample)
         if not samples:
             raise ValueError(f'{self.ann_file}: no frame is left to train on, since {self._box_path} has a box for '

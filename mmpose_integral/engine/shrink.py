@@ -1,4 +1,7 @@
-"""A config of the paper's size, made small enough for the stand-in data and a CPU: sizes change, nothing else does."""
+"""A config of the paper's size, made small enough for the stand-in data and a CPU.
+
+Rounding to the backbones' stride is not kind to proportions: of 288x384, a fourth is 64x96 here, as wide as of 256x256.
+"""
 STRIDE = 32  # of all backbones; inputs stay its multiples
 
 SMALL_DEPTH = {50: 18, 101: 34, 152: 34}

@@ -76,7 +76,9 @@ def test_one_step_and_one_evaluation(path, roots, tmp_path, one_thread):
 
 
 @pytest.mark.parametrize('path', OFFICIAL, ids=lambda path: path.stem)
-def test_official_configs_evaluate(path, roots, tmp_path, one_thread):
+def test_official_configs_evaluate_without_training_data(path, roots, tmp_path, monkeypatch, one_thread):
+    monkeypatch.setenv('MPII_ROOT', 'nowhere')
+    monkeypatch.setenv('COCO_ROOT', 'nowhere')
     metrics = Runner.from_cfg(small(path, tmp_path)).test()
     assert metrics['h80k/frames'] == 8 and metrics['h80k/frames_without_box'] == 0
     assert 20 < metrics['h80k/MPJPE'] < 2000

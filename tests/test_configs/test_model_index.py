@@ -38,6 +38,13 @@ def test_weights_are_there_or_are_those_of_the_config(model):
         assert (REPO / weights).is_file()
 
 
+def test_official_entries_name_the_source_of_their_config():
+    sources = {model['Config']: model['Converted From']['Weights'] for model in MODELS if 'Converted From' in model}
+    assert len(sources) == 3
+    for config, url in sources.items():
+        assert Config.fromfile(REPO / config).released_weights == url
+
+
 def test_aliases_are_unique():
     aliases = [model['Alias'] for model in MODELS if 'Alias' in model]
     assert sorted(aliases) == sorted(set(aliases)) and {'official', 'standin'} <= set(aliases)

@@ -105,10 +105,24 @@ def test_cameras_of_the_split_are_fitted_once_and_are_right(prepared):
 def test_other_box_sources(prepared, source):
     pipeline = [dict(type='FitWeakPerspective')] + [dict(type='GetBBoxFromKeypoints')] * (source == 'keypoints')
     sample = h80k(prepared, box_source=source, bbox_file=None, pipeline=pipeline)[2]
-    assert sample['img_id'] == 3 and not sample['box_found']
+    assert sample['img_id'] == 3 and sample['box_found'] == (source == 'keypoints')
     points = sample['keypoints'][0, :, :2]
     expected = [*points.min(0), *points.max(0)] if source == 'keypoints' else [0, 0, 128, 128]
     np.testing.assert_allclose(sample['bbox'], [expected], atol=1e-3)
+
+
+def test_frames_without_2d_joints_keep_the_whole_image_as_box(prepared, tmp_path):
+    """As predict_keypoints_2d.py writes them where no person was detected."""
+    _, folder = prepared
+    with np.load(folder / 'h80k_train_keypoints_2d.npz') as file:
+        arrays = dict(file)
+    arrays['keypoints_2d_score'][2] = 0
+    np.savez(tmp_path / 'some.npz', **arrays)
+    dataset = h80k(prepared, box_source='keypoints', bbox_file=None, keypoints_2d_file=str(tmp_path / 'some.npz'),
+                   pipeline=[dict(type='FitWeakPerspective'), dict(type='GetBBoxFromKeypoints')])
+    sample = dataset[2]
+    assert not sample['box_found'] and not sample['keypoints_visible'].any() and dataset[3]['box_found']
+    np.testing.assert_array_equal(sample['bbox'], [[0, 0, 128, 128]])
 
 
 def test_bad_arguments_and_files_are_named(prepared, tmp_path):

@@ -47,6 +47,18 @@ def test_bootstrap_holds_the_spread_of_trainings():
     assert result.low < -3 and result.high > 1
 
 
+def test_bootstrap_of_one_training_in_two_evaluations_leaves_its_seed_out():
+    rng = np.random.default_rng(2)
+    first = rng.gamma(2, 40, size=500) + np.array([[-3.], [0.], [3.]])
+    second = first - 1 + rng.normal(0, 0.5, first.shape)
+    together = paired_bootstrap(first, second, same_trainings=True)
+    apart = paired_bootstrap(first, second)
+    assert together.mean == apart.mean == pytest.approx(-1, abs=0.1)
+    assert together.high < -0.9 and apart.high > 1
+    with pytest.raises(ValueError, match='got 3 and 1'):
+        paired_bootstrap(first, second[:1], same_trainings=True)
+
+
 def test_bootstrap_refuses_other_frames():
     with pytest.raises(ValueError, match=r'\(1, 4\), \(1, 5\)'):
         paired_bootstrap(np.ones(4), np.ones(5))

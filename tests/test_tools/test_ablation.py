@@ -31,7 +31,7 @@ def arguments(work_dir, **changes):
 
 def write_products(folder, errors, choices):
     """What an evaluation leaves: predictions with errors, and metrics."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     count = len(errors)
     records = [dict(frame_id=i + 1, path=f'{i}.jpg', box_found=True, pred=np.zeros((18, 3))) for i in range(count)]
     order = np.random.default_rng(count).permutation(count)
@@ -93,6 +93,49 @@ def test_standin_rows_keep_their_sources_and_pass_h80k_equally_often(tools, tmp_
     assert len(set(folders)) == len(folders)
     flip = Config.fromfile(runner.config(tools.rows.ROWS['flip'], 3))
     assert flip.model.test_cfg.flip_test and flip.model.backbone.depth == 34 and 'init_cfg' not in flip.model.backbone
+
+
+FAKE_TOOL = '''
+import json, os, pathlib, sys
+sys.path.insert(0, {tests!r})
+import numpy as np
+from test_ablation import write_products
+here = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
+if __file__.endswith('train.py'):
+    (here / 'best_h80k_MPJPE_epoch_1.pth').write_text(str(here))
+else:
+    out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]).parent
+    flip = 'flip_test=True' in pathlib.Path(sys.argv[1]).read_text()
+    seed = int(out.name.removeprefix('seed'))
+    write_products(out, np.arange(1., 6.) + 10 * seed - flip, {{'train+val': 1.0, 'train': 1.0, 'val': 1.0,
+                                                               'per-frame': 1.0}})
+    (out / 'used.txt').write_text(pathlib.Path(sys.argv[2]).read_text())
+'''
+
+
+def test_rows_are_trained_once_evaluated_and_averaged(tools, tmp_path, monkeypatch):
+    """With stand-ins for train.py and test.py that note what they were given; the real ensemble.py."""
+    fakes = tmp_path / 'tools'
+    fakes.mkdir()
+    for name in ('train.py', 'test.py'):
+        (fakes / name).write_text(FAKE_TOOL.format(tests=str(REPO / 'tests' / 'test_tools')))
+    (fakes / 'ensemble.py').write_text('import sys; sys.exit(0)')
+    monkeypatch.setattr(tools.ablation, 'TOOLS', fakes)
+    monkeypatch.setenv('PYTHONPATH', str(REPO / 'tests'))
+    runner = tools.ablation.Ablation(arguments(tmp_path / 'work', rows=['coco', 'flip', 'ensemble']))
+    runner.run()
+    coco, flip = (tools.rows.ROWS[key] for key in ('coco', 'flip'))
+    for seed in (0, 1):
+        trained = runner.folder(coco, seed)
+        assert (trained / 'best.pth').read_text() == str(trained)
+        assert (runner.folder(flip, seed) / 'used.txt').read_text() == str(trained)
+        assert not list(runner.folder(flip, seed).glob('best*'))
+    results = tools.report.load_results(runner, [0, 1])
+    np.testing.assert_allclose(results['flip'].mpjpe, results['coco'].mpjpe - 1)
+    assert runner.folder(tools.rows.ROWS['ensemble'], runner.all_seeds).name == 'seeds0-1'
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'work').rglob('best_*.pth')}
+    runner.run()
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / 'work').rglob('best_*.pth')}
 
 
 def test_rows_of_other_settings_are_not_mixed(tools, tmp_path):

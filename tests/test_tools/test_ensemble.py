@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from small_training import REPO, prepare, write_config
 
@@ -89,6 +90,11 @@ def test_an_ensemble_cannot_be_trained_and_missing_members_are_named(folder):
         model(inputs=[], data_samples=[], mode='loss')
     with pytest.raises(ValueError, match='inputs for 1 members, the ensemble has 2'):
         model(inputs=[[]], data_samples=[[]], mode='predict')
+    data = Runner.build_dataloader(Config.fromfile(folder / 'both.py').val_dataloader)
+    batch = next(iter(data))
+    swapped = {key: value[::-1] for key, value in batch.items()}
+    with pytest.raises(ValueError, match=r'member 0 takes inputs of \(32, 64\) px and got \(64, 96\)'):
+        model.test_step(swapped)
     cfg.members[1].checkpoint = 'nowhere.pth'
     with pytest.raises(FileNotFoundError, match=r'second\.py: no checkpoint nowhere\.pth'):
         MODELS.build(cfg)
@@ -97,6 +103,19 @@ def test_an_ensemble_cannot_be_trained_and_missing_members_are_named(folder):
         MODELS.build(cfg)
     with pytest.raises(ValueError, match='weights above 0'):
         MODELS.build(dict(type='EnsembleEstimator', members=[dict(config='a', checkpoint='b', weight=0)]))
+
+
+def test_an_ensemble_writes_a_submission_without_a_checkpoint(folder):
+    """Val stands in for Test: the index decides which frames there are."""
+    (folder / 'submit.py').write_text(
+        f"_base_ = '{folder}/both.py'\nsubmission_dataloader = {{{{_base_.val_dataloader}}}}")
+    run(TOOLS / 'submit.py', folder / 'submit.py', '--bone-length', '4500', '--work-dir', folder / 'submit', '--out',
+        folder / 'submission.zip', '--predictions', folder / 'submitted.npz')
+    run(TOOLS / 'check_submission.py', folder / 'submission.zip', '--index', folder / 'h80k_val.npz')
+    np.testing.assert_allclose(load_predictions(folder / 'submitted.npz')['pred_px'],
+                               load_predictions(folder / 'both.npz')['pred_px'], atol=1e-4)
+    text = run(TOOLS / 'submit.py', folder / 'submit.py', folder / 'first.pth', status=1)
+    assert 'names its own checkpoints' in text
 
 
 def test_mistakes_end_in_a_sentence(folder, tmp_path):

@@ -105,7 +105,7 @@ def test_a_detector_finds_the_people(demo, photo, tmp_path):
     (['{config}', '--whole-image'], 'either CONFIG and CHECKPOINT or --alias'),
     (['{config}', '{checkpoint}', '--alias', 'official', '--whole-image'], 'either CONFIG and CHECKPOINT or --alias'),
     (['{config}', '{checkpoint}', '--bbox', 1, 2, 3], 'four numbers a person expected, got 3'),
-    (['{config}', '{checkpoint}', '--det-config', 'x.py'], '--det-config and --det-checkpoint go together'),
+    (['{config}', '{checkpoint}', '--det-checkpoint', 'x.pth'], 'is of a --det-config'),
     (['{config}', '{checkpoint}', '--whole-image', '--bone-length', 0], 'a positive number of mm expected'),
     (['{config}', '{checkpoint}', '--bbox', 1, 2, 9, 9, 50, 10, 20, 30], 'within the photo of 90x120 px expected'),
     (['{config}', 'absent.pth', '--whole-image'], 'absent.pth: no such file'),

@@ -24,6 +24,9 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
         """str: where the state is kept in the message hub; one a monitored metric."""
         return f'early_stopping/{self.monitor}'
 
+    def before_run(self, runner):
+        """Nothing: the parent looks at the train loop here, which would build the training data for a test run too."""
+
     def before_train(self, runner):
         """Take up the state of a resumed run; stop at once if that had stopped."""
         state = runner.message_hub.runtime_info.get(self.key)

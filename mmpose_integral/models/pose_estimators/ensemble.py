@@ -83,6 +83,11 @@ class EnsembleEstimator(BaseModel):
         if len(inputs) != len(self.members):
             raise ValueError(f'inputs for {len(inputs)} members, the ensemble has {len(self.members)}: MemberInputs '
                              'of the pipeline must list the same configs')
+        for number, (member, samples) in enumerate(zip(self.members, data_samples, strict=True)):
+            given, wanted = samples[0].metainfo['input_size'], member.head.decoder.input_size
+            if tuple(given) != tuple(wanted):
+                raise ValueError(f'member {number} takes inputs of {tuple(wanted)} px and got {tuple(given)}: '
+                                 'MemberInputs of the pipeline must list the configs in the order of the members')
         answers = [member.test_step(dict(inputs=list(crops), data_samples=list(samples)))
                    for member, crops, samples in zip(self.members, inputs, data_samples, strict=True)]
         return [self._merge(samples) for samples in zip(*answers, strict=True)]
