@@ -40,7 +40,7 @@ def parse_args():
     standin = parser.add_argument_group('stand-in')
     standin.add_argument('--standin', action='store_true', help='small models and trainings on the stand-in data')
     standin.add_argument('--data-root', type=Path, default=Path('data/standin'))
-    standin.add_argument('--epochs', type=int, default=180, help='passes over H80K (default: %(default)s)')
+    standin.add_argument('--epochs', type=int, default=128, help='passes over H80K (default: %(default)s)')
     standin.add_argument('--h80k-frames', type=int, default=100, help='of Train (default: %(default)s)')
     standin.add_argument('--init', nargs='+', default=[], metavar='DEPTH=CHECKPOINT', help=(
         "start ResNets of this depth from the backbone of a 2D model, as the paper's start from ImageNet"))
