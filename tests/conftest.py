@@ -27,6 +27,13 @@ def real_data():
     return folder
 
 
+@pytest.fixture(autouse=True)
+def mmpose_scope():
+    """Registries look where mmpose's parts are, also after a test that used mmdet in this process."""
+    from mmengine.registry import init_default_scope
+    init_default_scope('mmpose')
+
+
 @pytest.fixture
 def one_thread():
     """Networks as small as those of the tests run several times faster without threads."""

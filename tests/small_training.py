@@ -1,6 +1,9 @@
 """A training that takes seconds: the tiny stand-in data, its truth in place of models, and a tiny network."""
+import importlib.util
 import json
+import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -72,6 +75,48 @@ def prepare(standin, folder):
             for i, (x0, y0, x1, y1) in zip(ids, boxes, strict=True)]))
         np.savez(folder / f'{name}_keypoints_2d.npz', frame_ids=ids, keypoints_2d=points.astype(np.float32),
                  keypoints_2d_score=np.ones(points.shape[:2], np.float32))
+
+
+def run_tool(name, *args):
+    """Run a tool in this process: a process of its own takes longer than its work here.
+
+    Args:
+        name (str): of a file in ``tools``, without ``.py``.
+        *args (object): command line.
+
+    Returns:
+        object: what ``main`` returned, or the message or status that it stopped with.
+    """
+    spec = importlib.util.spec_from_file_location(f'tool_{name}', REPO / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with mock.patch.object(sys, 'argv', [f'{name}.py', *map(str, args)]):
+        try:
+            return module.main()
+        except SystemExit as stop:
+            return stop.code
+
+
+def evaluate(config, checkpoint=None, predictions=None, **options):
+    """Evaluate in this process, as ``tools/test.py`` does in one of its own.
+
+    Args:
+        config (Path): of :func:`write_config`, say.
+        checkpoint (Path, optional): none for an ensemble.
+        predictions (Path, optional): where to write them.
+        **options: entries of the config, with ``__`` for a dot.
+
+    Returns:
+        dict[str, float]: the metrics.
+    """
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict({name.replace('__', '.'): value for name, value in options.items()})
+    cfg.load_from = checkpoint and str(checkpoint)
+    cfg.work_dir, cfg.experiment_name = str(Path(config).parent / 'evaluations'), f'{Path(config)}{options}'
+    cfg.test_evaluator.outfile = predictions and str(predictions)
+    return Runner.from_cfg(cfg).test()
 
 
 def write_config(standin, folder, path, extra=''):

@@ -1,7 +1,5 @@
 """An ensemble in one pass over the data gives what the mean of dumped predictions gives."""
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,11 +8,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
-from small_training import REPO, prepare, write_config
+from small_training import evaluate, prepare, run_tool, write_config
 
 from mmpose_integral.evaluation.predictions import load_predictions
 
-TOOLS = REPO / 'tools'
 # Another backbone, head and input size than the first member's.
 LARGER = '''
 for pipeline in [val_dataloader['dataset']['pipeline']]:
@@ -44,13 +41,6 @@ def random_weights(config, path):
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
 
 
-def run(*command, status=0):
-    done = subprocess.run([sys.executable, '-W', 'ignore', *map(str, command)], capture_output=True, text=True,
-                          check=False)
-    assert done.returncode == status, done.stdout[-2000:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope='module')
 def folder(standin, tmp_path_factory):
     """Two members, evaluated one by one with flip test, and as an ensemble in one pass."""
@@ -61,16 +51,16 @@ def folder(standin, tmp_path_factory):
     (folder / 'both.py').write_text(ENSEMBLE.format(first=first, second=second, folder=folder, flip=True))
     for name in ('first', 'second'):
         random_weights(folder / f'{name}.py', folder / f'{name}.pth')
-        run(TOOLS / 'test.py', folder / f'{name}.py', folder / f'{name}.pth', '--work-dir', folder / name,
-            '--predictions', folder / f'{name}.npz', '--cfg-options', 'model.test_cfg.flip_test=True')
-    run(TOOLS / 'test.py', folder / 'both.py', '--work-dir', folder / 'both', '--predictions', folder / 'both.npz',
-        '--out', folder / 'both.json')
+        evaluate(folder / f'{name}.py', folder / f'{name}.pth', folder / f'{name}.npz',
+                 model__test_cfg=dict(flip_test=True))
+    run_tool('test', folder / 'both.py', '--work-dir', folder / 'both', '--predictions', folder / 'both.npz', '--out',
+             folder / 'both.json')
     return folder
 
 
 def test_one_pass_and_dumps_agree(folder):
-    run(TOOLS / 'ensemble.py', folder / 'first.npz', folder / 'second.npz', '--weights', '3', '1', '--annotations',
-        folder, '--out', folder / 'mean.json', '--out-predictions', folder / 'mean.npz')
+    run_tool('ensemble', folder / 'first.npz', folder / 'second.npz', '--weights', 3, 1, '--annotations', folder,
+             '--out', folder / 'mean.json', '--out-predictions', folder / 'mean.npz')
     one_pass, dumped, first, second = (load_predictions(folder / f'{name}.npz')
                                        for name in ('both', 'mean', 'first', 'second'))
     np.testing.assert_allclose(dumped['pred_px'], (3 * first['pred_px'] + second['pred_px']) / 4, atol=1e-4)
@@ -83,7 +73,6 @@ def test_one_pass_and_dumps_agree(folder):
 
 
 def test_an_ensemble_cannot_be_trained_and_missing_members_are_named(folder):
-    init_default_scope('mmpose')
     cfg = Config.fromfile(folder / 'both.py').model
     model = MODELS.build(cfg)
     with pytest.raises(ValueError, match="'loss'"):
@@ -109,18 +98,17 @@ def test_an_ensemble_writes_a_submission_without_a_checkpoint(folder):
     """Val stands in for Test: the index decides which frames there are."""
     (folder / 'submit.py').write_text(
         f"_base_ = '{folder}/both.py'\nsubmission_dataloader = {{{{_base_.val_dataloader}}}}")
-    run(TOOLS / 'submit.py', folder / 'submit.py', '--bone-length', '4500', '--work-dir', folder / 'submit', '--out',
-        folder / 'submission.zip', '--predictions', folder / 'submitted.npz')
-    run(TOOLS / 'check_submission.py', folder / 'submission.zip', '--index', folder / 'h80k_val.npz')
+    run_tool('submit', folder / 'submit.py', '--bone-length', 4500, '--work-dir', folder / 'submit', '--out',
+             folder / 'submission.zip', '--predictions', folder / 'submitted.npz')
+    assert run_tool('check_submission', folder / 'submission.zip', '--index', folder / 'h80k_val.npz') == 0
     np.testing.assert_allclose(load_predictions(folder / 'submitted.npz')['pred_px'],
                                load_predictions(folder / 'both.npz')['pred_px'], atol=1e-4)
-    text = run(TOOLS / 'submit.py', folder / 'submit.py', folder / 'first.pth', status=1)
-    assert 'names its own checkpoints' in text
+    assert 'names its own checkpoints' in run_tool('submit', folder / 'submit.py', folder / 'first.pth')
 
 
 def test_mistakes_end_in_a_sentence(folder, tmp_path):
-    assert 'a checkpoint is needed' in run(TOOLS / 'test.py', folder / 'first.py', status=1)
-    text = run(TOOLS / 'ensemble.py', folder / 'first.npz', tmp_path / 'no.npz', '--annotations', folder, status=1)
-    assert 'no.npz do not exist' in text and 'Traceback' not in text
-    text = run(TOOLS / 'ensemble.py', folder / 'first.npz', '--weights', '1', '2', '--annotations', folder, status=1)
-    assert '1 numbers above 0 expected' in text
+    assert 'a checkpoint is needed' in run_tool('test', folder / 'first.py')
+    assert 'names its own checkpoints' in run_tool('test', folder / 'both.py', folder / 'first.pth')
+    first = folder / 'first.npz'
+    assert 'no.npz do not exist' in run_tool('ensemble', first, tmp_path / 'no.npz', '--annotations', folder)
+    assert '1 numbers above 0 expected' in run_tool('ensemble', first, '--weights', 1, 2, '--annotations', folder)
