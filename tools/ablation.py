@@ -69,7 +69,7 @@ def standin_config(cfg, row, args):
         cfg[name].update(batch_size=64, num_workers=0, persistent_workers=False)
     cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
     cfg.default_hooks.checkpoint.interval = max(1, epochs // 4)
-    optimizer = dict(cfg.optim_wrapper.optimizer, fused=True, lr=STANDIN['lr'] * cfg.optim_wrapper.optimizer.lr / 1e-4)
+    optimizer = dict(cfg.optim_wrapper.optimizer, fused=True, lr=STANDIN['lr'] * row.rate)
     cfg.optim_wrapper = dict(cfg.optim_wrapper, type='BFloat16OptimWrapper', optimizer=optimizer)
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=0.05, end=0.05 * epochs, convert_to_iter_based=True),
