@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ('build', 'base', 'mmpose', 'demo', 'export', 'tests')
 REMEDY = 'run `bash tools/install.sh`'
 # Measured with torch 2.14.1 on Linux, GB: the environment and the wheels it comes from, with torch (mostly CUDA) and
 # without.
@@ -33,7 +34,7 @@ def read_requirements(name):
 
 def expected_versions(args):
     """What this install was asked for, as ``name==version`` strings."""
-    expected = [line for name in ('build', 'base', 'mmpose', 'tests') for line in read_requirements(f'{name}.txt')]
+    expected = [line for name in REQUIREMENTS for line in read_requirements(f'{name}.txt')]
     compiled = mmcv_kind() == 'compiled'
     if args.torch:
         expected += [f'torch=={args.torch}', f'torchvision=={args.torchvision}']

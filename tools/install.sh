@@ -156,7 +156,7 @@ else
 fi
 say "torch, OpenMMLab's libraries and what they need"
 install -r requirements/build.txt ${torch_packages[@]+"${torch_packages[@]}"} \
-    -r requirements/base.txt -r requirements/tests.txt
+    -r requirements/base.txt -r requirements/demo.txt -r requirements/export.txt -r requirements/tests.txt
 trial torch
 
 mmcv_packages=(-r requirements/mmcv.txt ./packages/mmcv_torchvision_ops)

@@ -1,6 +1,7 @@
 """Make a checkpoint small enough to hand on: weights in half precision, and what one needs to use them.
 
-Kept beside the weights: ``dataset_meta`` (joints, mean skeleton lengths) and the config's file name and text.
+Kept beside the weights: ``dataset_meta`` (joints, mean skeleton lengths; a detector's classes) and the config's file
+name and text.
 Optimizer, schedulers and message hub go. Loading into a model turns the weights back into float32.
 """
 import argparse
@@ -35,11 +36,11 @@ def publish(checkpoint, config, half=True):
         dict: ``state_dict`` and ``meta`` (``dataset_meta``, ``config_name``, ``cfg``, versions).
 
     Raises:
-        ValueError: the checkpoint has no mean skeleton lengths, without which nobody gets millimetres out of it.
+        ValueError: a pose model without mean skeleton lengths, without which nobody gets millimetres out of it.
     """
     meta = checkpoint.get('meta', {})
     dataset_meta = meta.get('dataset_meta', {})
-    if 'skeleton_length' not in dataset_meta:
+    if 'skeleton_length' not in dataset_meta and 'classes' not in dataset_meta:
         raise ValueError('no skeleton_length in its dataset_meta; train with SkeletonLengthHook')
     weights = {name: value.half() if half and value.is_floating_point() else value
                for name, value in checkpoint['state_dict'].items()}

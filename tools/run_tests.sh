@@ -4,6 +4,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash tools/install.sh
+# The web demo is tested in a browser. Without one that test is skipped, and says so.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then
+    echo 'installing chromium for the browser test'
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null 2>&1 ||
+        echo 'chromium could not be installed; the browser test will be skipped'
+fi
 environment=${VIRTUAL_ENV:-$PWD/.venv}
 export MPLBACKEND=Agg  # draws into files, no window
 
