@@ -14,8 +14,8 @@ if not digit_version(MMPOSE_MINIMUM_VERSION) <= digit_version(mmpose_version) < 
                       '`pip install --no-deps mmpose==1.3.2`.')
 
 # After the check: with another MMPose these would fail for reasons that name neither it nor the remedy.
-from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: E402
+from . import apis, codecs, datasets, engine, evaluation, models, visualization  # noqa: E402
 
 engine.allow_mmengine_checkpoints()
 
-__all__ = ['__version__', 'codecs', 'datasets', 'engine', 'evaluation', 'models', 'visualization']
+__all__ = ['__version__', 'apis', 'codecs', 'datasets', 'engine', 'evaluation', 'models', 'visualization']

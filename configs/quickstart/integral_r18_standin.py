@@ -80,3 +80,4 @@ auto_scale_lr = dict(base_batch_size=16)
 custom_hooks = [
     dict(type='SyncBuffersHook'), dict(type='ChannelsLastHook'), dict(type='SkeletonLengthHook', **index_files)]
 randomness = dict(seed=0)
+person_detector = 'detector_rtmdet_nano'  # of model-index.yml, for the inferencer

@@ -1,0 +1,289 @@
+from pathlib import Path
+
+import mmcv
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.logging import print_log
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import CheckpointLoader
+from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
+from mmpose.registry import INFERENCERS
+from mmpose.structures import PoseDataSample, merge_data_samples
+
+from mmpose_integral.apis.arguments import NO_EFFECT, check_arguments, split_arguments
+from mmpose_integral.apis.media import Media, chunks
+from mmpose_integral.apis.model_alias import find_model
+from mmpose_integral.apis.people import add_cameras, check_millimetres, lengths_of, nobody, to_dicts, to_millimetres
+from mmpose_integral.apis.person_boxes import boxes_of_frame, build_detector, check_boxes, split_by_image
+from mmpose_integral.apis.result_files import ResultFiles
+from mmpose_integral.apis.smoothing import PoseSmoother
+from mmpose_integral.visualization import IntegralPose3dVisualizer
+from mmpose_integral.visualization.instances import resolve_bone_length
+
+# Crops that go through the network at once, however many people the images of a batch hold.
+PEOPLE_PER_PASS = 32
+
+
+@INFERENCERS.register_module()
+class IntegralPose3DInferencer(BaseMMPoseInferencer):
+    """Image in, people in millimetres out: detector, crop, integral model, bone length.
+
+    Args:
+        model (str | mmengine.Config): config of a model of this package, or its name or alias in ``model-index.yml``,
+            or one that was registered.
+        weights (str, optional): checkpoint; a name brings its own, an ensemble's config names those of its members.
+        device (str, optional): by default a GPU if there is one.
+        scope (str): of the registries.
+        det_model (str | mmengine.Config, optional): person detector, see
+            :class:`mmpose_integral.apis.person_boxes.PersonDetector`; 'whole_image' takes every image for one person.
+            By default the config's ``person_detector``, else RTMDet-m with public weights, loaded when first needed.
+        det_weights (str, optional): its checkpoint.
+        det_cat_ids (int | Sequence[int], optional): its classes that count, by default the one called person.
+        show_progress (bool): a progress bar.
+        bone_length, body_height, focal_length, principal_point: defaults of :meth:`__call__`.
+
+    Raises:
+        FileNotFoundError: a file that does not exist.
+        ValueError: no weights, an unknown name, or a config of another kind of model.
+    """
+
+    preprocess_kwargs = {'bbox_thr', 'nms_thr', 'bboxes'}
+    forward_kwargs = {'bone_length', 'body_height', 'focal_length', 'principal_point', 'smooth', 'tracking_thr'}
+    visualize_kwargs = BaseMMPoseInferencer.visualize_kwargs | {'num_instances', 'views'}
+    postprocess_kwargs = {'pred_out_dir', 'return_datasample'}
+
+    def __init__(self, model, weights=None, device=None, scope='mmpose', det_model=None, det_weights=None,
+                 det_cat_ids=None, show_progress=False, bone_length=None, body_height=None, focal_length=None,
+                 principal_point=None):
+        init_default_scope(scope)
+        model, weights = find_model(model, weights)
+        super().__init__(model, weights, device, scope, show_progress)
+        self.model = revert_sync_batchnorm(self.model)
+        self.visualizer.set_dataset_meta(self.model.dataset_meta)
+        self.device = next(self.model.parameters()).device
+        self.defaults = dict(bone_length=bone_length, body_height=body_height, focal_length=focal_length,
+                             principal_point=principal_point)
+        for name in ('bone_length', 'body_height'):
+            check_millimetres(name, self.defaults[name])
+        self._detector_arguments = (det_model, det_weights, det_cat_ids, str(self.device),
+                                    self.cfg.get('person_detector'))
+        self._detector = None if det_model is None else (build_detector(*self._detector_arguments), )
+        self._video_input = False
+
+    def _init_collate(self, cfg):
+        return pseudo_collate  # what the parent finds after a warning, since no scope but mmengine's has it
+
+    def _init_visualizer(self, cfg):
+        """The config's visualizer without its backends: pictures go where the call says."""
+        wanted = dict(cfg.get('visualizer') or {})
+        known = wanted.pop('type', None) == IntegralPose3dVisualizer.__name__
+        wanted = {key: value for key, value in wanted.items() if known and key not in ('name', 'vis_backends')}
+        return IntegralPose3dVisualizer(name=f'inferencer-{id(self)}', **wanted)
+
+    def _load_weights_to_model(self, model, checkpoint, cfg):
+        """As the parent's; an ensemble has loaded its members' weights, and takes the first one's meta data."""
+        members = cfg.model.get('members')
+        if checkpoint is not None:
+            super()._load_weights_to_model(model, checkpoint, cfg)
+        elif members:
+            first = CheckpointLoader.load_checkpoint(members[0].checkpoint, map_location='cpu')
+            model.dataset_meta = first['meta']['dataset_meta']
+        else:
+            raise ValueError('pose3d_weights: a checkpoint is needed beside the config; a name of model-index.yml, '
+                             'such as standin, brings its own')
+
+    @property
+    def detector(self):
+        """PersonDetector | None: built when first needed; None stands for whole images."""
+        if self._detector is None:
+            self._detector = (build_detector(*self._detector_arguments), )
+        return self._detector[0]
+
+    def __call__(self, inputs, return_datasamples=False, batch_size=1, out_dir=None, **kwargs):
+        """Predict.
+
+        Args:
+            inputs (str | Path | np.ndarray | Sequence): image, folder of images, address, (H, W, 3) uint8 BGR array,
+                a list of these, video, or 'webcam[:N]'. EXIF orientation is honoured.
+            return_datasamples (bool): ``predictions`` are :class:`PoseDataSample`, with mm in ``pred_instances``.
+            batch_size (int): images that go through detector and model together.
+            out_dir (str, optional): stands for ``vis_out_dir=out_dir/visualizations`` and
+                ``pred_out_dir=out_dir/predictions``.
+            bboxes (array-like): people of one image, (N, 4) x1, y1, x2, y2 px or (N, 5) with scores; for several
+                images a list with one such array each. The detector is not asked then.
+            bbox_thr, nms_thr (float): of the detector's boxes, see :class:`PersonDetector`.
+            bone_length (float | dict): total skeleton length, mm, or a dict to it from the person: the number of the
+                box, or the track id when smoothing. Default: the checkpoint's mean over train+val.
+            body_height (float | dict): standing height, mm, from which the length is estimated instead.
+            focal_length (float | Sequence[float]): px; adds ``camera`` with the root's place before the camera.
+            principal_point (Sequence[float]): px; default the image's middle.
+            smooth (bool | dict): for videos: people are followed by box overlap and their joints smoothed; a dict
+                holds arguments of :class:`PoseSmoother`.
+            return_vis, show, wait_time, draw_bbox, radius, thickness, kpt_thr, vis_out_dir, black_background,
+                num_instances: as mmpose's; ``views`` as :class:`IntegralPose3dVisualizer`'s.
+            pred_out_dir (str): folder for JSON.
+
+        Yields:
+            dict: for each image, whatever the batch size, ``predictions``, a list of one list of people, and
+            ``visualization``, a list of one RGB picture if asked for. A person: ``keypoints`` (18, 3) mm, x right,
+            y down, z away, root at 0; ``keypoints_2d`` (18, 2) image px; ``keypoint_scores`` (18,); ``keypoint_std``
+            (18, 3) mm; ``bbox`` x1, y1, x2, y2 px in a list of one; ``bbox_score``; ``bone_length`` mm.
+
+        Raises:
+            TypeError: an argument that no inferencer of mmpose knows.
+            FileNotFoundError, ValueError, OSError: see :class:`Media`; a box, length or focal length that cannot be.
+        """
+        check_arguments(kwargs, type(self))
+        if out_dir is not None:
+            kwargs.setdefault('vis_out_dir', f'{out_dir}/visualizations')
+            kwargs.setdefault('pred_out_dir', f'{out_dir}/predictions')
+        for name in sorted(NO_EFFECT & set(kwargs)):
+            print_log(f'{name} has no meaning for image-based 3D models', logger='current')
+        media = Media(inputs)
+        return self._run(media, return_datasamples, int(batch_size), *split_arguments(kwargs, type(self)))
+
+    def _run(self, media, return_datasamples, batch_size, preprocess, forward, visualize, postprocess):
+        self._video_input = media.is_video
+        self._start(media, forward)
+        pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
+        return_datasamples = return_datasamples if asked is None else asked
+        visualize = dict(visualize, show=visualize.get('show', False) or media.name == 'webcam.mp4')
+        index = 0
+        with ResultFiles(visualize.pop('vis_out_dir', ''), pred_out_dir, media) as files:
+            batches = self.preprocess(media, batch_size, **preprocess)
+            for batch, frames in self._with_progress(batches, media, batch_size):
+                for frame, sample in zip(frames, self.forward(batch, **forward), strict=True):
+                    keep = dict(visualize, return_vis=visualize.get('return_vis') or files.vis_out is not None)
+                    pictures = self.visualize([frame], [sample], **keep)
+                    persons = None if return_datasamples and not pred_out_dir else to_dicts(sample.pred_instances)
+                    files.add(frame.name, index, pictures[0] if pictures else None, persons)
+                    index += 1
+                    yield dict(visualization=pictures if visualize.get('return_vis') else [],
+                               predictions=[sample if return_datasamples else persons])
+
+    def _start(self, media, forward):
+        """Whatever one call carries from frame to frame."""
+        smooth, threshold = forward.pop('smooth', False), forward.pop('tracking_thr', None)
+        if smooth and not media.is_video:
+            raise ValueError('smooth: frames that follow each other in time are needed, a video or a camera')
+        options = dict(smooth) if isinstance(smooth, dict) else {}
+        if threshold is not None:
+            options['iou_thr'] = threshold
+        self._smoother = PoseSmoother(**options) if smooth else None
+
+    def _with_progress(self, batches, media, batch_size):
+        if not self.show_progress:
+            return batches
+        from rich.progress import track
+        return track(batches, description='Inference', total=media.count and -(-media.count // batch_size))
+
+    def preprocess(self, inputs, batch_size=1, bboxes=None, bbox_thr=0.3, nms_thr=0.3, **kwargs):
+        """Read, find the people, cut them out.
+
+        Args:
+            inputs (Media | see :meth:`__call__`): what to look at.
+            batch_size, bboxes, bbox_thr, nms_thr: see :meth:`__call__`.
+
+        Yields:
+            tuple[dict, list[Frame]]: what :meth:`forward` takes, and the frames it is about.
+        """
+        media = inputs if isinstance(inputs, Media) else Media(inputs)
+        if batch_size < 1:
+            raise ValueError(f'batch_size: at least 1 expected, got {batch_size}')
+        bboxes = split_by_image(bboxes, media)
+        start = 0
+        for frames in chunks(media, batch_size):
+            if bboxes is not None:
+                boxes = [check_boxes(boxes_of_frame(bboxes, start + i), frame.image, frame.name)
+                         for i, frame in enumerate(frames)]
+            elif self.detector is None:
+                boxes = [check_boxes([0, 0, *frame.image.shape[1::-1]], frame.image, frame.name) for frame in frames]
+            else:
+                boxes = self.detector([frame.image for frame in frames], bbox_thr, nms_thr)
+            start += len(frames)
+            yield dict(frames=frames, boxes=boxes, inputs=self._crops(frames, boxes)), frames
+
+    def _crops(self, frames, boxes):
+        """A pipeline's product for each person, made when its turn comes."""
+        for frame, found in zip(frames, boxes, strict=True):
+            for box in found:
+                yield self.pipeline(dict(
+                    self.model.dataset_meta, img=frame.image, img_path=frame.name, bbox=box[None, :4],
+                    bbox_score=box[4:]))
+
+    @torch.no_grad()
+    def forward(self, inputs, bone_length=None, body_height=None, focal_length=None, principal_point=None, **kwargs):
+        """Joints of the people of some images.
+
+        Args:
+            inputs (dict): of :meth:`preprocess`.
+            bone_length, body_height, focal_length, principal_point: see :meth:`__call__`.
+
+        Returns:
+            list[PoseDataSample]: one an image; ``pred_instances`` as :func:`to_millimetres` says.
+        """
+        samples = [sample for chunk in chunks(inputs['inputs'], PEOPLE_PER_PASS)
+                   for sample in self.model.test_step(self.collate_fn(chunk))]
+        wishes = dict(bone_length=bone_length, body_height=body_height)
+        if bone_length is None and body_height is None:
+            wishes = {name: self.defaults[name] for name in wishes}
+        focal_length = self.defaults['focal_length'] if focal_length is None else focal_length
+        principal_point = self.defaults['principal_point'] if principal_point is None else principal_point
+        results = []
+        for frame, boxes in zip(inputs['frames'], inputs['boxes'], strict=True):
+            mine, samples = samples[:len(boxes)], samples[len(boxes):]
+            sample = self._merge(frame, mine)
+            track_ids = self._smooth(sample.pred_instances, frame.time_s)
+            lengths = lengths_of(range(len(boxes)) if track_ids is None else track_ids.tolist(),
+                                 resolve_bone_length(None, self.model.dataset_meta), **wishes)
+            people = to_millimetres(sample.pred_instances, lengths)
+            if track_ids is not None:
+                people.track_ids = track_ids
+            if focal_length is not None:
+                add_cameras(people, frame.image.shape[1::-1], focal_length, principal_point)
+            sample.pred_instances = people
+            results.append(sample)
+        return results
+
+    def _merge(self, frame, samples):
+        if samples:
+            return merge_data_samples(samples)
+        print_log(f'{frame.name}: nobody found; give bboxes=, a lower bbox_thr, or det_model="whole_image"',
+                  logger='current', level='WARNING')
+        sample = PoseDataSample(metainfo=dict(img_path=frame.name, ori_shape=frame.image.shape[:2],
+                                              img_shape=frame.image.shape[:2]))
+        sample.pred_instances = nobody(with_std=True)
+        return sample
+
+    def _smooth(self, instances, time_s):
+        """Track ids (N,), and smoothed joints written into the instances; None without a smoother."""
+        if getattr(self, '_smoother', None) is None:
+            return None
+        track_ids, instances.keypoints = self._smoother(instances.bboxes, instances.keypoints, time_s)
+        return track_ids
+
+    def visualize(self, inputs, preds, return_vis=False, show=False, draw_bbox=False, wait_time=0, radius=3,
+                  thickness=1, kpt_thr=0.3, num_instances=-1, views=None, black_background=False, window_name='',
+                  **kwargs):
+        """Pictures; see :meth:`__call__`.
+
+        Args:
+            inputs (list[Frame]): the images.
+            preds (list[PoseDataSample]): of :meth:`forward`.
+
+        Returns:
+            list[np.ndarray]: (h, w, 3) uint8 RGB, one an image; empty if nobody wants them.
+        """
+        if not return_vis and not show:
+            return []
+        self.visualizer.radius, self.visualizer.line_width = radius, thickness
+        options = {} if views is None else dict(views=views)
+        pictures = []
+        for frame, sample in zip(inputs, preds, strict=True):
+            image = mmcv.bgr2rgb(frame.image)
+            pictures.append(self.visualizer.add_datasample(
+                window_name or Path(frame.name).name, image * 0 if black_background else image, sample, draw_gt=False,
+                draw_bbox=draw_bbox, show=show, wait_time=1e-5 if self._video_input else wait_time, kpt_thr=kpt_thr,
+                num_instances=num_instances, **options))
+        return pictures

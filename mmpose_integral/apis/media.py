@@ -1,0 +1,172 @@
+"""What users hand in, as frames: photos, folders, addresses, arrays, lists of these, videos, cameras.
+
+Pictures are turned as their EXIF data says, unlike the frames of the data set, and are read one by one when they are
+needed.
+"""
+import mimetypes
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import mmcv
+import mmengine
+import numpy as np
+
+REMEDY = 'give an image, a folder of images, a video, an address, an array, a list of these, or webcam:N'
+
+
+class Frame(NamedTuple):
+    """One picture: (H, W, 3) uint8 BGR, what it is called, and when it was taken, s from the start of a video."""
+    image: np.ndarray
+    name: str
+    time_s: float = 0.0
+
+
+class Media:
+    """Frames of an input.
+
+    Args:
+        inputs (str | Path | np.ndarray | Sequence): see :data:`REMEDY`; arrays are (H, W, 3) uint8 BGR.
+
+    Attributes:
+        is_video (bool): frames follow each other in time.
+        name (str): of a video, else ''.
+        fps (float): of a video; 0 if unknown.
+        count (int | None): number of frames; None for a camera.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: something that is no picture, or a folder without any.
+        OSError: a camera that cannot be opened.
+    """
+
+    def __init__(self, inputs):
+        self.is_video, self.name, self.fps, self.count, self._reader = False, '', 0.0, None, None
+        if isinstance(inputs, (str, Path)):
+            inputs = str(inputs)
+            if inputs.lower().startswith('webcam'):
+                self._open_camera(inputs)
+                return
+            if '://' not in inputs and not Path(inputs).exists():
+                raise FileNotFoundError(f'{inputs}: no such file or folder; {REMEDY}')
+            if Path(inputs).is_dir():
+                self._items = images_of(inputs)
+            elif is_video_name(inputs):
+                self._open_video(inputs)
+                return
+            else:
+                self._items = [inputs]
+        elif isinstance(inputs, np.ndarray):
+            self._items = [inputs]
+        elif isinstance(inputs, (list, tuple)):
+            self._items = list(inputs)
+            for item in self._items:
+                if not isinstance(item, (str, Path, np.ndarray)):
+                    raise ValueError(f'inputs: paths and arrays expected in the list, got {type(item).__name__}')
+        else:
+            raise ValueError(f'inputs: {REMEDY}; got {type(inputs).__name__}')
+        self.count = len(self._items)
+
+    def _open_camera(self, text):
+        if not re.fullmatch(r'webcam(:\d+)?', text.lower()):
+            raise ValueError(f'inputs: webcam or webcam:N expected, N the number of the camera; got {text!r}')
+        number = int((text.split(':') + ['0'])[1])
+        self._reader = cv2.VideoCapture(number)
+        if not self._reader.isOpened():
+            raise OSError(f'camera {number} cannot be opened; is it connected, and not in use by another program?')
+        self.is_video, self.name = True, 'webcam.mp4'
+        self.fps = self._reader.get(cv2.CAP_PROP_FPS)
+
+    def _open_video(self, path):
+        with mmengine.fileio.get_local_path(path) as local:
+            self._reader = cv2.VideoCapture(str(local))  # an address was fetched; the open file outlives its name
+        if not self._reader.isOpened():
+            raise ValueError(f'{path} cannot be decoded as a video')
+        self.is_video, self.name = True, Path(path).name
+        self.fps = self._reader.get(cv2.CAP_PROP_FPS)
+        # Containers may not know, or lie by a few frames: for the progress bar only.
+        self.count = max(0, int(self._reader.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+
+    def __iter__(self):
+        """Frames, each read when it is its turn."""
+        if self._reader is None:
+            for index, item in enumerate(self._items):
+                yield read_picture(item, index)
+            return
+        step_s, index = 1 / self.fps if self.fps > 0 else 1 / 25, 0
+        try:
+            while True:
+                found, image = self._reader.read()
+                if not found:
+                    break
+                yield Frame(image, f'{index:08d}.jpg', index * step_s)
+                index += 1
+        finally:
+            self._reader.release()
+        if index == 0:
+            raise ValueError(f'{self.name}: not a single frame could be decoded')
+
+
+def is_video_name(path):
+    """Whether a file's or address' ending is that of a video."""
+    return (mimetypes.guess_type(path.split('?')[0])[0] or '').startswith('video/')
+
+
+def images_of(folder):
+    """Images of a folder, sorted by name, numbers by their value.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = [path for path in Path(folder).iterdir()
+             if path.is_file() and (mimetypes.guess_type(path.name)[0] or '').startswith('image/')]
+    if not found:
+        raise ValueError(f'{folder}: no images in this folder')
+    return sorted(map(str, found), key=lambda name: [
+        (part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r'(\d+)', name)])
+
+
+def read_picture(item, index=0):
+    """Read a picture.
+
+    Args:
+        item (str | Path | np.ndarray): file, address, or (H, W, 3) uint8 BGR.
+        index (int): of the input, for the name of an array.
+
+    Returns:
+        Frame: the picture.
+
+    Raises:
+        FileNotFoundError: no such file.
+        OSError: it cannot be read or fetched.
+        ValueError: it cannot be decoded, or an array of another kind.
+    """
+    if isinstance(item, np.ndarray):
+        if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or 0 in item.shape:
+            raise ValueError(f'inputs[{index}]: a (H, W, 3) uint8 array, BGR, expected; got {item.dtype} {item.shape}')
+        return Frame(item, f'{index}.jpg'.rjust(10, '0'))  # as mmpose names them
+    path = str(item)
+    if '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such file')
+    try:
+        content = mmengine.fileio.get(path)
+    except OSError as error:  # urllib's errors are OSErrors, and do not say which address
+        raise OSError(f'{path} cannot be read ({error})') from error
+    # The flag 'color' of the cv2 backend turns a picture by its EXIF orientation.
+    image = mmcv.imfrombytes(content, flag='color', backend='cv2') if content else None
+    if image is None:
+        raise ValueError(f'{path} cannot be decoded as an image')
+    return Frame(image, path)
+
+
+def chunks(items, size):
+    """Lists of up to ``size`` items."""
+    chunk = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
