@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import mmcv
@@ -250,7 +251,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         if samples:
             return merge_data_samples(samples)
         print_log(f'{frame.name}: nobody found; give bboxes=, a lower bbox_thr, or det_model="whole_image"',
-                  logger='current', level='WARNING')
+                  logger='current', level=logging.WARNING)
         sample = PoseDataSample(metainfo=dict(img_path=frame.name, ori_shape=frame.image.shape[:2],
                                               img_shape=frame.image.shape[:2]))
         sample.pred_instances = nobody(with_std=True)

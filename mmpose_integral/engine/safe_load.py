@@ -39,7 +39,7 @@ def numpy_globals():
         list: functions and types, with the names that numpy 1 and numpy 2 give them in a file.
     """
     reconstruct, scalar = np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]
-    allowed = [np.ndarray, np.dtype]
+    allowed = [np.ndarray, np.dtype, bytes]  # an empty array, such as H36M's sigmas, is written as bytes()
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         allowed += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
     # A dtype is an object of a class of its own, and the unpickler asks for that class.

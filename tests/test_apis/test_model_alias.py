@@ -3,6 +3,7 @@ import json
 import pytest
 
 from mmpose_integral.apis import find_alias, load_aliases, register_alias, user_folder
+from mmpose_integral.apis.model_alias import find_model
 
 
 @pytest.fixture
@@ -35,15 +36,40 @@ def test_the_default_folder_is_in_the_users_cache(monkeypatch, tmp_path):
 
 def test_errors_name_the_alias_what_is_known_and_the_command(files):
     register_alias('mine', files / 'a.py', files / 'a.pth')
-    with pytest.raises(ValueError, match=r"'official' is not in .*aliases.json, known there: mine; .*"
-                                         r'convert_official.py --alias official'):
+    with pytest.raises(ValueError, match=r"'official' is in .*model-index.yml without weights; "
+                                         r'.*convert_official.py --alias official --config configs/official/'):
         find_alias('official')
+    with pytest.raises(ValueError, match=r"'none' is neither in .*aliases.json nor in .*model-index.yml; known "
+                                         r'aliases: mine, official, official-trainval, standin'):
+        find_alias('none')
     (files / 'a.pth').unlink()
-    with pytest.raises(FileNotFoundError, match=r"alias 'mine': its checkpoint .*a.pth does not exist; .*convert"):
+    with pytest.raises(FileNotFoundError, match=r"alias 'mine': its checkpoint .*a.pth does not exist; register it"):
         find_alias('mine')
     with pytest.raises(FileNotFoundError, match="alias 'new': its config"):
         register_alias('new', files / 'absent.py', files / 'b.pth')
     assert list(load_aliases()) == ['mine']
+
+
+def test_names_and_aliases_of_the_index(files):
+    by_name, by_alias = find_alias('integral_r18_standin'), find_alias('standin')
+    assert by_name == by_alias and by_alias.checkpoint.endswith('assets/integral_r18w32_standin.pth')
+    assert by_alias.config.endswith('configs/quickstart/integral_r18_standin.py')
+    assert find_alias('rtmdet_m_640-8xb32_coco-person').checkpoint.startswith('https://download.openmmlab.com/')
+    with pytest.raises(ValueError, match='train it, `python tools/train.py configs/integral_r152_h80k.py`'):
+        find_alias('integral_r152_h80k')
+    register_alias('standin', files / 'a.py', files / 'b.pth')
+    assert find_alias('standin').checkpoint == str(files / 'b.pth')  # what was registered goes first
+
+
+def test_a_model_is_found_by_path_or_name(files):
+    assert find_model(str(files / 'a.py'), str(files / 'a.pth')) == (str(files / 'a.py'), str(files / 'a.pth'))
+    assert find_model('standin', str(files / 'a.pth'))[1] == str(files / 'a.pth')
+    (files / 'a.py').write_text("load_from = 'https://example.org/x.pth'")
+    assert find_model(files / 'a.py', None)[1] == 'https://example.org/x.pth'
+    with pytest.raises(FileNotFoundError, match='absent.py: no such config file'):
+        find_model('absent.py', None)
+    with pytest.raises(FileNotFoundError, match='absent.pth: no such checkpoint'):
+        find_model('standin', 'absent.pth')
 
 
 @pytest.mark.parametrize('name', ['', 'a/b', '..', 'x.py', 'x.pth', 'a b'])

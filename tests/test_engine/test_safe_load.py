@@ -34,7 +34,8 @@ class Line(BaseModel):
 class Points(BaseDataset):
     # The kinds of value that METAINFO of a pose dataset holds.
     METAINFO = dict(dataset_name='points', sigmas=np.linspace(0, 1, 3), colors=np.full((2, 3), 7, np.uint8),
-                    names=np.array(['left', 'right']), swap={'left': 'right'}, pairs=[(0, 1)], scale=np.float32(0.5))
+                    names=np.array(['left', 'right']), empty=np.zeros(0),
+                    swap={'left': 'right'}, pairs=[(0, 1)], scale=np.float32(0.5))
 
     def load_data_list(self):
         return [dict(x=torch.tensor([float(i)])) for i in range(4)]
