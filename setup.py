@@ -65,6 +65,7 @@ setup(
     # depends on torch; tools/install.sh sets all of them up.
     install_requires=['matplotlib', 'mmengine>=0.10.0', 'numpy', 'opencv-python', 'pillow', 'scipy', 'torch',
                       'torchvision', 'tqdm'],
+    extras_require=dict(demo=['gradio', 'plotly'], export=['onnx', 'onnxruntime', 'onnxscript']),
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,
 )

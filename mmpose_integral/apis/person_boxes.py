@@ -1,9 +1,7 @@
 """Where the people are: a detector's boxes, the caller's, or the whole image when that is asked for."""
 import mmengine
 import numpy as np
-from mmdet.apis import DetInferencer
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmpose.evaluation.functional import nms
 
@@ -13,16 +11,6 @@ from mmpose_integral.apis.model_index import indexed_models
 WHOLE_IMAGE = ('whole_image', 'whole-image')
 # The person detector of configs/detection, by its name in model-index.yml.
 DEFAULT_DETECTOR = 'rtmdet_m_640-8xb32_coco-person'
-
-
-class _BoxInferencer(DetInferencer):
-    """MMDetection's, without what only warns here: pictures of boxes, and a look-up of the default collate_fn."""
-
-    def _init_collate(self, cfg):
-        return pseudo_collate
-
-    def _init_visualizer(self, cfg):
-        return None
 
 
 class PersonDetector:
@@ -40,10 +28,11 @@ class PersonDetector:
     """
 
     def __init__(self, model, weights=None, cat_ids=None, device=None):
+        from mmpose_integral.apis.box_inferencer import BoxInferencer  # only who looks for people needs MMDetection
         model, weights = _with_weights(model, weights)
         with DefaultScope.overwrite_default_scope('mmdet'):
             # Any palette given spares the building of the config's test data set, which may not be on this machine.
-            self.inferencer = _BoxInferencer(model, weights, device, palette='random', show_progress=False)
+            self.inferencer = BoxInferencer(model, weights, device, palette='random', show_progress=False)
         classes = list(self.inferencer.model.dataset_meta.get('classes', ()))
         if cat_ids is None and 'person' not in classes:
             raise ValueError(f'det_model {model}: no class is called person; give det_cat_ids, numbers of {classes}')
