@@ -22,8 +22,8 @@ REQUIREMENTS = ('build', 'base', 'mmpose', 'demo', 'export', 'tests')
 REMEDY = 'run `bash tools/install.sh`'
 # Measured with torch 2.14.1 on Linux, GB: the environment and the wheels it comes from, with torch (mostly CUDA) and
 # without.
-ENVIRONMENT_GB = dict(torch=6.3, no_torch=0.9)
-WHEELS_GB = dict(torch=3.3, no_torch=0.3)
+ENVIRONMENT_GB = dict(torch=6.8, no_torch=1.4)
+WHEELS_GB = dict(torch=3.5, no_torch=0.5)
 
 
 def read_requirements(name):
