@@ -1,11 +1,15 @@
 """Fixtures that all tests share: a tiny stand-in data set, and the real frames where there are any."""
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 
 _REPO = Path(__file__).resolve().parents[1]
+
+if not torch.cuda.is_available():
+    os.environ['TRITON_INTERPRET'] = '1'  # Triton reads it when it is first imported, by whatever test
 
 
 @pytest.fixture(scope='session')
@@ -25,6 +29,13 @@ def real_data():
     if not (folder / 'real_h80k').is_dir():
         pytest.skip(f'no real frames in {folder} (set MMPOSE_INTEGRAL_REAL_DATA to the folder that has real_h80k)')
     return folder
+
+
+@pytest.fixture(scope='session', autouse=True)
+def unformatted_configs():
+    """mmengine formats a config three times for each run that it starts, which costs more than most runs here."""
+    with mock.patch('mmengine.config.config.FormatCode', lambda text, **options: (text, True)):
+        yield
 
 
 @pytest.fixture(autouse=True)

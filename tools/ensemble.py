@@ -13,7 +13,7 @@ import mmpose_integral  # noqa: F401  registers everything
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import average_predictions
 from mmpose_integral.evaluation.metrics import H80KMetric, SubmissionMetric
-from mmpose_integral.evaluation.predictions import load_predictions, to_records
+from mmpose_integral.evaluation.predictions import STD, load_predictions, to_records
 from mmpose_integral.preparation.files import replace_when_done
 
 
@@ -45,10 +45,12 @@ def average_files(paths, weights=None):
         ValueError: see :func:`average_predictions` and :func:`load_predictions`; FileNotFoundError likewise.
     """
     files = [load_predictions(path) for path in paths]
-    ids, mean = average_predictions([file['frame_ids'] for file in files], [file['pred_px'] for file in files], weights)
+    means = {name: average_predictions([file['frame_ids'] for file in files], [file[name] for file in files], weights)
+             for name in ('pred_px', STD) if all(name in file for file in files)}
     first, order = files[0], np.argsort(files[0]['frame_ids'])
-    return to_records(dict(frame_ids=ids, paths=first['paths'][order], box_found=first['box_found'][order],
-                           pred_px=mean.astype(np.float32)))
+    return to_records(dict(frame_ids=means['pred_px'][0], paths=first['paths'][order],
+                           box_found=first['box_found'][order],
+                           **{name: mean.astype(np.float32) for name, (_, mean) in means.items()}))
 
 
 def main():

@@ -172,6 +172,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         if threshold is not None:
             options['iou_thr'] = threshold
         self._smoother = PoseSmoother(**options) if smooth else None
+        self.visualizer.steady = media.is_video  # the 3D room keeps still from frame to frame
+        self.visualizer.forget_rooms()
 
     def _with_progress(self, batches, media, batch_size):
         if not self.show_progress:

@@ -106,7 +106,7 @@ def check_later(time, last):
 
 
 def _check_boxes(bboxes):
-    boxes = np.asarray(bboxes, np.float64)
+    boxes = np.array(bboxes, np.float64, order='C')    # torch refuses reversed arrays
     boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f'bboxes: shape (N, 4) expected, got {boxes.shape}')

@@ -7,6 +7,7 @@ from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 FIELDS = dict(frame_ids='frame_id', paths='path', box_found='box_found', pred_px='pred')
+STD = 'std_px'  # a head without a volume has none
 
 
 def save_predictions(path, records, **arrays):
@@ -17,6 +18,8 @@ def save_predictions(path, records, **arrays):
         records (list[dict]): see :func:`mmpose_integral.evaluation.metrics.frame_records.make_record`; N of them.
         **arrays (np.ndarray): further arrays, N long.
     """
+    if all('std' in record for record in records):
+        arrays[STD] = np.array([record['std'] for record in records])
     with replace_when_done(path) as temporary:
         np.savez(temporary, **{name: np.array([record[key] for record in records]) for name, key in FIELDS.items()},
                  **arrays)
@@ -30,7 +33,9 @@ def load_predictions(path):
 
     Returns:
         dict[str, np.ndarray]: ``frame_ids`` (N,), ``paths`` (N,) str, ``box_found`` (N,) bool, ``pred_px``
-        (N, 18, 3) image px; from a split with truth also ``pred_mm`` (N, 18, 3) and ``errors`` (N, 17), mm.
+        (N, 18, 3) image px; from models with a volume also ``std_px`` (N, 18, 3), the standard deviations of
+        ``pred_px``; from a split with truth also ``pred_mm``, ``gt_mm`` (N, 18, 3), both root-relative, and
+        ``errors`` (N, 17), mm. Files of earlier versions lack ``std_px`` and ``gt_mm``.
 
     Raises:
         FileNotFoundError: no such file.
@@ -47,13 +52,19 @@ def load_predictions(path):
     absent = sorted(set(FIELDS) - set(arrays))
     if absent:
         raise ValueError(f'predictions {path} have no {", ".join(absent)}, only {sorted(arrays)}; {remedy}')
-    if arrays['pred_px'].shape != (len(arrays['frame_ids']), NUM_JOINTS, 3):
-        raise ValueError(f'predictions {path}: pred_px of shape ({len(arrays["frame_ids"])}, {NUM_JOINTS}, 3) '
-                         f'expected, got {arrays["pred_px"].shape}; {remedy}')
+    shape = (len(arrays['frame_ids']), NUM_JOINTS, 3)
+    for name in ('pred_px', STD):
+        if name in arrays and arrays[name].shape != shape:
+            raise ValueError(f'predictions {path}: {name} of shape {shape} expected, got {arrays[name].shape}; '
+                             f'{remedy}')
     return arrays
 
 
 def to_records(arrays):
     """Inverse of :func:`save_predictions`: records as the metrics keep them."""
-    return [dict(frame_id=int(frame_id), path=str(path), box_found=bool(found), pred=pred)
-            for frame_id, path, found, pred in zip(*(arrays[name] for name in FIELDS), strict=True)]
+    records = [dict(frame_id=int(frame_id), path=str(path), box_found=bool(found), pred=pred)
+               for frame_id, path, found, pred in zip(*(arrays[name] for name in FIELDS), strict=True)]
+    if STD in arrays:
+        for record, std in zip(records, arrays[STD], strict=True):
+            record['std'] = std
+    return records

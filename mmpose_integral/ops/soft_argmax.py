@@ -4,6 +4,9 @@ Frames: logits are indexed (d, h, w), coordinates come out as (x, y, z), x along
 axis of n cells sits at i / n, so every coordinate lies in [0, 1 - 1/n] and a flat volume decodes to (n - 1) / (2 n).
 This is the grid that the released weights of the paper were trained on, and no other file states it.
 """
+import functools
+import importlib.util
+
 import torch
 
 from .soft_argmax_eager import soft_argmax_eager
@@ -49,7 +52,27 @@ def soft_argmax_reference(logits, grids):
     return mean, std
 
 
-BACKENDS = dict(reference=soft_argmax_reference, eager=soft_argmax_eager)
+def _triton(logits, grids):
+    """The Triton kernels; Triton is imported when it is first asked for, which takes a while."""
+    try:
+        from .soft_argmax_triton import soft_argmax_triton
+    except ImportError as error:
+        raise RuntimeError(f"backend 'triton': Triton cannot be imported ({error}); it comes with torch's CUDA builds "
+                           "on Linux. 'auto' chooses a backend that can run") from error
+    return soft_argmax_triton(logits, grids)
+
+
+BACKENDS = dict(reference=soft_argmax_reference, eager=soft_argmax_eager, triton=_triton)
+
+
+@functools.lru_cache(maxsize=1)
+def _has_triton():
+    return importlib.util.find_spec('triton') is not None
+
+
+def choose_backend(logits):
+    """The backend that 'auto' takes: Triton's kernels on CUDA where Triton is installed, else the lean eager one."""
+    return 'triton' if logits.is_cuda and _has_triton() else 'eager'
 
 
 def soft_argmax_3d(logits, backend='auto', return_std=False):
@@ -62,7 +85,8 @@ def soft_argmax_3d(logits, backend='auto', return_std=False):
     Args:
         logits (torch.Tensor): (B, K, D, H, W), any floating type, any strides.
         backend (str): 'reference' (plain autograd), 'eager' (own backward that recomputes the softmax, so that
-            nothing of the volume's size is saved), or 'auto' (the leanest that can run).
+            nothing of the volume's size is saved), 'triton' (the same in fused kernels, on CUDA), or 'auto' (the
+            fastest that can run).
         return_std (bool): also return the standard deviation of each axis' marginal. It carries no gradient.
 
     Returns:
@@ -71,12 +95,13 @@ def soft_argmax_3d(logits, backend='auto', return_std=False):
 
     Raises:
         ValueError: wrong number of axes, an empty volume, not a floating type, or an unknown backend.
+        RuntimeError: a backend that cannot run here was asked for by name.
     """
     if logits.ndim != 5 or 0 in logits.shape[2:]:
         raise ValueError(f'logits: shape (B, K, D, H, W) with D, H, W > 0 expected, got {tuple(logits.shape)}')
     if not logits.is_floating_point():
         raise ValueError(f'logits: a floating type expected, got {logits.dtype}')
-    name = 'eager' if backend == 'auto' else backend
+    name = choose_backend(logits) if backend == 'auto' else backend
     if name not in BACKENDS:
         raise ValueError(f"backend: one of 'auto', {', '.join(map(repr, BACKENDS))} expected, got {backend!r}")
     dtype = statistics_dtype(logits.dtype)

@@ -15,7 +15,7 @@ from .sensor import expose
 from .shading import Light
 from .studio import studio_background
 
-_LIGHT = Light(np.array([0.28, 0.2, 0.94]) / np.linalg.norm([0.28, 0.2, 0.94]), key=0.75, ambient=0.64)
+STUDIO_LIGHT = Light(np.array([0.28, 0.2, 0.94]) / np.linalg.norm([0.28, 0.2, 0.94]), key=0.75, ambient=0.64)
 _REACH = 1000.0                         # mm from the room's middle, along each wall
 _MARGIN = 0.02                          # share of the image that stays free around the joints
 
@@ -107,7 +107,7 @@ def render_frame(seed, split, index, image_size):
     stage, rng = stage_frame(seed, split, index, image_size)
     image = studio_background(stage.camera, stage.camera_index, image_size)
     props = [seat_props(stage.actor.figure, stage.actor.body)] if stage.pose.seat else []
-    layers = draw_people(image, stage.camera, [stage.actor], props, _LIGHT)
+    layers = draw_people(image, stage.camera, [stage.actor], props, STUDIO_LIGHT)
     return expose(image, rng, noise=2.2), stage.truth, visible_box(layers, 0)
 
 

@@ -1,4 +1,5 @@
 """Pictures of people in mm: skeletons over images, 3D views, learning curves. See ``panel.compose_panel`` first."""
+from .calibration import draw_calibration
 from .canvas import save_picture
 from .curves import draw_curves, read_scalars
 from .panel import compose_panel
@@ -9,5 +10,5 @@ from .view_3d import VIEWS
 from .visualization_hook import IntegralVisualizationHook
 
 __all__ = [
-    'VIEWS', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'compose_panel', 'draw_curves',
-    'draw_skeleton_2d', 'draw_skeletons_3d', 'read_scalars', 'save_picture']
+    'VIEWS', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'compose_panel', 'draw_calibration',
+    'draw_curves', 'draw_skeleton_2d', 'draw_skeletons_3d', 'read_scalars', 'save_picture']

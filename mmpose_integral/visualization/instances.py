@@ -22,6 +22,8 @@ class DrawnPeople(NamedTuple):
         std_px (np.ndarray | None): (N, 18, 3) image px.
         std_mm (np.ndarray | None): (N, 18, 3) mm.
         bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
+        track_ids (np.ndarray | None): (N,), of a video.
+        root_positions (np.ndarray | None): (N, 3) mm, camera axes.
         rescaled (bool): the mm come from px by way of a bone length.
     """
 
@@ -31,12 +33,26 @@ class DrawnPeople(NamedTuple):
     std_px: np.ndarray | None = None
     std_mm: np.ndarray | None = None
     bboxes: np.ndarray | None = None
+    track_ids: np.ndarray | None = None
+    root_positions: np.ndarray | None = None
     rescaled: bool = False
 
     def first(self, number):
         """The first ``number`` people, all of them for a negative number."""
         return self if number < 0 else self._replace(**{
             name: value[:number] for name, value in self._asdict().items() if isinstance(value, np.ndarray)})
+
+    def labels(self):
+        """Names to tell people apart.
+
+        Returns:
+            list[str] | None: N tracks' numbers, else places in the list of people, from 0 as in the JSON file; None
+            for one person without a track.
+        """
+        if self.track_ids is not None:
+            return [f'id {number:.0f}' for number in self.track_ids]
+        count = 0 if self.keypoints_mm is None else len(self.keypoints_mm)
+        return [f'#{number}' for number in range(count)] if count > 1 else None
 
 
 def resolve_bone_length(bone_length, dataset_meta):
@@ -58,23 +74,23 @@ def read_people(instances, bone_length):
 
     Args:
         instances (InstanceData): ``keypoints`` (N, 18, 3) as the module says, or (N, 18, 2) px for a 2D model;
-            optional ``keypoints_mm``, ``keypoints_2d``, ``keypoint_scores``, ``keypoint_std``, ``bboxes``.
+            optional ``keypoints_mm``, ``keypoints_2d``, ``keypoint_scores``, ``keypoint_std``, ``bboxes``,
+            ``track_ids``, ``root_positions``.
         bone_length (float): mm, for skeletons that come in px.
 
     Returns:
-        DrawnPeople: N people; none where ``instances`` has no joints.
+        DrawnPeople: N people; arrays of length 0 where ``instances`` has no joints.
 
     Raises:
         ValueError: joints of a shape that is not (N, 18, 2 | 3).
     """
-    bboxes = _field(instances, 'bboxes')
     main, mm, flat = (_field(instances, name) for name in ('keypoints', 'keypoints_mm', 'keypoints_2d'))
     for name, value in (('keypoints', main), ('keypoints_mm', mm), ('keypoints_2d', flat)):
         if value is not None and (value.ndim != 3 or value.shape[1] != NUM_JOINTS or value.shape[2] not in (2, 3)):
             raise ValueError(f'pred_instances.{name}: shape (N, {NUM_JOINTS}, 2 or 3) expected, got {value.shape}; '
                              'IntegralPose3dVisualizer draws the 18 joints of CHALL_H80K')
-    if main is None and mm is None:
-        return DrawnPeople(bboxes=bboxes)
+    if main is None and mm is None or not len(mm if main is None else main):
+        return DrawnPeople(np.zeros((0, NUM_JOINTS, 2)), np.zeros((0, NUM_JOINTS, 3)))
     in_px = flat is None and main is not None
     flat = main if in_px else flat
     rescaled = mm is None and in_px and main.shape[2] == 3
@@ -83,7 +99,8 @@ def read_people(instances, bone_length):
     elif mm is None and not in_px:
         mm = main
     std_px, std_mm = _split_std(_field(instances, 'keypoint_std'), flat, mm, in_px)
-    return DrawnPeople(flat, mm, _field(instances, 'keypoint_scores'), std_px, std_mm, bboxes, rescaled)
+    return DrawnPeople(flat, mm, _field(instances, 'keypoint_scores'), std_px, std_mm, _field(instances, 'bboxes'),
+                       _field(instances, 'track_ids'), _field(instances, 'root_positions'), rescaled)
 
 
 def read_truth(instances):

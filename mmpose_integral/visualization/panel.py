@@ -3,10 +3,11 @@ import cv2
 import numpy as np
 
 from ..evaluation.functional import mpjpe
-from .canvas import INK, WHITE, as_canvas, blank, draw_polyline
+from ..structures.skeleton import NUM_JOINTS
+from .canvas import INK, WHITE, as_canvas, blank, draw_polyline, put_tags
 from .legend import legend_bar
 from .scene_3d import draw_skeletons_3d
-from .skeleton_drawing import as_people, draw_skeleton_2d, per_joint
+from .skeleton_drawing import as_people, draw_skeleton_2d, head_places, per_joint
 
 _GUTTER = 8
 
@@ -42,7 +43,7 @@ def crop_box(image_size, points, boxes=None, margin=0.12):
 
 
 def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score_thr=0.3, std=None, bboxes=None,
-               box=None, joint_names=None, scale=1.0, thickness=None):
+               box=None, joint_names=None, scale=1.0, thickness=None, labels=None):
     """Image, or a box of it, resized to a height with everything drawn after the resize so that lines stay crisp.
 
     Args:
@@ -54,15 +55,17 @@ def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score
         std (np.ndarray | None): ([N,] 18, 2 | 3) image px.
         bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
         box (tuple | None): x0, y0, x1, y1 to cut out.
+        labels (Sequence[str] | None): names of the N people of ``pred_2d``, or of the boxes without it.
 
     Returns:
         np.ndarray: (height, w, 3) uint8 RGB; w is even, as video encoders want it.
     """
     x0, y0, x1, y1 = box or (0, 0, image.shape[1], image.shape[0])
-    cut = as_canvas(image[y0:y1, x0:x1])
-    zoom = height / cut.shape[0]
-    width = max(2, 2 * round(cut.shape[1] * zoom / 2))
-    if cut.shape[:2] != (height, width):
+    zoom = height / (y1 - y0)
+    width = tile_width((y1 - y0, x1 - x0), height)
+    resized = (y1 - y0, x1 - x0) != (height, width)
+    cut = as_canvas(image[y0:y1, x0:x1], copy=not resized)
+    if resized:
         cut = cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC)
     zoom = np.array([width / (x1 - x0), height / (y1 - y0), zoom])
 
@@ -83,13 +86,30 @@ def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score
                          inplace=True)
     if truth_2d is not None:
         draw_skeleton_2d(cut, to_tile(truth_2d), style='thin', thickness=thickness, scale=scale, inplace=True)
+    boxed = labels is not None and bboxes is not None and len(bboxes) == len(labels)
+    if boxed or (labels is not None and pred_2d is not None):
+        size = max(11, round(0.022 * height))
+        places = to_tile(_box_tops(bboxes))[:, 0] if boxed else head_places(to_tile(pred_2d)) - (0, 0.9 * size)
+        put_tags(cut, labels, places, size)
     return cut
 
 
+def tile_width(image_shape, height):
+    """Width in px, even, of an image or box (h, w) that is resized to a height."""
+    return max(2, 2 * round(image_shape[1] * height / image_shape[0] / 2))
+
+
+def _box_tops(bboxes):
+    """Boxes (N, 4) -> middles of their upper edges px, (N, 18, 2): once for every joint."""
+    boxes = np.reshape(bboxes, (-1, 4)).astype(np.float64)
+    tops = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 1]], axis=1)
+    return np.repeat(tops[:, None], NUM_JOINTS, axis=1)
+
+
 def _view_size(layout, height, views, people):
-    """(width, height) px of each view: a row gives several people more width, a column is of one size for video."""
+    """(width, height) px of each view; in a row beside a crop several people get more width."""
     if layout == 'row':
-        return 2 * round(0.4 * height * min(1 + 0.5 * (people - 1), 2.0)), height
+        return 2 * round(0.4 * height * min(1 + 0.5 * (max(people, 1) - 1), 2.0)), height
     each = (height - (views - 1) * _GUTTER) // views
     return 2 * round(0.65 * each), each
 
@@ -97,8 +117,11 @@ def _view_size(layout, height, views, people):
 def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=None, *, scores=None, score_thr=0.3,
                   std_px=None, std_mm=None, bboxes=None, views=('front', 'side'), crop=True, height=480,
                   layout='auto', title='', caption=None, joint_names=None, scale=1.0, thickness=None, extent=None,
-                  unit='mm', perspective=True, error_note=''):
+                  unit='mm', perspective=True, error_note='', labels=None, rooms=None, roots=None):
     """Image with overlay, 3D from each view, legend, and the error where the truth is known.
+
+    Without a crop the picture's size depends on the image, the views and the height alone, not on how many people
+    there are, as long as ``pred_mm`` or ``truth_mm`` is given: (0, 18, 3) for nobody.
 
     Args:
         image (np.ndarray): (H, W, 3) uint8 RGB.
@@ -114,8 +137,8 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
         views (Sequence): names or (azimuth, elevation), see ``view_3d``; empty for the image alone.
         crop (bool | np.ndarray): cut the image to the people's joints; boxes (N, 4) x0, y0, x1, y1 px stay in too.
         height (int): of the image tile, px.
-        layout (str): 'row' and 'column' put the views beside or below each other; 'auto' is a row beside a crop, and
-            beside a whole image a column, whose size does not depend on how many people there are.
+        layout (str): 'row' and 'column' put the views beside or below each other; 'auto' is a row beside a crop, a
+            column beside a whole image.
         title (str): in the strip below, before the legend.
         caption (str | None): at the right of the strip; None writes the MPJPE where the truth is known.
         joint_names, scale, thickness: see :func:`draw_skeleton_2d`.
@@ -123,6 +146,9 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
         unit (str): of the 3D labels.
         perspective (bool): of the 3D views.
         error_note (str): after the MPJPE, such as the bone length that the mm rest on.
+        labels (Sequence[str] | None): N names of the predicted people, in the image and in 3D.
+        rooms (SteadyRooms | None): of a video, see ``room``.
+        roots (np.ndarray | None): (N, 3) mm of the predicted people in camera axes: one scene instead of side by side.
 
     Returns:
         np.ndarray: (height', width', 3) uint8 RGB, both even.
@@ -140,29 +166,35 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
     if crop and (flat or crop_boxes is not None):
         joints = np.concatenate([points.reshape(-1, 2) for points in flat] or [np.zeros((0, 2))])
         box = crop_box(image.shape[1::-1], joints, crop_boxes)
-    tile = image_tile(image, height, pred_2d, truth_2d, scores=scores, score_thr=score_thr, std=std_px, bboxes=bboxes,
-                      box=box, joint_names=joint_names, scale=scale, thickness=thickness)
+    drawn = [image_tile(
+        image, height, pred_2d, truth_2d, scores=scores, score_thr=score_thr, std=std_px, bboxes=bboxes, box=box,
+        joint_names=joint_names, scale=scale, thickness=thickness,
+        labels=labels)]
     solid, ghost = (truth_mm, None) if pred_mm is None else (pred_mm, truth_mm)
-    drawn = [tile]
     if solid is not None and len(views):
         solid = as_people(solid, 'pred_mm', (3,))
         ghost = None if ghost is None else per_joint(as_people(ghost, 'truth_mm', (3,)), solid, 'truth_mm', np.nan)
         layout = ('row' if crop else 'column') if layout == 'auto' else layout
-        size = _view_size(layout, height, len(views), len(solid))
+        # Two people's width for any number, where the size must not depend on it.
+        size = _view_size(layout, height, len(views), len(solid) if crop else 2)
         positions = _image_order(flat[0]) if flat and len(flat[0]) == len(solid) else None
-        sure = scores if pred_mm is not None else None
+        own = dict(scores=scores, std=std_mm, labels=labels, roots=roots) if pred_mm is not None else {}
         tiles = [draw_skeletons_3d(
-            solid, view, size, truth=ghost, scores=sure, score_thr=score_thr,
-            std=std_mm, positions=positions, extent=extent, unit=unit, perspective=perspective,
-            title=view if isinstance(view, str) else f'{view[0]:g}\u00b0, {view[1]:g}\u00b0') for view in views]
+            solid, view, size, truth=ghost, score_thr=score_thr, positions=positions, extent=extent, unit=unit,
+            perspective=perspective, rooms=rooms,
+            title=view if isinstance(view, str) else f'{view[0]:g}\u00b0, {view[1]:g}\u00b0', **own) for view in views]
         drawn += tiles if layout == 'row' else [_stack(tiles, height)]
     if caption is None:
         caption = _error_caption(pred_mm, truth_mm, error_note)
-    both = pred_mm is not None and truth_mm is not None
-    widths = [part.shape[1] for part in drawn]
-    bar = legend_bar(sum(widths), 2 * max(11, round(0.02 * height + 4)), both, caption, title)
+    return _join(drawn, height, pred_mm is not None and truth_mm is not None, caption, title)
+
+
+def _join(tiles, height, with_truth, caption, title):
+    """Tiles of one height side by side, over the legend."""
+    widths = [part.shape[1] for part in tiles]
+    bar = legend_bar(sum(widths), 2 * max(11, round(0.02 * height + 4)), with_truth, caption, title)
     picture = np.empty((height + len(bar), sum(widths), 3), np.uint8)
-    for part, right in zip(drawn, np.cumsum(widths), strict=True):
+    for part, right in zip(tiles, np.cumsum(widths), strict=True):
         picture[:height, right - part.shape[1]:right] = part
     picture[height:] = bar
     return picture

@@ -1,8 +1,10 @@
 """The room round 3D people: floor, far walls, ticks and names of the axes, scale bar."""
+from functools import lru_cache
+
 import numpy as np
 
-from .canvas import FAINT, draw_segments, fill_polygon, put_text, text_size
-from .view_3d import nice_step
+from .canvas import FAINT, WHITE, blank, draw_segments, fill_polygon, put_text, text_size
+from .view_3d import Box, make_view, nice_step
 
 FLOOR, WALL, GRID = (241, 243, 246), (249, 250, 251), (221, 225, 230)
 # A plane within about 3 degrees of the line of sight is a sliver: not drawn.
@@ -19,6 +21,65 @@ def label_margins(height):
     """Left, top, right, bottom px round the room that title, ticks and names need on a panel of a height."""
     size, title = text_px(height, 0.85), text_px(height, 1.15)
     return 5.0 * size + 0.03 * height, 2.0 * title, 1.5 * size + 0.02 * height, 3.4 * size + 0.02 * height
+
+
+def empty_room(box, view, size, perspective=True, unit='mm', horizontal=True, background=WHITE):
+    """A room without people; one that was drawn before, as in a video, is copied.
+
+    Args:
+        box (Box): mm.
+        view (tuple): azimuth, elevation in degrees.
+        size (tuple): width, height of the panel, px.
+        perspective (bool): see :func:`make_view`.
+        unit (str): of the labels.
+        horizontal (bool): label x and z too, not the height alone.
+        background (tuple): RGB.
+
+    Returns:
+        tuple[np.ndarray, View]: (height, width, 3) uint8 RGB, the caller's own, and the view that shows it.
+    """
+    corners = tuple(box.low.tolist()), tuple(box.high.tolist())
+    panel, camera = _drawn_room(corners, box.step, view, tuple(size), perspective, unit, horizontal, tuple(background))
+    return panel.copy(), camera
+
+
+# A video has one room a view; a panel of a 1080 px picture takes 1 MB.
+@lru_cache(maxsize=16)
+def _drawn_room(corners, step, view, size, perspective, unit, horizontal, background):
+    box = Box(*map(np.array, corners), step)
+    camera = make_view(box, view, size, perspective, label_margins(size[1]))
+    panel = blank(size, background)
+    draw_room(panel, box, camera)
+    label_axes(panel, box, camera, unit, horizontal)
+    return panel, camera
+
+
+class SteadyRooms:
+    """Keeps a video's rooms still: each only ever grows, one for every view.
+
+    Two people are shown another way than one (see ``scene_3d.arrange_people``); once there were two, it stays so.
+    """
+
+    def __init__(self):
+        self.forget()
+
+    def forget(self):
+        """Start afresh, for another video."""
+        self._boxes, self._several = {}, False
+
+    def note_several(self, several):
+        """Whether there ever were two people; the first time forgets the rooms of one."""
+        if several and not self._several:
+            self._boxes, self._several = {}, True
+        return self._several
+
+    def grow(self, view, box):
+        """The view's room so far, grown to hold ``box``."""
+        old = self._boxes.get(view, box)
+        # Grid lines of the larger room; whoever comes nearer must not change them.
+        new = Box(np.minimum(old.low, box.low), np.maximum(old.high, box.high), max(old.step, box.step))
+        self._boxes[view] = new
+        return new
 
 
 def _plane_grid(box, fixed, value, axes):
@@ -85,7 +146,11 @@ def _name_axis(panel, name, ends, outward, anchor, size, widest):
     clear = 2.1 * size if anchor[0] == 'm' else 1.2 * widest + 1.5 * size
     if anchor == 'rm':
         clear = widest + 1.9 * size
-    put_text(panel, name, ends.mean(axis=0) + clear * outward, size, FAINT, anchor, upright=anchor == 'rm')
+    place = ends.mean(axis=0) + clear * outward
+    if anchor == 'rm':
+        # Long tick labels must not push it off the panel.
+        place[0] = max(place[0], text_size(name, size)[1] + 1)
+    put_text(panel, name, place, size, FAINT, anchor, upright=anchor == 'rm')
 
 
 def _front_edge(box, camera, axis):
@@ -122,11 +187,16 @@ def _extent(box, camera):
 
 
 def draw_scale_bar(panel, box, camera, unit):
-    """A bar in the top right corner, true at the depth of the room's centre."""
+    """A bar in the top right corner, true at the depth of the room's centre.
+
+    Returns:
+        tuple: left, top, right, bottom px of bar and text.
+    """
     height, width = panel.shape[:2]
     length = nice_step(box.high[1] - box.low[1], 3)
     size, right, y = text_px(height, 0.85), width - 0.03 * height, 0.038 * height
     left = right - camera.scale * length
     bar = np.array([[(left, y), (right, y)], [(left, y - 3), (left, y + 3)], [(right, y - 3), (right, y + 3)]])
     draw_segments(panel, bar, FAINT, 1)
-    put_text(panel, f'{length:.6g} {unit}', (left - 0.012 * height, y), size, FAINT, 'rm')
+    wide, high = put_text(panel, f'{length:.6g} {unit}', (left - 0.012 * height, y), size, FAINT, 'rm')
+    return left - 0.012 * height - wide, y - high / 2, right, y + high / 2

@@ -1,15 +1,15 @@
 """3D skeletons on a white panel: floor grid, ticks and a scale bar in mm, truth as a ghost beside the prediction."""
 import numpy as np
 
-from .canvas import WHITE, blank, dash, draw_disc, draw_polyline, draw_segments, mix, put_text, shade_ellipses
-from .room import draw_room, draw_scale_bar, label_axes, label_margins, text_px
-from .skeleton_drawing import as_people, bones_to_draw, joint_color, per_joint
-from .view_3d import fit_box, make_view, resolve_view, view_rotation
+from .canvas import WHITE, dash, draw_disc, draw_polyline, draw_segments, mix, put_tags, put_text, shade_ellipses
+from .room import draw_scale_bar, empty_room, text_px
+from .skeleton_drawing import as_people, bones_to_draw, head_places, joint_color, per_joint
+from .view_3d import fit_box, resolve_view, view_rotation
 
 SHADOW = (212, 216, 222)
 
 
-def arrange_people(people, view, truth=None, positions=None):
+def arrange_people(people, view, truth=None, positions=None, turn=None):
     """Put people side by side, each turned as the view asks: a root-centred skeleton has no place of its own.
 
     One person is left alone, and so is the view. Several are turned about the vertical first, so that the room's
@@ -20,15 +20,18 @@ def arrange_people(people, view, truth=None, positions=None):
         view (str | tuple): see ``view_3d.resolve_view``.
         truth (np.ndarray | None): (N, 18, 3) mm, moved with its person.
         positions (np.ndarray | None): (N,) any measure of left to right (such as image x); its order counts.
+        turn (bool | None): turn people instead of the onlooker; None does so for two and more.
 
     Returns:
         tuple: people and truth (N, 18, 3) mm in the room, (azimuth, elevation) to look at it from.
     """
     azimuth, elevation = resolve_view(view)
-    if len(people) < 2:
+    if not (len(people) > 1 if turn is None else turn):
         return people, truth, (azimuth, elevation)
-    turn = view_rotation(azimuth, 0)
-    people, truth = people @ turn.T, None if truth is None else truth @ turn.T
+    about = view_rotation(azimuth, 0)
+    people, truth = people @ about.T, None if truth is None else truth @ about.T
+    if len(people) < 2:
+        return people, truth, (0.0, elevation)
     known = np.isfinite(people[..., 0])
     low = np.where(known, people[..., 0], np.inf).min(axis=1)
     widths = np.where(known, people[..., 0], -np.inf).max(axis=1) - low
@@ -40,8 +43,32 @@ def arrange_people(people, view, truth=None, positions=None):
     return people + shift, None if truth is None else truth + shift, (0.0, elevation)
 
 
+def place_people(people, truth, roots):
+    """People, and their truth, moved to where they are, about the mean of all places.
+
+    Args:
+        people (np.ndarray): (N, 18, 3) mm, root-centred.
+        truth (np.ndarray | None): (N, 18, 3) mm, moved with its person.
+        roots (np.ndarray): (N, 3) mm; a person without a finite one is left out, by NaN.
+
+    Returns:
+        tuple: people and truth, (N, 18, 3) mm.
+
+    Raises:
+        ValueError: ``roots`` of another shape.
+    """
+    roots = np.asarray(roots, np.float64)
+    if roots.shape != (len(people), 3):
+        raise ValueError(f'roots: shape ({len(people)}, 3) expected, got {roots.shape}')
+    known = np.isfinite(roots).all(axis=1)
+    middle = roots[known].mean(axis=0) if known.any() else 0.0
+    shift = np.where(known[:, None], roots - middle, np.nan)[:, None]
+    return people + shift, None if truth is None else truth + shift
+
+
 def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scores=None, score_thr=0.3, std=None,
-                      positions=None, perspective=True, extent=None, unit='mm', title='', background=WHITE):
+                      positions=None, perspective=True, extent=None, unit='mm', title='', background=WHITE, labels=None,
+                      rooms=None, roots=None):
     """Draw people on a panel from a chosen side.
 
     Args:
@@ -54,11 +81,15 @@ def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scor
         score_thr (float): what counts as sure.
         std (np.ndarray | None): ([N,] 18, 3) mm, standard deviation along x, y, z: one-sigma ellipses.
         positions (np.ndarray | None): (N,) left-to-right order of several people, who stand side by side.
+        roots (np.ndarray | None): (N, 3) mm, where the roots are in camera axes: people stand where they are, about the
+            mean of these, instead of side by side.
         perspective (bool): mild perspective, or orthographic.
         extent (float | None): fixed half width of the room, mm, for video.
         unit (str): name of the unit, for the labels.
         title (str): in the top left corner.
         background (tuple): RGB.
+        labels (Sequence[str] | None): N names, written above the people's heads.
+        rooms (SteadyRooms | None): keeps the room of a video from changing with every frame.
 
     Returns:
         np.ndarray: (height, width, 3) uint8 RGB.
@@ -68,13 +99,15 @@ def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scor
     """
     people = as_people(people, 'people', (3,))
     truth = None if truth is None else per_joint(as_people(truth, 'truth', (3,)), people, 'truth', np.nan)
-    axes = view_rotation(*resolve_view(view))
-    people, truth, view = arrange_people(people, view, truth, positions)
-    box = room_for(people, truth, extent)
-    camera = make_view(box, view, size, perspective, label_margins(size[1]))
-    panel = blank(size, background)
-    draw_room(panel, box, camera)
-    label_axes(panel, box, camera, unit, horizontal=len(people) < 2)
+    axes, key, several = view_rotation(*resolve_view(view)), resolve_view(view), len(people) > 1
+    if roots is not None:
+        several, (people, truth), view = False, place_people(people, truth, roots), resolve_view(view)
+    else:
+        several = rooms.note_several(several) if rooms is not None else several
+        people, truth, view = arrange_people(people, view, truth, positions, several)
+    box = room_for(people, truth, extent, several)
+    box = rooms.grow((key, roots is None), box) if rooms is not None else box
+    panel, camera = empty_room(box, view, size, perspective, unit, not several, background)
     known = np.isfinite(people).all(axis=-1)
     width = max(1.5, 0.0095 * size[1] * (0.75 if len(people) > 2 else 1.0))
     _draw_shadows(panel, people, known, box, camera, width)
@@ -83,15 +116,19 @@ def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scor
     if truth is not None:
         _draw_ghosts(panel, truth, camera, width)
     _draw_bodies(panel, people, known, per_joint(scores, people, 'scores', 1.0) >= score_thr, camera, width)
-    draw_scale_bar(panel, box, camera, unit)
+    bar = draw_scale_bar(panel, box, camera, unit)
+    if labels is not None:
+        tag = text_px(size[1], 0.85)
+        heads = head_places(np.where(known[..., None], camera.project(people)[0], np.nan))
+        put_tags(panel, labels, heads - (0, 0.9 * tag), tag, [bar])
     put_text(panel, title, (0.03 * size[1], 0.02 * size[1]), text_px(size[1], 1.15), anchor='lt', bold=True)
     return panel
 
 
-def room_for(people, truth=None, extent=None):
+def room_for(people, truth=None, extent=None, several=False):
     """Box round arranged people (N, 18, 3) mm and their truth; non-finite joints are ignored."""
     points = np.concatenate([people.reshape(-1, 3)] + ([] if truth is None else [truth.reshape(-1, 3)]))
-    return fit_box(points[np.isfinite(points).all(axis=-1)], extent, square=len(people) < 2)
+    return fit_box(points[np.isfinite(points).all(axis=-1)], extent, square=not several)
 
 
 def _draw_shadows(panel, people, known, box, camera, width):
@@ -126,16 +163,19 @@ def _draw_ghosts(panel, truth, camera, width):
 def _draw_bodies(panel, people, known, sure, camera, width):
     """All limbs of all people from far to near, each with a white rim that separates crossing limbs."""
     flat, depth = camera.project(people)
-    limbs = [(depth[n][list(bone)].mean(), n, bone) for n in range(len(people)) for bone in bones_to_draw(known[n])]
+    sure = np.broadcast_to(sure, known.shape).tolist()
+    limbs = [((depth[n, a] + depth[n, b]) / 2, n, (a, b))
+             for n in range(len(people)) for a, b in bones_to_draw(known[n])]
     joints = [(depth[n, k] - 1e-6, n, (k,)) for n, k in zip(*np.nonzero(known), strict=True)]
     near, far = (depth[known].min(), depth[known].max()) if known.any() else (0.0, 0.0)
     for w, n, part in sorted(limbs + joints, key=lambda item: -item[0]):
         haze = 0.35 * (w - near) / max(far - near, 1e-9)
-        color, firm = mix(joint_color(*part), WHITE, haze), sure[n][list(part)].all()
+        color, firm = mix(joint_color(*part), WHITE, haze), all(sure[n][joint] for joint in part)
         if len(part) == 2:
             thick = width if firm else max(1.0, 0.4 * width)
-            draw_polyline(panel, flat[n][list(part)], WHITE, thick + max(1.5, 0.6 * width))
-            draw_polyline(panel, flat[n][list(part)], color, thick)
+            ends = flat[n].take(part, axis=0)
+            draw_polyline(panel, ends, WHITE, thick + max(1.5, 0.6 * width))
+            draw_polyline(panel, ends, color, thick)
             continue
         draw_disc(panel, flat[n, part[0]], 0.85 * width, color)
         if not firm:

@@ -3,6 +3,8 @@
 Left limbs are blue, right limbs vermilion, the trunk and head grey (Okabe-Ito, see ``structures.skeleton``). Image
 coordinates are px, x right, y down. Pictures are RGB unless ``channel_order='bgr'`` says otherwise.
 """
+from functools import lru_cache
+
 import numpy as np
 
 from ..structures.skeleton import NUM_JOINTS, side_color
@@ -29,6 +31,7 @@ def bones_to_draw(known):
     return [bone for bone in bones if known[bone[0]] and known[bone[1]]]
 
 
+@lru_cache(maxsize=1024)
 def joint_color(*joints, channel_order='rgb'):
     """Colour of a joint or bone in the channel order of the picture."""
     color = side_color(*joints)
@@ -64,6 +67,13 @@ def per_joint(values, people, name, fill):
     if values.shape[:2] != (count, NUM_JOINTS):
         raise ValueError(f'{name}: shape ({count}, {NUM_JOINTS}, ...) expected, got {values.shape}')
     return values
+
+
+def head_places(people):
+    """Highest joint of each person, (N, 18, 2 | 3) px -> (N, 2); NaN for somebody without any finite joint."""
+    points = np.where(np.isfinite(people).all(axis=-1, keepdims=True), people, np.nan)[..., :2]
+    highest = np.where(np.isnan(points[..., 1]), np.inf, points[..., 1]).argmin(axis=1)
+    return points[np.arange(len(points)), highest]
 
 
 def stroke_width(image_size, points, scale=1.0):
@@ -145,9 +155,10 @@ def _draw_solid(canvas, points, known, sure, width, channel_order):
     bones = sorted(bones_to_draw(known), key=lambda bone: -(depth[bone[0]] + depth[bone[1]]))
     rim = max(0.75, 0.25 * width)
     for bone in bones:
-        thin = width if sure[list(bone)].all() else max(1.0, 0.4 * width)
-        draw_polyline(canvas, xy[list(bone)], WHITE, thin + 2 * rim)
-        draw_polyline(canvas, xy[list(bone)], joint_color(*bone, channel_order=channel_order), thin)
+        thin = width if sure[bone[0]] and sure[bone[1]] else max(1.0, 0.4 * width)
+        ends = xy.take(bone, axis=0)
+        draw_polyline(canvas, ends, WHITE, thin + 2 * rim)
+        draw_polyline(canvas, ends, joint_color(*bone, channel_order=channel_order), thin)
     for joint in np.nonzero(known)[0]:
         color = joint_color(joint, channel_order=channel_order)
         draw_disc(canvas, xy[joint], 0.8 * width + rim, WHITE)

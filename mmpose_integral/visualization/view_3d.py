@@ -138,7 +138,9 @@ def fit_box(points, extent=None, square=True):
     low, high = points.min(axis=0), points.max(axis=0)
     if not (high > low).any():
         low, high = np.array([-500.0, -750.0, -500.0]), np.array([500.0, 750.0, 500.0])
-    step = nice_step(2 * extent if extent else max(*(high - low), 1e-3))
+    span = max(*(high - low), 1e-3)
+    # A long row of people must not get a grid that is too coarse for their height.
+    step = nice_step(2 * extent if extent else span if square else min(span, 3 * max((high - low)[1], 0.1 * span)))
     # A room narrower than this looks like a corridor round somebody who stands straight.
     reach = np.maximum(np.maximum(-low, high), 0.25 * (high - low)[1])
     half = np.ceil(reach / step * 2 + 0.2) * step / 2

@@ -1,11 +1,10 @@
 """The submission's files: what is written reads back, and every fault is found and named."""
 import json
-import runpy
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import run_tool
 
 from mmpose_integral.datasets.h80k_index import H80KIndex, save_index
 from mmpose_integral.evaluation.submission import (
@@ -197,13 +196,11 @@ def test_a_damaged_and_a_repeated_member_are_named(tmp_path):
     assert find_faults(out, make_index()) == ['Test_PRED/00003.csv is there more than once']
 
 
-def test_tool_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, monkeypatch, capsys):
+def test_tool_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, capsys):
     save_index(make_index(), tmp_path / 'h80k_test.npz')
-    tool = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'check_submission.py'))
 
     def check(index):
-        monkeypatch.setattr('sys.argv', ['check_submission.py', str(folder), '--index', str(tmp_path / index)])
-        return tool['main'](), capsys.readouterr().out
+        return run_tool('submit', '--check', folder, '--index', tmp_path / index), capsys.readouterr().out
 
     code, output = check('h80k_test.npz')
     assert code == 0 and 'valid, 4 frames' in output
@@ -211,5 +208,13 @@ def test_tool_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, monkeyp
     (folder / CSV_FOLDER / '00001.csv').unlink()
     code, output = check('h80k_test.npz')
     assert code == 1 and '00001.csv is missing' in output and 'has 5 rows' in output and '2 fault(s)' in output
-    with pytest.raises(SystemExit, match='absent.npz does not exist'):
-        check('absent.npz')
+    assert 'absent.npz does not exist' in check('absent.npz')[0]
+
+
+@pytest.mark.parametrize('fault', SPOILERS)
+def test_tool_finds_each_fault(folder, tmp_path, fault, capsys):
+    save_index(make_index(), tmp_path / 'h80k_test.npz')
+    SPOILERS[fault](folder)
+    assert run_tool('submit', '--check', folder, '--index', tmp_path / 'h80k_test.npz') == 1
+    *faults, last = capsys.readouterr().out.splitlines()
+    assert any(line.startswith(fault) for line in faults) and last == f'{folder}: {len(faults)} fault(s)'

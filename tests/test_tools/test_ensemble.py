@@ -64,7 +64,8 @@ def test_one_pass_and_dumps_agree(folder):
     one_pass, dumped, first, second = (load_predictions(folder / f'{name}.npz')
                                        for name in ('both', 'mean', 'first', 'second'))
     np.testing.assert_allclose(dumped['pred_px'], (3 * first['pred_px'] + second['pred_px']) / 4, atol=1e-4)
-    np.testing.assert_allclose(one_pass['pred_px'], dumped['pred_px'], atol=1e-3)
+    for name in ('pred_px', 'std_px'):
+        np.testing.assert_allclose(one_pass[name], dumped[name], atol=1e-3)
     assert np.abs(first['pred_px'] - second['pred_px']).max() > 1
     metrics = [json.loads((folder / f'{name}.json').read_text()) for name in ('both', 'mean')]
     assert metrics[0].keys() == metrics[1].keys()
@@ -100,7 +101,7 @@ def test_an_ensemble_writes_a_submission_without_a_checkpoint(folder):
         f"_base_ = '{folder}/both.py'\nsubmission_dataloader = {{{{_base_.val_dataloader}}}}")
     run_tool('submit', folder / 'submit.py', '--bone-length', 4500, '--work-dir', folder / 'submit', '--out',
              folder / 'submission.zip', '--predictions', folder / 'submitted.npz')
-    assert run_tool('check_submission', folder / 'submission.zip', '--index', folder / 'h80k_val.npz') == 0
+    assert run_tool('submit', '--check', folder / 'submission.zip', '--index', folder / 'h80k_val.npz') == 0
     np.testing.assert_allclose(load_predictions(folder / 'submitted.npz')['pred_px'],
                                load_predictions(folder / 'both.npz')['pred_px'], atol=1e-4)
     assert 'names its own checkpoints' in run_tool('submit', folder / 'submit.py', folder / 'first.pth')

@@ -5,7 +5,9 @@ from scipy.spatial.transform import Rotation
 
 from mmpose_integral.structures.skeleton import LEFT_COLOR, RIGHT_COLOR
 from mmpose_integral.visualization import scene_3d
-from mmpose_integral.visualization.scene_3d import arrange_people, draw_skeletons_3d
+from mmpose_integral.visualization.canvas import WHITE, blank
+from mmpose_integral.visualization.room import SteadyRooms, draw_room, empty_room, label_axes, label_margins
+from mmpose_integral.visualization.scene_3d import arrange_people, draw_skeletons_3d, place_people
 from mmpose_integral.visualization.view_3d import (
     VIEWS,
     Box,
@@ -94,8 +96,14 @@ def test_the_whole_box_is_on_the_panel(view, perspective):
 
 def cameras_of(monkeypatch):
     """Record the views that drawing makes."""
-    made, original = [], scene_3d.make_view
-    monkeypatch.setattr(scene_3d, 'make_view', lambda *args: made.append(original(*args)) or made[-1])
+    made, original = [], scene_3d.empty_room
+
+    def record(*args):
+        panel, camera = original(*args)
+        made.append(camera)
+        return panel, camera
+
+    monkeypatch.setattr(scene_3d, 'empty_room', record)
     return made
 
 
@@ -185,3 +193,104 @@ def test_drawing_survives_what_is_missing():
 def test_wrong_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         draw_skeletons_3d(**dict(dict(people=t_pose()), **arguments))
+
+
+def draw_by_hand(box, view, size, horizontal):
+    camera = make_view(box, resolve_view(view), size, True, label_margins(size[1]))
+    panel = blank(size, WHITE)
+    draw_room(panel, box, camera)
+    label_axes(panel, box, camera, 'mm', horizontal)
+    return panel
+
+
+@pytest.mark.parametrize('view, size, horizontal', [('front', (234, 360), True), ('oblique', (320, 300), False)])
+def test_kept_rooms_are_as_drawn_anew(view, size, horizontal):
+    box = fit_box(t_pose())
+    expected = draw_by_hand(box, view, size, horizontal)
+    for _ in range(3):
+        panel, _ = empty_room(box, resolve_view(view), size, True, 'mm', horizontal)
+        np.testing.assert_array_equal(panel, expected)
+        panel[:] = 0    # the caller's own: what is kept must not change
+    wider = box._replace(high=box.high + (250, 0, 0))
+    np.testing.assert_array_equal(empty_room(wider, resolve_view(view), size, True, 'mm', horizontal)[0],
+                                  draw_by_hand(wider, view, size, horizontal))
+
+
+def test_pictures_do_not_depend_on_those_before():
+    first = draw_skeletons_3d(t_pose(), std=np.full((18, 3), 40.0))
+    for other in (t_pose(0.5), t_pose(), np.stack([t_pose()] * 3)):
+        draw_skeletons_3d(other, truth=other)
+    np.testing.assert_array_equal(draw_skeletons_3d(t_pose(), std=np.full((18, 3), 40.0)), first)
+
+
+def test_rooms_only_grow_until_forgotten():
+    rooms, small, large = SteadyRooms(), fit_box(t_pose(0.8)), fit_box(t_pose(1.4) + (0, 60, 0))
+    np.testing.assert_array_equal(np.stack(rooms.grow('a', small)[:2]), np.stack(small[:2]))
+    grown = rooms.grow('a', large)
+    for box in (small, large):
+        assert (grown.low <= box.low).all() and (grown.high >= box.high).all()
+    again = rooms.grow('a', small)
+    np.testing.assert_array_equal(np.stack(again[:2]), np.stack(grown[:2]))
+    np.testing.assert_array_equal(rooms.grow('b', small).high, small.high)
+    rooms.forget()
+    np.testing.assert_array_equal(rooms.grow('a', small).high, small.high)
+
+
+def test_once_several_always_several(monkeypatch):
+    made, rooms = cameras_of(monkeypatch), SteadyRooms()
+    alone = draw_skeletons_3d(t_pose(), 'side', rooms=rooms)
+    draw_skeletons_3d(np.stack([t_pose()] * 2), 'side', rooms=rooms)
+    after = draw_skeletons_3d(t_pose(), 'side', rooms=rooms)
+    assert (alone != after).any()
+    np.testing.assert_array_equal(made[2].rotation, made[1].rotation)
+    assert made[2].scale == made[1].scale and made[0].scale != made[1].scale
+    # Whoever is turned still shows the wanted side: seen from the right, an arm held away points right.
+    person = t_pose()
+    person[LEFT_WRIST] = (0, -470, 600)
+    placed, _, seen = arrange_people(person[None], 'side', turn=True)
+    assert seen == (0.0, VIEWS['side'][1]) and placed[0, LEFT_WRIST, 0] == pytest.approx(600)
+
+
+def test_a_long_row_of_people_gets_a_room_of_their_height():
+    row = np.concatenate([t_pose() + (1600 * n - 6400, 0, 0) for n in range(9)])
+    assert fit_box(row, square=False).low[1] > -1500
+
+
+def test_names_stand_above_heads_and_off_the_scale_bar(monkeypatch):
+    places, original = [], scene_3d.put_tags
+    monkeypatch.setattr(scene_3d, 'put_tags', lambda *args: places.extend(original(*args)) or places)
+    bars, draw_bar = [], scene_3d.draw_scale_bar
+    monkeypatch.setattr(scene_3d, 'draw_scale_bar', lambda *args: bars.append(draw_bar(*args)) or bars[-1])
+    made = cameras_of(monkeypatch)
+    draw_skeletons_3d(t_pose(), 'front', (360, 480), labels=['id 5'])
+    x, y = made[0].project(t_pose())[0][HEAD]
+    left, top, right, bottom = places[0]
+    assert left < x < right and y - 40 < bottom <= y
+    bar = bars[0]
+    assert bar[2] > 0.9 * 360 and bar[3] < 0.1 * 480
+    assert right <= bar[0] or left >= bar[2] or top >= bar[3]
+
+
+def test_people_stand_where_they_are():
+    people, roots = np.stack([t_pose(), t_pose(0.8)]), np.array([[-900.0, 100, 4000], [700, 160, 6000]])
+    placed, truth = place_people(people, people + 5, roots)
+    np.testing.assert_allclose(placed[1, 0] - placed[0, 0], roots[1] - roots[0])
+    np.testing.assert_allclose(placed[:, 0].mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(placed - placed[:, :1], people, atol=1e-9)
+    np.testing.assert_allclose(truth - placed, 5, atol=1e-9)
+    half, _ = place_people(people, None, np.array([[1.0, 2, 3], [np.nan] * 3]))
+    np.testing.assert_allclose(half[0], people[0])
+    assert np.isnan(half[1]).all()
+    with pytest.raises(ValueError, match=r'roots: shape \(2, 3\)'):
+        place_people(people, None, roots[:1])
+
+
+@pytest.mark.parametrize('view', ['front', 'side', 'top'])
+def test_one_scene_shows_the_places(monkeypatch, view):
+    made, roots = cameras_of(monkeypatch), np.array([[-900.0, 0, 4000], [900, 0, 5000]])
+    panel = draw_skeletons_3d(np.stack([t_pose()] * 2), view, (480, 480), roots=roots, perspective=False)
+    for x, z in ((-900, -500), (900, 500)):
+        wrist = t_pose()[LEFT_WRIST] + (x, 0, z)
+        column, row = np.rint(made[0].project(wrist)[0]).astype(int)
+        assert int(panel[row, column, 2]) - int(panel[row, column, 0]) > 50, 'blue'
+    assert draw_skeletons_3d(np.zeros((0, 18, 3)), view, (480, 480), roots=np.zeros((0, 3))).shape == panel.shape

@@ -3,11 +3,21 @@ import pytest
 from bodies import t_pose, to_image
 
 from mmpose_integral.structures.skeleton import LEFT_COLOR, MIDDLE_COLOR, NUM_JOINTS, RIGHT_COLOR
-from mmpose_integral.visualization.canvas import as_canvas, blank, dash, put_text, save_picture, shade_ellipses
+from mmpose_integral.visualization.canvas import (
+    INK,
+    as_canvas,
+    blank,
+    dash,
+    put_tags,
+    put_text,
+    save_picture,
+    shade_ellipses,
+)
 from mmpose_integral.visualization.skeleton_drawing import (
     DRAWN_BONES,
     bones_to_draw,
     draw_skeleton_2d,
+    head_places,
     stroke_width,
 )
 
@@ -178,3 +188,25 @@ def test_pictures_are_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError, match='ends in .png or .jpg'):
         save_picture(picture, tmp_path / 'a.txt')
     assert [path.name for path in tmp_path.rglob('*') if path.is_file()] == ['a.png']
+
+
+def test_tags_keep_clear_of_each_other():
+    canvas = blank((200, 120), (200, 200, 200))
+    places = [(100, 60), (104, 62), (96, 58), (np.nan, 5), (2, 1), (199, 119)]
+    tags = put_tags(canvas, [f'#{n}' for n in range(6)], places, 12, [(90, 20, 110, 40)])
+    assert len(tags) == 5, 'none for a place that is nowhere'
+    for n, (left, top, right, bottom) in enumerate(tags):
+        assert 0 <= left < right <= 200 and 0 <= top < bottom <= 120
+        assert (canvas[top:bottom, left:right] == INK).all(axis=-1).mean() > 0.3
+        for other in [*tags[:n], (90, 20, 110, 40)]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+    assert tags[0][3] == 60 and tags[0][0] + tags[0][2] == pytest.approx(200, abs=1)
+    put_tags(blank((8, 5)), ['a long name'], [(3, 3)], 12)
+
+
+def test_heads_are_the_highest_known_joints():
+    people = np.stack([to_image(t_pose()), to_image(t_pose(), 0.1), np.full((18, 3), np.nan)])
+    people[1, 10] = np.nan
+    heads = head_places(people)
+    np.testing.assert_allclose(heads[:2], [people[0, 10, :2], people[1, 9, :2]])
+    assert np.isnan(heads[2]).all() and head_places(np.zeros((0, 18, 2))).shape == (0, 2)

@@ -53,7 +53,7 @@ def test_px_become_mm_by_bone_length():
     for n, scale in ((0, 0.2), (1, 0.18)):
         np.testing.assert_allclose(people.std_mm[n], 4.0 / scale * LENGTH / skeleton_length(t_pose()), rtol=1e-4)
     assert people.rescaled and people.first(-1) is people
-    assert [len(value) for value in people.first(1)[:-1]] == [1] * 6
+    assert [len(value) for value in people.first(1) if isinstance(value, np.ndarray)] == [1] * 6
 
 
 def test_the_inferencers_mm_are_taken_as_they_are():
@@ -149,6 +149,112 @@ def test_without_a_file_the_backends_get_it(image, visualizer, tmp_path):
     files = list(tmp_path.rglob('val_00001_4.png'))
     assert len(files) == 1
     np.testing.assert_array_equal(cv2.imread(str(files[0]))[..., ::-1], picture)
+
+
+def nobody(**fields):
+    sample = PoseDataSample()
+    sample.pred_instances = InstanceData(**fields)
+    return sample
+
+
+@pytest.mark.parametrize('layout', ['auto', 'row', 'column'])
+@pytest.mark.parametrize('steady', [False, True])
+def test_a_video_has_one_picture_size(image, visualizer, layout, steady):
+    visualizer.layout, visualizer.steady = layout, steady
+    frames = [nobody(), make_sample(), make_sample(people=2), make_sample(people=3), nobody(), make_sample(truth=False),
+              nobody(keypoints=np.zeros((0, 18, 3)), keypoints_2d=np.zeros((0, 18, 2)), bboxes=np.zeros((0, 4)),
+                     keypoint_scores=np.zeros((0, 18)), keypoint_std=np.zeros((0, 18, 3)), track_ids=np.zeros(0, int))]
+    shapes = {visualizer.add_datasample('x', image, frame, draw_bbox=True).shape for frame in frames}
+    assert len(shapes) == 1
+    assert all(side % 2 == 0 for side in shapes.pop()[:2])
+
+
+def test_nobody_is_said_to_be_there(image, visualizer, monkeypatch):
+    from mmpose_integral.visualization import panel
+    captions, original = [], panel.legend_bar
+    monkeypatch.setattr(panel, 'legend_bar', lambda *args: captions.append(args[3]) or original(*args))
+    picture = visualizer.add_datasample('x', image, nobody())
+    assert captions == ['no person found']
+    assert (picture[:400, :280] == 128).all(), 'the image is there, and nothing on it'
+    visualizer.add_datasample('x', image, PoseDataSample())
+    visualizer.add_datasample('x', image, make_sample(truth=False))
+    missed = nobody()
+    missed.gt_instances = make_sample().gt_instances
+    with_truth = visualizer.add_datasample('x', image, missed)
+    assert captions[1:] == ['', '', 'no person found']
+    assert with_truth.shape == picture.shape and (with_truth != picture).any(), 'the missed person is drawn'
+
+
+def test_people_are_told_apart(image, visualizer):
+    people = read_people(make_sample(people=3).pred_instances, LENGTH)
+    assert people.labels() == ['#0', '#1', '#2'] and people.first(2).labels() == ['#0', '#1']
+    assert people.first(1).labels() is None
+    tracked = make_sample(people=2, track_ids=np.array([7, 123]))
+    assert read_people(tracked.pred_instances, LENGTH).labels() == ['id 7', 'id 123']
+    one = [visualizer.add_datasample('x', image, make_sample(**fields))
+           for fields in ({}, dict(track_ids=np.array([7])))]
+    changed = (one[0] != one[1]).any(axis=-1)
+    assert changed[:, :300].any() and changed[:, 300:].any(), 'in the image and in 3D'
+    # Truth boxes of another number must not be taken for the people's.
+    tracked.pred_instances.pop('bboxes')
+    tracked.gt_instances = InstanceData(bboxes=np.tile([[10.0, 20, 200, 400]], (5, 1)))
+    visualizer.add_datasample('x', image, tracked, draw_bbox=True)
+
+
+def test_absolute_places_are_used_when_asked_for_and_known(image, visualizer):
+    sample = make_sample(people=2)
+    beside = visualizer.add_datasample('x', image, sample)
+    np.testing.assert_array_equal(visualizer.add_datasample('x', image, sample, absolute=True), beside)
+    sample.pred_instances.root_positions = np.array([[-800.0, 0, 4000], [800, 0, 5000]])
+    np.testing.assert_array_equal(visualizer.add_datasample('x', image, sample), beside)
+    scene = visualizer.add_datasample('x', image, sample, absolute=True)
+    assert scene.shape == beside.shape and (scene != beside).any()
+
+
+def test_views_of_one_call(image, visualizer):
+    sample = make_sample()
+    usual = visualizer.add_datasample('x', image, sample)
+    other = visualizer.add_datasample('x', image, sample, views=['top', (30, 10), 'back'])
+    np.testing.assert_array_equal(visualizer.add_datasample('x', image, sample), usual)
+    visualizer.views = ('top', (30, 10), 'back')
+    np.testing.assert_array_equal(visualizer.add_datasample('x', image, sample), other)
+    assert other.shape != usual.shape
+    assert visualizer.add_datasample('x', image, sample, views=()).shape[1] == 342
+
+
+@pytest.mark.parametrize('size, expected', [
+    ((64, 48), (640, 480)), ((1280, 720), (1280, 720)), ((4000, 3000), (1440, 1080)), ((6000, 600), (1920, 192)),
+    ((300, 2000), (162, 1080))])
+def test_photos_of_any_size_give_pictures_of_a_usual_size(visualizer, size, expected):
+    image = np.full((size[1], size[0], 3), 128, np.uint8)
+    sample = make_sample(truth=False)
+    sample.pred_instances.keypoints *= size[1] / 420
+    whole = visualizer.add_datasample('x', image, sample, views=())
+    assert whole.shape[1] == pytest.approx(expected[0], abs=2)
+    assert 22 <= whole.shape[0] - expected[1] <= 56, 'the image and the legend'
+    assert (image == 128).all(), 'the image is left alone'
+
+
+def test_rooms_of_a_video_keep_still(image, visualizer, monkeypatch):
+    from mmpose_integral.visualization import scene_3d
+    drawn, original = [], scene_3d.empty_room
+    monkeypatch.setattr(scene_3d, 'empty_room', lambda box, *args: drawn.append(box) or original(box, *args))
+
+    def rooms_of(sizes):
+        drawn.clear()
+        for size in sizes:
+            visualizer.add_datasample('x', image, make_sample(keypoints_mm=t_pose(size)[None], truth=False))
+        return [np.concatenate([box.low, box.high]) for box in drawn[::2]]
+
+    sizes = (1.0, 1.3, 0.7, 1.0)
+    breathing = rooms_of(sizes)
+    visualizer.steady = True
+    steady = rooms_of(sizes)
+    assert (breathing[2] != breathing[1]).any() and (breathing[0] == steady[0]).all()
+    for room in steady[2:]:
+        np.testing.assert_array_equal(room, steady[1])
+    visualizer.forget_rooms()
+    np.testing.assert_array_equal(rooms_of([0.7])[0], breathing[2])
 
 
 def make_runner(tmp_path, length=None):

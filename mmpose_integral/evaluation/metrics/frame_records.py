@@ -12,11 +12,13 @@ def make_record(sample, metric):
 
     Args:
         sample (dict): data sample as mmengine's evaluator hands it over, with ``pred_instances.keypoints`` (1, 18, 3)
-            image px, ``img_id``, ``img_path`` and ``box_found``.
+            image px, ``img_id``, ``img_path`` and ``box_found``; optional ``pred_instances.keypoint_std``
+            (1, 18, 3) image px.
         metric (str): name of the metric, for messages.
 
     Returns:
-        dict: ``frame_id``, ``path``, ``box_found``, ``pred`` (18, 3) float32 image px.
+        dict: ``frame_id``, ``path``, ``box_found``, ``pred`` (18, 3) float32 image px, and ``std`` likewise where
+        the sample has it.
 
     Raises:
         ValueError: something is missing, or the prediction is not one finite skeleton of 18 joints.
@@ -32,8 +34,15 @@ def make_record(sample, metric):
         raise ValueError(f'{name}: the prediction has values that are not finite; has the training diverged?')
     if (pred == pred[:, :1]).all():
         raise ValueError(f'{name}: all predicted joints coincide, so no bone length can scale them')
-    return dict(frame_id=int(sample['img_id']), path=str(sample['img_path']), box_found=bool(sample['box_found']),
-                pred=pred[0])
+    record = dict(frame_id=int(sample['img_id']), path=str(sample['img_path']), box_found=bool(sample['box_found']),
+                  pred=pred[0])
+    std = sample['pred_instances'].get('keypoint_std')
+    if std is not None:
+        record['std'] = to_array(std)[0]
+        if record['std'].shape != (NUM_JOINTS, 3):
+            raise ValueError(f'{name}: pred_instances.keypoint_std of shape (1, {NUM_JOINTS}, 3) expected, got '
+                             f'(1, {", ".join(map(str, record["std"].shape))})')
+    return record
 
 
 def to_array(values):

@@ -75,7 +75,8 @@ class H80KMetric(BaseMetric):
         """
         records = sort_records(results, 'H80KMetric')
         pred = np.stack([record['pred'] for record in records])
-        result = evaluate_h80k(pred, np.concatenate([record['gt'] for record in records]), self.bone_lengths)
+        truth = np.concatenate([record['gt'] for record in records])
+        result = evaluate_h80k(pred, truth, self.bone_lengths)
         metrics = {'MPJPE': next(iter(result.mpjpe.values()))}
         metrics.update({f'MPJPE_{name}': value for name, value in result.mpjpe.items()})
         metrics.update({'R-MPJPE': result.rigid, 'PA-MPJPE': result.similarity})
@@ -87,7 +88,7 @@ class H80KMetric(BaseMetric):
         MMLogger.get_current_instance().info('H80K evaluation\n' + self._table(result, metrics))
         if self.outfile:
             save_predictions(self.outfile, records, pred_mm=result.pred_mm.astype(np.float32),
-                             errors=result.errors.astype(np.float32))
+                             gt_mm=truth - truth[:, :1], errors=result.errors.astype(np.float32))
         return metrics
 
     def _table(self, result, metrics):

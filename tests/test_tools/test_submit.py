@@ -1,0 +1,190 @@
+"""Checkpoints in, a valid submission out; several of them are what the mean of each one's predictions is.
+
+Val stands in for Test, as in tests/test_tools/test_ensemble.py: the index decides which frames there are.
+"""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from small_training import REPO, prepare, run_tool, write_config
+
+from mmpose_integral.evaluation.functional import average_predictions, rescale_to_bone_length
+from mmpose_integral.evaluation.predictions import load_predictions
+
+# Test's crop differs from Val's, and an ensemble must heed that.
+TEST_FRAMES = '''
+import copy
+submission_dataloader = copy.deepcopy(val_dataloader)
+submission_dataloader['dataset']['pipeline'][1]['padding'] = 1.4
+'''
+STORED = dict(dataset_meta=dict(skeleton_length={'train': 4400.0, 'train+val': 4444.0}))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def plain_dumps():
+    """mmengine dumps a run's config three times, and yapf makes it pretty for seconds each time."""
+    with mock.patch('mmengine.config.config.FormatCode', lambda text, **options: (text, True)):
+        yield
+
+
+@pytest.fixture(scope='module')
+def folder(standin, tmp_path_factory, plain_dumps):
+    """A config and two of its checkpoints, each submitted by itself with flip test."""
+    folder = tmp_path_factory.mktemp('submit')
+    prepare(standin, folder)
+    config = write_config(standin, folder, folder / 'small.py', TEST_FRAMES)
+    init_default_scope('mmpose')
+    for seed, name in enumerate(('a', 'b')):
+        torch.manual_seed(seed)
+        model = MODELS.build(Config.fromfile(config).model)
+        for parameter in model.head.parameters():  # as they come, they hardly look at the picture
+            if parameter.ndim == 4:
+                torch.nn.init.kaiming_normal_(parameter)
+        torch.save(dict(state_dict=model.state_dict(), meta=STORED), folder / f'{name}.pth')
+        submit(folder, name, name, '--flip-test')
+    return folder
+
+
+@pytest.fixture(scope='module', autouse=True)
+def two_processes(folder):
+    """An ensemble's submission by two processes, which starts before the first test and is waited for by its own."""
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1', PYTHON=sys.executable,
+                       PYTHONWARNINGS='ignore')
+    command = ['bash', REPO / 'tools' / 'dist_run.sh', REPO / 'tools' / 'submit.py', '2', folder / 'small.py',
+               folder / 'a.pth', folder / 'b.pth', '--flip-test', '--out', folder / 'two.zip', '--work-dir',
+               folder / 'two', '--cfg-options', 'submission_dataloader.batch_size=1']
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        yield run
+        run.terminate()
+
+
+def submit(folder, name, checkpoints, *options):
+    """Submission ``<name>.zip`` and predictions ``<name>.npz`` of checkpoints, one letter each."""
+    return run_tool('submit', folder / 'small.py', *(folder / f'{letter}.pth' for letter in checkpoints), '--out',
+                    folder / f'{name}.zip', '--predictions', folder / f'{name}.npz', '--work-dir', folder / name,
+                    *options)
+
+
+def read_poses(path):
+    """(N, 17, 3) mm, in the order of the frames; and what the JSON says of them."""
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith('.csv'))
+        summary = json.loads(archive.read('Test_Prediction.JSON'))
+        poses = [np.loadtxt(archive.read(name).decode().splitlines(), delimiter=',') for name in names]
+    return np.array(poses), np.reshape([entry['keypoints'] for entry in summary], (-1, 17, 3))
+
+
+def mean_of(folder, names, weights=None, bone_length=4444.0):
+    """(N, 18, 3) mm: the mean in px, scaled."""
+    files = [load_predictions(folder / f'{name}.npz') for name in names]
+    return rescale_to_bone_length(average_predictions([file['frame_ids'] for file in files],
+                                                      [file['pred_px'] for file in files], weights)[1], bone_length)
+
+
+def test_one_checkpoint(folder):
+    poses, summary = read_poses(folder / 'a.zip')
+    assert poses.shape == (7, 17, 3)
+    np.testing.assert_allclose(poses, mean_of(folder, 'a')[:, :17], atol=0.006)
+    np.testing.assert_array_equal(poses, summary)
+    assert not list((folder / 'a').glob('submission_member*'))  # a model by itself is no ensemble
+    std = load_predictions(folder / 'a.npz')['std_px']
+    assert std.shape == (7, 18, 3) and (std > 0).all()
+
+
+def test_several_checkpoints_are_the_mean_of_their_predictions(folder):
+    assert submit(folder, 'both', 'ab', '--flip-test') == 0
+    poses, _ = read_poses(folder / 'both.zip')
+    np.testing.assert_allclose(poses, mean_of(folder, 'ab')[:, :17], atol=0.02)
+    single, _ = read_poses(folder / 'a.zip')
+    assert np.abs(poses - single).max() > 10
+    stds = [load_predictions(folder / f'{name}.npz')['std_px'] for name in ('a', 'b', 'both')]
+    np.testing.assert_allclose(stds[2], (stds[0] + stds[1]) / 2, rtol=1e-4)
+    assert run_tool('submit', '--check', folder / 'both.zip', '--index', folder / 'h80k_val.npz') == 0
+
+
+def test_options_count_for_the_members(folder):
+    """Another crop, flip test by option, weights and a length; options may stand between the checkpoints."""
+    crop = 'submission_dataloader.dataset.pipeline.1.padding=1.1'
+    for name in ('a', 'b'):
+        assert submit(folder, f'crop_{name}', name, '--flip-test', '--cfg-options', crop) == 0
+    out = ['--out', folder / 'crop.zip', '--work-dir', folder / 'crop']
+    assert run_tool('submit', folder / 'small.py', '--bone-length', 4000, folder / 'a.pth', *out, folder / 'b.pth',
+                    '--weights', 3, 1, '--cfg-options', 'model.test_cfg.flip_test=True', crop) == 0
+    poses, _ = read_poses(folder / 'crop.zip')
+    np.testing.assert_allclose(poses, mean_of(folder, ['crop_a', 'crop_b'], [3, 1], 4000.0)[:, :17], atol=0.02)
+    for names, weights in ((['crop_a', 'crop_b'], [1, 1]), ('ab', [3, 1])):  # weights and crop matter
+        assert np.abs(poses - mean_of(folder, names, weights, 4000.0)[:, :17]).max() > 1
+    assert len(list((folder / 'crop').glob('submission_member_*.py'))) == 1
+
+
+def test_stored_lengths_must_agree(folder, tmp_path):
+    other = torch.load(folder / 'b.pth')
+    other['meta'] = dict(dataset_meta=dict(skeleton_length={'train+val': 4450.5}))
+    torch.save(other, folder / 'c.pth')
+    message = submit(folder, 'ac', 'ac')
+    assert 'a.pth 4444.000 mm' in message and 'c.pth 4450.500 mm' in message and 'give --bone-length' in message
+    other['meta'] = {}
+    torch.save(other, folder / 'd.pth')
+    assert 'd.pth: no mean skeleton length of train+val in it' in submit(folder, 'ad', 'ad')
+    assert not (folder / 'ac.zip').exists() and not (folder / 'ad.zip').exists()
+
+
+def test_check_takes_the_index_of_the_config_or_the_usual_one(folder, tmp_path, monkeypatch, capsys):
+    assert run_tool('submit', folder / 'small.py', '--check', folder / 'a.zip') == 0
+    assert 'a.zip: valid, 7 frames' in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    message = run_tool('submit', '--check', folder / 'a.zip')
+    assert 'data/h80k/annotations/h80k_test.npz' in message and '--index names' in message
+    (tmp_path / 'data' / 'h80k' / 'annotations').mkdir(parents=True)
+    (tmp_path / 'data' / 'h80k' / 'annotations' / 'h80k_test.npz').symlink_to(folder / 'h80k_train.npz')
+    assert run_tool('submit', '--check', folder / 'a.zip') == 1  # Train has twelve frames
+    assert '00012.csv is missing' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('options, message', [
+    (['a.pth', 'a.pth'], 'a.pth: given more than once'), ([], 'a checkpoint is needed'),
+    (['a.pth', 'none.pth'], 'none.pth: no such checkpoint'),
+    (['a.pth', 'b.pth', '--weights', '1'], 'one for each of several checkpoints expected, got 1 for 2'),
+    (['a.pth', '--weights', '1'], 'one for each of several checkpoints expected, got 1 for 1'),
+    (['a.pth', 'b.pth', '--weights', '1', '0'], 'numbers above 0 expected, got [1.0, 0.0]'),
+    (['a.pth', '--cfg-options', 'test_dataloader.batch_size=1'], 'are those of submission_dataloader')])
+def test_mistakes_end_in_a_sentence(folder, tmp_path, options, message):
+    options = [folder / option if option.endswith('.pth') else option for option in options]
+    assert message in run_tool('submit', folder / 'small.py', *options, '--out', tmp_path / 'x.zip')
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('options, message', [
+    ([], 'a config and its checkpoints are needed, or --check'),
+    (['c.py', 'a.pth', '--index', 'i'], '--index goes with'),
+    (['c.py', 'a.pth', '--check', 'x.zip'], 'no checkpoint is expected; got a.pth')])
+def test_wrong_usage_is_explained(options, message, capsys):
+    assert run_tool('submit', *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_shows_how_to_call_it():
+    spec = importlib.util.spec_from_file_location('submit_help', REPO / 'tools' / 'submit.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for line in module.__doc__.splitlines():
+        if line.startswith('    python tools/submit.py'):
+            arguments = line.split('  ')[2].split()[2:]
+            assert module.parse_args(arguments), line
+
+
+def test_two_processes_submit_an_ensemble_together(folder, two_processes):
+    text, _ = two_processes.communicate(timeout=240)
+    assert two_processes.returncode == 0, text[-3000:]
+    np.testing.assert_allclose(read_poses(folder / 'two.zip')[0], mean_of(folder, 'ab')[:, :17], atol=0.02)
+    assert 'GPU number: 2' in next((folder / 'two').glob('*/*.log')).read_text()  # mmengine's word for processes
