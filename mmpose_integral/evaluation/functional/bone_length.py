@@ -10,9 +10,9 @@ from mmpose_integral.structures.skeleton import BONES, NUM_JOINTS
 # Mean lengths of the real CHALL_H80K, mm, as its authors published them.
 PUBLISHED_SKELETON_LENGTHS = {'train+val': 4502.881, 'train': 4522.828, 'val': 4465.869}
 
-# Total skeleton length over standing height. An actor of Human3.6M whose 18 joints sum to 4470 mm has 897 mm from hip to
-# ankle, 490 mm from root to neck and 192 mm from neck to head; with about 80 mm below the ankles and 50 mm from the head
-# joint to the crown that is 1709 mm of stature.
+# Total skeleton length over standing height. An actor of Human3.6M whose bones sum to 4470 mm has 897 mm from hip to
+# ankle, 490 mm from root to neck and 192 mm from neck to head; with about 80 mm below the ankles and 50 mm from the
+# head joint to the crown that is 1709 mm of stature.
 LENGTH_PER_HEIGHT = 2.62
 
 # (17, 18): one row a bone, +1 at its child, -1 at its parent. One product with it is 3 times faster than indexing.
