@@ -51,7 +51,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
     preprocess_kwargs = {'bbox_thr', 'nms_thr', 'bboxes'}
     forward_kwargs = {'bone_length', 'body_height', 'focal_length', 'principal_point', 'smooth', 'tracking_thr'}
-    visualize_kwargs = BaseMMPoseInferencer.visualize_kwargs | {'num_instances', 'views'}
+    visualize_kwargs = BaseMMPoseInferencer.visualize_kwargs | {'num_instances', 'views', 'draw_std', 'absolute'}
     postprocess_kwargs = {'pred_out_dir', 'return_datasample'}
 
     def __init__(self, model, weights=None, device=None, scope='mmpose', det_model=None, det_weights=None,
@@ -122,7 +122,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             smooth (bool | dict): for videos: people are followed by box overlap and their joints smoothed; a dict
                 holds arguments of :class:`PoseSmoother`.
             return_vis, show, wait_time, draw_bbox, radius, thickness, kpt_thr, vis_out_dir, black_background,
-                num_instances: as mmpose's; ``views`` as :class:`IntegralPose3dVisualizer`'s.
+                num_instances: as mmpose's; ``views`` and ``absolute`` as :class:`IntegralPose3dVisualizer`'s;
+                ``draw_std`` shows ``keypoint_std``, which of a badly trained model hides everything else.
             pred_out_dir (str): folder for JSON.
 
         Yields:
@@ -267,8 +268,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         return track_ids
 
     def visualize(self, inputs, preds, return_vis=False, show=False, draw_bbox=False, wait_time=0, radius=3,
-                  thickness=1, kpt_thr=0.3, num_instances=-1, views=None, black_background=False, window_name='',
-                  **kwargs):
+                  thickness=1, kpt_thr=0.3, num_instances=-1, views=None, draw_std=False, absolute=False,
+                  black_background=False, window_name='', **kwargs):
         """Pictures; see :meth:`__call__`.
 
         Args:
@@ -281,12 +282,14 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         if not return_vis and not show:
             return []
         self.visualizer.radius, self.visualizer.line_width = radius, thickness
-        options = {} if views is None else dict(views=views)
+        self.visualizer.draw_std = draw_std
         pictures = []
         for frame, sample in zip(inputs, preds, strict=True):
+            if absolute and 'root_positions' not in sample.pred_instances:
+                raise ValueError('absolute: people have a place before the camera only with focal_length=')
             image = mmcv.bgr2rgb(frame.image)
             pictures.append(self.visualizer.add_datasample(
                 window_name or Path(frame.name).name, image * 0 if black_background else image, sample, draw_gt=False,
                 draw_bbox=draw_bbox, show=show, wait_time=1e-5 if self._video_input else wait_time, kpt_thr=kpt_thr,
-                num_instances=num_instances, **options))
+                num_instances=num_instances, views=views, absolute=absolute))
         return pictures

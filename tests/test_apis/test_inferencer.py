@@ -172,6 +172,20 @@ def test_absolute_position_against_the_truth(inferencer, images, truth):
         np.testing.assert_allclose(back, person['keypoints_2d'][0], atol=1e-6)
 
 
+def test_uncertainty_and_place_are_drawn_when_asked_for(inferencer, images):
+    def picture(**kwargs):
+        return next(inferencer(str(images / '00002.jpg'), bboxes=[[60, 40, 150, 200], [120, 60, 180, 190]],
+                               focal_length=293, return_vis=True, **kwargs))['visualization'][0]
+
+    plain = picture()
+    assert (picture() == plain).all()
+    for wish in (dict(draw_std=True), dict(absolute=True), dict(views=('top', ))):
+        other = picture(**wish)
+        assert other.shape != plain.shape or (other != plain).mean() > 0.005, wish
+    with pytest.raises(ValueError, match='absolute: .* only with focal_length='):
+        next(inferencer(str(images / '00002.jpg'), bboxes=[[60, 40, 150, 200]], absolute=True, return_vis=True))
+
+
 def test_nobody_is_said_and_never_made_up(inferencer, caplog):
     grey = np.full((200, 300, 3), 127, np.uint8)
     with caplog.at_level('WARNING', logger='mmengine'):

@@ -1,0 +1,72 @@
+"""docs/inference.ipynb runs from top to bottom, without a network, and its figures are what its text says."""
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / 'docs' / 'inference.ipynb'
+
+
+@pytest.fixture
+def notebook():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+@pytest.fixture
+def this_python(tmp_path, monkeypatch):
+    """Lets the kernel 'python3' be the interpreter of this test, whatever kernels the user has registered."""
+    folder = tmp_path / 'jupyter' / 'kernels' / 'python3'
+    folder.mkdir(parents=True)
+    argv = [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}']
+    (folder / 'kernel.json').write_text(json.dumps(dict(argv=argv, display_name='this', language='python')))
+    monkeypatch.setenv('JUPYTER_PATH', str(tmp_path / 'jupyter'))
+    # Where Jupyter and IPython would otherwise leave histories and connection files.
+    for name in ('JUPYTER_RUNTIME_DIR', 'JUPYTER_CONFIG_DIR', 'IPYTHONDIR'):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+
+
+def test_it_is_stored_without_outputs(notebook):
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == 'code':
+            assert not cell.outputs and cell.execution_count is None, f'clear the outputs of cell {cell.id}'
+    assert NOTEBOOK.stat().st_size < 30_000
+
+
+def test_its_links_lead_somewhere(notebook):
+    text = '\n'.join(cell.source for cell in notebook.cells if cell.cell_type == 'markdown')
+    targets = re.findall(r'\]\(([^)#\s]+)', text)
+    assert len(targets) > 5
+    assert not [target for target in targets if not (NOTEBOOK.parent / target).is_file()]
+
+
+@pytest.mark.slow
+def test_it_runs(notebook, this_python, tmp_path, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    # A proxy where nobody listens: whoever wants the network fails.
+    for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
+        monkeypatch.setenv(name, 'http://127.0.0.1:9')
+    code = 'import sys; print(dict(figures={k: float(v) for k, v in figures.items()}, python=sys.executable))'
+    notebook.cells.append(nbformat.v4.new_code_cell(code))
+    work = tmp_path / 'work'
+    work.mkdir()
+    # An error in a cell is raised with its traceback.
+    place = dict(metadata=dict(path=str(work)))
+    NotebookClient(notebook, timeout=300, kernel_name='python3', resources=place).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == 'code' for output in cell.outputs]
+    assert all(output.output_type != 'error' for output in outputs)
+    assert sum('image/png' in output.get('data', {}) for output in outputs) == 3
+    said = ast.literal_eval(outputs[-1]['text'])
+    assert said['python'] == sys.executable
+    error = said['figures']
+    # "Some 140 mm" in the text; better with the true size, and better still aligned.
+    assert 125 < error['mean bone length of training'] < 155
+    assert error['everybody has their own'] < error['mean bone length of training']
+    assert 60 < error['best rotation, place and size'] < error['everybody has their own']
+    assert 0.02 < error['depth, own bone length'] < 0.25
+    assert not list(work.iterdir())
