@@ -1,7 +1,8 @@
 from .integral_pose3d_inferencer import IntegralPose3DInferencer
 from .mmpose_inferencer import MMPoseInferencer
 from .model_alias import ModelAlias, find_alias, load_aliases, register_alias, user_folder
+from .onnx_runtime import OnnxIntegralPose
 
 __all__ = [
-    'IntegralPose3DInferencer', 'MMPoseInferencer', 'ModelAlias', 'find_alias', 'load_aliases', 'register_alias',
-    'user_folder']
+    'IntegralPose3DInferencer', 'MMPoseInferencer', 'ModelAlias', 'OnnxIntegralPose', 'find_alias',
+    'load_aliases', 'register_alias', 'user_folder']

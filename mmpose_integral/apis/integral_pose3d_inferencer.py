@@ -15,6 +15,7 @@ from mmpose.structures import PoseDataSample, merge_data_samples
 from mmpose_integral.apis.arguments import NO_EFFECT, check_arguments, split_arguments
 from mmpose_integral.apis.media import Media, chunks
 from mmpose_integral.apis.model_alias import find_model
+from mmpose_integral.apis.model_check import check_weights, is_image_based
 from mmpose_integral.apis.people import add_cameras, check_millimetres, lengths_of, nobody, to_dicts, to_millimetres
 from mmpose_integral.apis.person_boxes import boxes_of_frame, build_detector, check_boxes, split_by_image
 from mmpose_integral.apis.result_files import ResultFiles
@@ -59,6 +60,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                  principal_point=None):
         init_default_scope(scope)
         model, weights = find_model(model, weights)
+        if not is_image_based(model):
+            raise ValueError(f'{model} is no image-based 3D model; MMPoseInferencer serves the others')
         super().__init__(model, weights, device, scope, show_progress)
         self.model = revert_sync_batchnorm(self.model)
         self.visualizer.set_dataset_meta(self.model.dataset_meta)
@@ -86,6 +89,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         """As the parent's; an ensemble has loaded its members' weights, and takes the first one's meta data."""
         members = cfg.model.get('members')
         if checkpoint is not None:
+            check_weights(model, checkpoint)
             super()._load_weights_to_model(model, checkpoint, cfg)
         elif members:
             first = CheckpointLoader.load_checkpoint(members[0].checkpoint, map_location='cpu')
@@ -106,7 +110,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
         Args:
             inputs (str | Path | np.ndarray | Sequence): image, folder of images, address, (H, W, 3) uint8 BGR array,
-                a list of these, video, or 'webcam[:N]'. EXIF orientation is honoured.
+                a list of these, video, or 'webcam[:N]', which opens a window unless ``show=False``. EXIF orientation is
+                honoured.
             return_datasamples (bool): ``predictions`` are :class:`PoseDataSample`, with mm in ``pred_instances``.
             batch_size (int): images that go through detector and model together.
             out_dir (str, optional): stands for ``vis_out_dir=out_dir/visualizations`` and
@@ -150,7 +155,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         self._start(media, forward)
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
         return_datasamples = return_datasamples if asked is None else asked
-        visualize = dict(visualize, show=visualize.get('show', False) or media.name == 'webcam.mp4')
+        visualize = dict(dict(show=media.is_camera), **visualize)
         index = 0
         with ResultFiles(visualize.pop('vis_out_dir', ''), pred_out_dir, media) as files:
             batches = self.preprocess(media, batch_size, **preprocess)

@@ -30,7 +30,8 @@ class Media:
         inputs (str | Path | np.ndarray | Sequence): see :data:`REMEDY`; arrays are (H, W, 3) uint8 BGR.
 
     Attributes:
-        is_video (bool): frames follow each other in time.
+        is_video (bool): frames follow each other in time, of a file or of a camera.
+        is_camera (bool): of a camera.
         name (str): of a video, else ''.
         fps (float): of a video; 0 if unknown.
         count (int | None): number of frames; None for a camera.
@@ -43,9 +44,10 @@ class Media:
 
     def __init__(self, inputs):
         self.is_video, self.name, self.fps, self.count, self._reader = False, '', 0.0, None, None
+        self.is_camera = False
         if isinstance(inputs, (str, Path)):
             inputs = str(inputs)
-            if inputs.lower().startswith('webcam'):
+            if re.fullmatch(r'webcam(:.*)?', inputs.lower()):
                 self._open_camera(inputs)
                 return
             if '://' not in inputs and not Path(inputs).exists():
@@ -75,7 +77,7 @@ class Media:
         self._reader = cv2.VideoCapture(number)
         if not self._reader.isOpened():
             raise OSError(f'camera {number} cannot be opened; is it connected, and not in use by another program?')
-        self.is_video, self.name = True, 'webcam.mp4'
+        self.is_video, self.is_camera, self.name = True, True, 'webcam.mp4'
         self.fps = self._reader.get(cv2.CAP_PROP_FPS)
 
     def _open_video(self, path):

@@ -1,14 +1,8 @@
-from pathlib import Path
-
-from mmengine.config import Config
 from mmpose.apis.inferencers import MMPoseInferencer as StockInferencer
-from mmpose.registry import MODELS
 
 from mmpose_integral.apis.arguments import check_arguments
 from mmpose_integral.apis.integral_pose3d_inferencer import IntegralPose3DInferencer
-from mmpose_integral.apis.model_alias import load_aliases
-from mmpose_integral.apis.model_index import config_of, indexed_models
-from mmpose_integral.models import EnsembleEstimator, Integral3DEstimator
+from mmpose_integral.apis.model_check import is_image_based
 
 
 class MMPoseInferencer(StockInferencer):
@@ -57,32 +51,3 @@ class MMPoseInferencer(StockInferencer):
         check_arguments(kwargs, type(self.inferencer))
         stock = self.inferencer if isinstance(self.inferencer, IntegralPose3DInferencer) else super()
         return stock.__call__(inputs, return_datasamples, batch_size, out_dir, **kwargs)
-
-
-def is_image_based(pose3d):
-    """Whether a 3D model is one of this package's.
-
-    Args:
-        pose3d (str | Path | mmengine.Config): as :class:`MMPoseInferencer` takes it.
-
-    Returns:
-        bool: False for lifters, hand models and names that are mmpose's.
-
-    Raises:
-        FileNotFoundError: a path of a config that does not exist.
-    """
-    if isinstance(pose3d, (str, Path)):
-        name = str(pose3d)
-        if name in load_aliases():
-            return True  # nothing else is registered
-        if name in indexed_models():
-            pose3d = config_of(indexed_models()[name])
-        elif not Path(name).is_file():
-            if name.endswith('.py'):
-                raise FileNotFoundError(f'pose3d: {name}: no such config file')
-            return False
-        pose3d = Config.fromfile(pose3d)
-    model = pose3d.get('model') or {}
-    cls = model.get('type')
-    cls = MODELS.get(cls) if isinstance(cls, str) else cls
-    return isinstance(cls, type) and issubclass(cls, (Integral3DEstimator, EnsembleEstimator))

@@ -1,4 +1,6 @@
 """Where the people are: a detector's boxes, the caller's, or the whole image when that is asked for."""
+from urllib.error import URLError
+
 import mmengine
 import numpy as np
 from mmengine.config import Config
@@ -88,20 +90,19 @@ def build_detector(det_model, det_weights, det_cat_ids, device, default=None):
         PersonDetector | None: None means that the whole image is one person.
 
     Raises:
-        ValueError: weights without a model; the default's weights cannot be had.
+        ValueError: weights without a model.
+        OSError: weights cannot be fetched.
     """
     if isinstance(det_model, str) and det_model in WHOLE_IMAGE:
         return None
-    if det_model is not None:
-        return PersonDetector(det_model, det_weights, det_cat_ids, device)
-    if det_weights is not None:
+    if det_model is None and det_weights is not None:
         raise ValueError(f'det_weights: {det_weights} belong to a det_model, which is not given')
-    name = default or DEFAULT_DETECTOR
+    name = det_model or default or DEFAULT_DETECTOR
     try:
-        return PersonDetector(name, None, det_cat_ids, device)
-    except OSError as error:  # no network, say; urllib's errors are among these
-        raise ValueError(
-            f'the weights of the default person detector {name} could not be fetched ({error}). Give '
+        return PersonDetector(name, det_weights, det_cat_ids, device)
+    except URLError as error:
+        raise OSError(
+            f'the weights of the person detector {name} could not be fetched ({error.reason}). Give '
             "det_model=CONFIG, det_weights=CHECKPOINT; or det_model='whole_image' and bboxes= in each call, or for "
             'images that one person fills') from error
 

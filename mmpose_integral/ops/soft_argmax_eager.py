@@ -19,7 +19,7 @@ def _load(logits, dtype):
     return logits.contiguous().to(dtype)
 
 
-def _moments(volume, grids):
+def moments(volume, grids):
     """Log-sum-exp (b, K), mean (b, K, 3) and std (b, K, 3) of a (b, K, D, H, W) volume in the grids' type."""
     peak = volume.flatten(2).amax(-1)[..., None, None, None]
     weight = (volume - peak).exp_()
@@ -40,7 +40,7 @@ class SoftArgmax3D(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, logits, *grids):
-        parts = [_moments(_load(logits[s], grids[0].dtype), grids) for s in _chunks(logits)]
+        parts = [moments(_load(logits[s], grids[0].dtype), grids) for s in _chunks(logits)]
         if not parts:
             empty = grids[0].new_zeros(*logits.shape[:2], 3)
             parts = [(empty[..., 0], empty, empty.clone())]

@@ -18,6 +18,7 @@ from mmpose_integral.synthetic import make_standin
 REPO = Path(__file__).parents[2]
 CONFIG = str(REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py')
 CHECKPOINT = str(REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth')
+DETECTOR = str(REPO / 'mmpose_integral' / 'assets' / 'detector_rtmdet_nano_standin.pth')
 
 
 @pytest.fixture(scope='module')
@@ -290,6 +291,7 @@ def test_mistakes_in_a_call_are_named(error, kwargs, message, inferencer, images
     (FileNotFoundError, dict(pose3d=CONFIG, pose3d_weights='absent.pth'), 'absent.pth: no such checkpoint'),
     (ValueError, dict(pose3d='official'), 'without weights; `python tools/model_converters/convert_official.py'),
     (ValueError, dict(pose3d='standin', pose2d='human'), 'takes no 2D model'),
+    (ValueError, dict(pose3d='standin', pose3d_weights=DETECTOR), 'the checkpoint is not of this config: it has no'),
     (ValueError, dict(pose3d='standin', det_weights='a.pth'), 'belong to a det_model'),
     (FileNotFoundError, dict(pose3d='standin', det_model='absent.py'), 'absent.py: no such config'),
     (ValueError, dict(), 'Either 2d or 3d')])
@@ -297,3 +299,13 @@ def test_mistakes_in_building_are_named(error, kwargs, message, tmp_path, monkey
     monkeypatch.setenv('MMPOSE_INTEGRAL_HOME', str(tmp_path))
     with pytest.raises(error, match=message):
         next(MMPoseInferencer(device='cpu', **kwargs)(str(images / '00001.jpg')))
+
+
+def test_weights_of_another_size_and_models_of_another_kind_are_refused(tmp_path):
+    wide = tmp_path / 'wide.py'
+    wide.write_text(f'_base_ = {CONFIG!r}\nmodel = dict(head=dict(depth_bins=16))\n')
+    with pytest.raises(ValueError, match=r'final_layer.weight has shape \(432, 64, 1, 1\), \(288, 64, 1, 1\) is'):
+        IntegralPose3DInferencer(str(wide), CHECKPOINT, device='cpu')
+    for name in ('quickstart/keypoints_2d_r18_mpii', 'keypoints_2d/integral_res50_8xb32-140e_mpii-256x256'):
+        with pytest.raises(ValueError, match='is no image-based 3D model'):
+            IntegralPose3DInferencer(str(REPO / 'configs' / f'{name}.py'), CHECKPOINT, device='cpu')

@@ -95,6 +95,8 @@ def test_a_camera_is_read_until_it_ends(monkeypatch):
         Media('webcam')
     with pytest.raises(ValueError, match='webcam:N expected'):
         Media('webcam:front')
+    with pytest.raises(FileNotFoundError, match='webcam_1.mp4: no such file'):
+        Media('webcam_1.mp4')
 
 
 @pytest.mark.parametrize('inputs, error, message', [

@@ -1,5 +1,6 @@
 """Whose boxes are used, and what the detector's are worth on rendered frames."""
 import json
+from urllib.error import URLError
 
 import cv2
 import numpy as np
@@ -54,10 +55,10 @@ def test_the_choice_of_a_detector(tmp_path):
 
 def test_without_network_the_default_says_what_to_do(monkeypatch):
     def refuse(*args, **kwargs):
-        raise OSError('no route to host')
+        raise URLError('no route to host')
 
     monkeypatch.setattr('mmpose_integral.apis.person_boxes.PersonDetector', refuse)
-    with pytest.raises(ValueError, match=r'rtmdet_m_640-8xb32_coco-person could not be fetched \(no route to host\). '
+    with pytest.raises(OSError, match=r'rtmdet_m_640-8xb32_coco-person could not be fetched \(no route to host\). '
                                          r"Give det_model=.*det_model='whole_image'"):
         build_detector(None, None, None, 'cpu')
 

@@ -126,7 +126,7 @@ def run(args):
         torch.save(pack(weights, cfg, args.bone_length, epoch), temporary)
     register_alias(args.alias, args.config, out)
     print(f'{out}: {architecture}, {len(weights)} weights, alias {args.alias}\n'
-          f'Next: python tools/image_demo.py PHOTO --alias {args.alias} --bbox X1 Y1 X2 Y2 (or --whole-image)')
+          f'Next: python tools/infer.py PHOTO --pose3d {args.alias} --bbox X1 Y1 X2 Y2 (or --whole-image)')
 
 
 def main(args=None):

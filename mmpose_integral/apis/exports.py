@@ -1,0 +1,178 @@
+"""One table of all people of many images and videos, as CSV for spreadsheets and as NPZ for programs.
+
+*People* are the inferencer's dicts, see ``people.to_dicts``. F frames (an image is a frame), P people in all of them.
+"""
+import csv
+import math
+import os
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+from ..preparation.files import replace_when_done
+from ..structures.skeleton import JOINT_NAMES, NUM_JOINTS
+
+# Array of the table: (key of a person's dict, shape of one person's). What a person lacks becomes NaN.
+_FIELDS = dict(
+    keypoints_mm=('keypoints', (NUM_JOINTS, 3)), keypoint_std_mm=('keypoint_std', (NUM_JOINTS, 3)),
+    keypoints_2d_px=('keypoints_2d', (NUM_JOINTS, 2)), keypoint_scores=('keypoint_scores', (NUM_JOINTS, )),
+    bbox_px=('bbox', (4, )), bbox_score=('bbox_score', ()), bone_length_mm=('bone_length', ()),
+    root_position_mm=('camera', (3, )))
+_FRAME_ARRAYS = ('frame_path', 'frame_id', 'frame_time_s', 'frame_people')
+_PERSON_ARRAYS = ('frame', 'person', 'track_id', *_FIELDS)
+NO_TRACK = -1
+
+CSV_COLUMNS = (
+    'path', 'frame_id', 'time_s', 'person', 'track_id', 'joint', 'x_mm', 'y_mm', 'z_mm', 'std_x_mm', 'std_y_mm',
+    'std_z_mm', 'u_px', 'v_px', 'score', 'bbox_x1_px', 'bbox_y1_px', 'bbox_x2_px', 'bbox_y2_px', 'bbox_score',
+    'bone_length_mm', 'root_x_mm', 'root_y_mm', 'root_z_mm')
+
+
+class FrameResult(NamedTuple):
+    """Who is in one frame.
+
+    Attributes:
+        path (str): of the image or the video.
+        frame_id (int): number of the frame in a video, from 0; 0 for an image.
+        time_s (float): from the start of a video; NaN for an image.
+        people (dict[str, np.ndarray]): of :func:`people_arrays`.
+    """
+    path: str
+    frame_id: int
+    time_s: float
+    people: dict
+
+
+def people_arrays(people):
+    """Dicts of one frame as arrays, which take a fifth of the memory.
+
+    Args:
+        people (list[dict]): N people, perhaps none.
+
+    Returns:
+        dict[str, np.ndarray]: float32, N long; ``track_id`` int64, -1 for people without.
+
+    Raises:
+        ValueError: a field of another shape; the message names it.
+    """
+    arrays = {}
+    for name, (key, shape) in _FIELDS.items():
+        values = np.full((len(people), *shape), np.nan, dtype=np.float32)
+        for row, person in enumerate(people):
+            if key in person:
+                value = person[key]['root_position'] if key == 'camera' else person[key]
+                value = np.asarray(value, dtype=np.float64)
+                if value.size != math.prod(shape):
+                    raise ValueError(f'person {row}: {key} of shape {shape} expected, got {value.shape}')
+                values[row] = value.reshape(shape)
+        arrays[name] = values
+    arrays['track_id'] = np.array([person.get('track_id', NO_TRACK) for person in people], dtype=np.int64)
+    return arrays
+
+
+def make_table(frames):
+    """All frames in one set of arrays.
+
+    Args:
+        frames (Sequence[FrameResult]): F frames, those without anybody too.
+
+    Returns:
+        dict[str, np.ndarray]: for each frame ``frame_path`` (F,) str, ``frame_id`` (F,) int64, ``frame_time_s`` (F,)
+        float64 and ``frame_people`` (F,) int64, how many there are. For each person ``frame`` (P,) int64, index into
+        these; ``person`` (P,) int64, place in the frame's list; ``track_id`` (P,) int64 or -1; float32
+        ``keypoints_mm`` and ``keypoint_std_mm`` (P, 18, 3), ``keypoints_2d_px`` (P, 18, 2), ``keypoint_scores``
+        (P, 18), ``bbox_px`` (P, 4) x1, y1, x2, y2, ``bbox_score`` (P,), ``bone_length_mm`` (P,) and
+        ``root_position_mm`` (P, 3); NaN where not known. And ``joint_names`` (18,).
+    """
+    counts = np.array([len(frame.people['track_id']) for frame in frames], dtype=np.int64)
+    table = dict(
+        frame_path=np.array([frame.path for frame in frames], dtype=str),
+        frame_id=np.array([frame.frame_id for frame in frames], dtype=np.int64),
+        frame_time_s=np.array([frame.time_s for frame in frames], dtype=np.float64), frame_people=counts,
+        frame=np.repeat(np.arange(len(frames)), counts),
+        person=np.concatenate([np.arange(count) for count in (0, *counts)]))
+    nobody = people_arrays([])
+    for name in ('track_id', *_FIELDS):
+        table[name] = np.concatenate([nobody[name], *(frame.people[name] for frame in frames)])
+    return dict(table, joint_names=np.array(JOINT_NAMES))
+
+
+def write_npz(path, table):
+    """Write :func:`make_table`'s arrays, compressed; no pickles.
+
+    Args:
+        path (str | Path): ends in .npz.
+        table (dict[str, np.ndarray]): the arrays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with replace_when_done(path) as temporary:
+        np.savez_compressed(temporary, **table)
+
+
+def read_npz(path):
+    """Read what :func:`write_npz` wrote.
+
+    Args:
+        path (str | Path): file.
+
+    Returns:
+        dict[str, np.ndarray]: see :func:`make_table`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is something else.
+    """
+    remedy = 'make it with tools/infer.py --npz'
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such file; {remedy}')
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            table = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:  # TypeError: the array of a .npy
+        raise ValueError(f'{path} is not readable as an npz file ({error}); {remedy}') from error
+    absent = [name for name in (*_FRAME_ARRAYS, *_PERSON_ARRAYS, 'joint_names') if name not in table]
+    if absent:
+        raise ValueError(f'{path} has no {", ".join(absent)}; {remedy}')
+    for names, like in ((_FRAME_ARRAYS, 'frame_path'), (_PERSON_ARRAYS, 'frame')):
+        for name in names:
+            if len(table[name]) != len(table[like]):
+                raise ValueError(f'{path}: {name} of length {len(table[like])} expected, got {len(table[name])}')
+    return table
+
+
+def write_csv(path, table):
+    """Write a line for each joint of each person; UTF-8, a header, '.' for decimals, nothing where not known.
+
+    Args:
+        path (str | Path): file.
+        table (dict[str, np.ndarray]): of :func:`make_table`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with replace_when_done(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(CSV_COLUMNS)
+        for row in range(len(table['frame'])):
+            writer.writerows(_lines(table, row))
+
+
+def _lines(table, row):
+    """The 18 lines of one person."""
+    frame, track = table['frame'][row], table['track_id'][row]
+    who = [table['frame_path'][frame], table['frame_id'][frame], *_text(table['frame_time_s'][frame]),
+           table['person'][row], '' if track == NO_TRACK else track]
+    whole = [*_text(table['bbox_px'][row]), *_text(table['bbox_score'][row], 4), *_text(table['bone_length_mm'][row]),
+             *_text(table['root_position_mm'][row])]
+    for joint, name in enumerate(table['joint_names']):
+        yield [*who, name, *_text(table['keypoints_mm'][row, joint]), *_text(table['keypoint_std_mm'][row, joint]),
+               *_text(table['keypoints_2d_px'][row, joint]), *_text(table['keypoint_scores'][row, joint], 4), *whole]
+
+
+def _text(values, digits=3):
+    # Adding 0 turns -0.0 into 0.0.
+    return ['' if math.isnan(value) else f'{round(value, digits) + 0.0:.{digits}f}'
+            for value in np.atleast_1d(values).tolist()]
