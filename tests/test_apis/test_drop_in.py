@@ -11,7 +11,7 @@ from mmpose.apis.inferencers import Pose2DInferencer, Pose3DInferencer
 from mmpose.registry import MODELS
 
 from mmpose_integral.apis import MMPoseInferencer
-from mmpose_integral.apis.mmpose_inferencer import is_image_based
+from mmpose_integral.apis.model_check import is_image_based
 
 STOCK_CONFIGS = Path(mmpose.__file__).parent / '.mim' / 'configs'
 POSE_2D = STOCK_CONFIGS / 'body_2d_keypoint/topdown_heatmap/coco/td-hm_mobilenetv2_8xb64-210e_coco-256x192.py'
