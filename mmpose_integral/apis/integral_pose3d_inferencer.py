@@ -152,7 +152,9 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
     def _run(self, media, return_datasamples, batch_size, preprocess, forward, visualize, postprocess):
         self._video_input = media.is_video
-        self._start(media, forward)
+        smoother = _make_smoother(media, forward)
+        self.visualizer.steady = media.is_video  # the 3D room keeps still from frame to frame
+        self.visualizer.forget_rooms()
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
         return_datasamples = return_datasamples if asked is None else asked
         visualize = dict(dict(show=media.is_camera), **visualize)
@@ -160,7 +162,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         with ResultFiles(visualize.pop('vis_out_dir', ''), pred_out_dir, media) as files:
             batches = self.preprocess(media, batch_size, **preprocess)
             for batch, frames in self._with_progress(batches, media, batch_size):
-                for frame, sample in zip(frames, self.forward(batch, **forward), strict=True):
+                for frame, sample in zip(frames, self.forward(batch, smoother=smoother, **forward), strict=True):
                     keep = dict(visualize, return_vis=visualize.get('return_vis') or files.vis_out is not None)
                     pictures = self.visualize([frame], [sample], **keep)
                     persons = None if return_datasamples and not pred_out_dir else to_dicts(sample.pred_instances)
@@ -168,18 +170,6 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                     index += 1
                     yield dict(visualization=pictures if visualize.get('return_vis') else [],
                                predictions=[sample if return_datasamples else persons])
-
-    def _start(self, media, forward):
-        """Whatever one call carries from frame to frame."""
-        smooth, threshold = forward.pop('smooth', False), forward.pop('tracking_thr', None)
-        if smooth and not media.is_video:
-            raise ValueError('smooth: frames that follow each other in time are needed, a video or a camera')
-        options = dict(smooth) if isinstance(smooth, dict) else {}
-        if threshold is not None:
-            options['iou_thr'] = threshold
-        self._smoother = PoseSmoother(**options) if smooth else None
-        self.visualizer.steady = media.is_video  # the 3D room keeps still from frame to frame
-        self.visualizer.forget_rooms()
 
     def _with_progress(self, batches, media, batch_size):
         if not self.show_progress:
@@ -222,12 +212,14 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                     bbox_score=box[4:]))
 
     @torch.no_grad()
-    def forward(self, inputs, bone_length=None, body_height=None, focal_length=None, principal_point=None, **kwargs):
+    def forward(self, inputs, bone_length=None, body_height=None, focal_length=None, principal_point=None,
+                smoother=None, **kwargs):
         """Joints of the people of some images.
 
         Args:
             inputs (dict): of :meth:`preprocess`.
             bone_length, body_height, focal_length, principal_point: see :meth:`__call__`.
+            smoother (PoseSmoother, optional): of the video whose next frames these are.
 
         Returns:
             list[PoseDataSample]: one an image; ``pred_instances`` as :func:`to_millimetres` says.
@@ -243,10 +235,12 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         for frame, boxes in zip(inputs['frames'], inputs['boxes'], strict=True):
             mine, samples = samples[:len(boxes)], samples[len(boxes):]
             sample = self._merge(frame, mine)
-            track_ids = self._smooth(sample.pred_instances, frame.time_s)
+            track_ids, instances = None, sample.pred_instances
+            if smoother is not None:
+                track_ids, instances.keypoints = smoother(instances.bboxes, instances.keypoints, frame.time_s)
             lengths = lengths_of(range(len(boxes)) if track_ids is None else track_ids.tolist(),
                                  resolve_bone_length(None, self.model.dataset_meta), **wishes)
-            people = to_millimetres(sample.pred_instances, lengths)
+            people = to_millimetres(instances, lengths)
             if track_ids is not None:
                 people.track_ids = track_ids
             if focal_length is not None:
@@ -264,13 +258,6 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                                               img_shape=frame.image.shape[:2]))
         sample.pred_instances = nobody(with_std=True)
         return sample
-
-    def _smooth(self, instances, time_s):
-        """Track ids (N,), and smoothed joints written into the instances; None without a smoother."""
-        if getattr(self, '_smoother', None) is None:
-            return None
-        track_ids, instances.keypoints = self._smoother(instances.bboxes, instances.keypoints, time_s)
-        return track_ids
 
     def visualize(self, inputs, preds, return_vis=False, show=False, draw_bbox=False, wait_time=0, radius=3,
                   thickness=1, kpt_thr=0.3, num_instances=-1, views=None, draw_std=False, absolute=False,
@@ -298,3 +285,16 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                 draw_bbox=draw_bbox, show=show, wait_time=1e-5 if self._video_input else wait_time, kpt_thr=kpt_thr,
                 num_instances=num_instances, views=views, absolute=absolute))
         return pictures
+
+
+def _make_smoother(media, forward):
+    """PoseSmoother of one call, as its arguments ask for, which are taken out of ``forward``; or None."""
+    smooth, threshold = forward.pop('smooth', False), forward.pop('tracking_thr', None)
+    if not smooth:
+        return None
+    if not media.is_video:
+        raise ValueError('smooth: frames that follow each other in time are needed, a video or a camera')
+    options = dict(smooth) if isinstance(smooth, dict) else {}
+    if threshold is not None:
+        options['iou_thr'] = threshold
+    return PoseSmoother(**options)
