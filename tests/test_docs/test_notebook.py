@@ -48,6 +48,7 @@ def test_its_links_lead_somewhere(notebook):
 @pytest.mark.slow
 def test_it_runs(notebook, this_python, tmp_path, monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    monkeypatch.delenv('MPLBACKEND', raising=False)  # the notebook draws into itself
     # A proxy where nobody listens: whoever wants the network fails.
     for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')
