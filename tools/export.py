@@ -24,6 +24,7 @@ from mmpose.structures import PoseDataSample
 
 import mmpose_integral  # registers everything and makes checkpoints loadable
 from mmpose_integral.apis import find_alias
+from mmpose_integral.engine.weights import check_weights_file
 from mmpose_integral.models.deployment import METADATA_KEY, CropToPose, deployment_facts
 from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.visualization.instances import resolve_bone_length
@@ -99,6 +100,7 @@ def load_model(config, checkpoint):
     if kind == 'EnsembleEstimator':
         raise ValueError(f'{config}: an ensemble is not one graph; export its members one by one')
     model = init_model(copy.deepcopy(cfg), checkpoint, device='cpu')
+    check_weights_file(model, checkpoint)
     module = CropToPose(model).eval()
     pipeline, padding = crop_steps(cfg)
     lengths = model.dataset_meta.get('skeleton_length') or {}

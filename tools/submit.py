@@ -20,6 +20,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
+from mmpose_integral.engine.weights import check_runner
 from mmpose_integral.evaluation.submission import find_faults
 from mmpose_integral.preparation.files import replace_when_done
 
@@ -186,7 +187,10 @@ def main():
                               outfile=args.predictions)
     os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
     start_processes(cfg)
-    Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    if cfg.load_from:
+        check_runner(runner, cfg.load_from)
+    runner.test()
     return 0
 
 

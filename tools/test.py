@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
 from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
+from mmpose_integral.engine.weights import check_runner
 
 
 def parse_args():
@@ -69,6 +70,8 @@ def main():
     runner = Runner.from_cfg(cfg)
     if args.out:
         runner.register_hook(WriteMetrics(args.out), 'LOWEST')
+    if cfg.load_from:
+        check_runner(runner, cfg.load_from)
     runner.test()
 
 

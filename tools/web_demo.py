@@ -65,13 +65,11 @@ def make_examples(folder):
 def run(args, folder):
     """Load the model and serve until Ctrl-C; ``folder`` takes the examples."""
     from mmpose_integral.apis import MMPoseInferencer
-    from mmpose_integral.apis.loading import check_device
     from mmpose_integral.apis.model_check import is_image_based
     from mmpose_integral.apis.web_app import build_app, launch_app
     if not is_image_based(args.model):
         raise ValueError(f'--model {args.model}: a model of this package expected, such as standin, official, or a '
                          'config with a --checkpoint')
-    check_device(args.device)
     inferencer = MMPoseInferencer(pose3d=args.model, pose3d_weights=args.checkpoint, device=args.device,
                                   det_model=args.det_model, det_weights=args.det_weights)
     inferencer.inferencer.detector  # noqa: B018  now rather than in the first visitor's time

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 from tqdm import tqdm
 
 from mmpose_integral.apis.command_inputs import file_names, is_camera
@@ -13,6 +14,9 @@ from mmpose_integral.apis.exports import FrameResult, make_table, people_arrays
 from mmpose_integral.apis.media import Frame, Media, chunks, read_picture
 from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.apis.result_files import ResultFiles
+
+# In the folder of the predictions: a line for each image, the stem of its JSON file and what the image was.
+DONE_FILE = '.images.jsonl'
 
 
 class _Item(NamedTuple):
@@ -51,6 +55,7 @@ class BatchRun:
         self._collected = [] if collect else None
         self.images = self.image_people = self.empty_images = self.skipped = self.failed = 0
         self.videos = self.frames = self.poses = self.empty_frames = self.empty_videos = 0
+        self._done = self._read_done() if skip_done else {}
         self._start = time.monotonic()
 
     def look_at(self, inputs):
@@ -103,13 +108,14 @@ class BatchRun:
                     people = result['predictions'][0]
                     picture = result['visualization'][0] if self.vis_out_dir else None
                     files.add(item.name, 0, picture, people)
+                    self._note_done(item.path, item.name)
                     self._note_image(item.number, item.path, people)
                 bar.update(len(batch))
 
     def _readable(self, paths, names, bar):
         """Images one after another, without those that are done or cannot be read."""
         for number, (path, name) in enumerate(zip(paths, names, strict=True)):
-            people = self._done_earlier(name)
+            people = self._done_earlier(path, name)
             if people is not None:
                 self.skipped += 1
                 self._note_image(number, path, people)
@@ -125,9 +131,9 @@ class BatchRun:
                 continue
             yield _Item(number, path, name, frame)
 
-    def _done_earlier(self, name):
-        """People of the JSON file of an image; None where there is none that can be used."""
-        if not self.skip_done:
+    def _done_earlier(self, path, name):
+        """People of the JSON file of an image; None where there is none, or one of another image."""
+        if not self.skip_done or self._done.get(Path(name).stem) != fingerprint(path):
             return None
         try:
             people = json.loads((Path(self.pred_out_dir) / f'{Path(name).stem}.json').read_text())
@@ -136,12 +142,27 @@ class BatchRun:
             return None
         return people
 
+    def _read_done(self):
+        """Which image each JSON file is of, by its stem; lines that a killed run left half are passed over."""
+        done = {}
+        with contextlib.suppress(OSError):
+            for line in (Path(self.pred_out_dir) / DONE_FILE).read_text().splitlines():
+                with contextlib.suppress(ValueError):
+                    stem, *image = json.loads(line)
+                    done[stem] = image
+        return done
+
+    def _note_done(self, path, name):
+        if self.pred_out_dir and Path(path).is_file():
+            with open(Path(self.pred_out_dir) / DONE_FILE, 'a') as file:
+                file.write(json.dumps([Path(name).stem, *fingerprint(path)]) + '\n')
+
     def _predict(self, batch):
         """(item, result) of a batch; where that fails, of its images one by one."""
         try:
             results = list(self.inferencer([item.frame.image for item in batch], batch_size=len(batch),
                                            return_vis=bool(self.vis_out_dir), **self.call))
-        except ValueError as error:
+        except (ValueError, cv2.error) as error:
             if len(batch) == 1:
                 self._fail(batch[0].path, error)
             else:
@@ -191,6 +212,13 @@ class BatchRun:
         show = sys.stderr.isatty() if self.progress is None else self.progress
         return tqdm(total=total, desc=title, unit=unit, disable=not show,
                     mininterval=0.5 if sys.stderr.isatty() else 10)
+
+
+def fingerprint(path):
+    """What tells an image from another one, or from what it was: absolute path, size, time of its last change."""
+    path = Path(path)
+    state = path.stat() if path.is_file() else None
+    return [str(path.absolute()), state and state.st_size, state and state.st_mtime_ns]
 
 
 def _count(number, one, many=None):

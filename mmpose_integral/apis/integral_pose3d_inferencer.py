@@ -15,11 +15,12 @@ from mmpose.structures import PoseDataSample, merge_data_samples
 from mmpose_integral.apis.arguments import NO_EFFECT, check_arguments, split_arguments
 from mmpose_integral.apis.media import Media, chunks
 from mmpose_integral.apis.model_alias import find_model
-from mmpose_integral.apis.model_check import check_weights, is_image_based
+from mmpose_integral.apis.model_check import check_device, is_image_based
 from mmpose_integral.apis.people import add_cameras, check_millimetres, lengths_of, nobody, to_dicts, to_millimetres
 from mmpose_integral.apis.person_boxes import boxes_of_frame, build_detector, check_boxes, split_by_image
 from mmpose_integral.apis.result_files import ResultFiles
 from mmpose_integral.apis.smoothing import PoseSmoother
+from mmpose_integral.engine.weights import check_weights
 from mmpose_integral.visualization import IntegralPose3dVisualizer
 from mmpose_integral.visualization.instances import resolve_bone_length
 
@@ -59,6 +60,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                  det_cat_ids=None, show_progress=False, bone_length=None, body_height=None, focal_length=None,
                  principal_point=None):
         init_default_scope(scope)
+        check_device(device)
         model, weights = find_model(model, weights)
         if not is_image_based(model):
             raise ValueError(f'{model} is no image-based 3D model; MMPoseInferencer serves the others')
@@ -151,9 +153,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         return self._run(media, return_datasamples, int(batch_size), *split_arguments(kwargs, type(self)))
 
     def _run(self, media, return_datasamples, batch_size, preprocess, forward, visualize, postprocess):
-        self._video_input = media.is_video
         smoother = _make_smoother(media, forward)
-        self.visualizer.steady = media.is_video  # the 3D room keeps still from frame to frame
+        batch_size = 1 if media.is_camera else batch_size  # live
         self.visualizer.forget_rooms()
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
         return_datasamples = return_datasamples if asked is None else asked
@@ -164,7 +165,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             for batch, frames in self._with_progress(batches, media, batch_size):
                 for frame, sample in zip(frames, self.forward(batch, smoother=smoother, **forward), strict=True):
                     keep = dict(visualize, return_vis=visualize.get('return_vis') or files.vis_out is not None)
-                    pictures = self.visualize([frame], [sample], **keep)
+                    pictures = self.visualize([frame], [sample], is_video=media.is_video, **keep)
                     persons = None if return_datasamples and not pred_out_dir else to_dicts(sample.pred_instances)
                     files.add(frame.name, index, pictures[0] if pictures else None, persons)
                     index += 1
@@ -230,6 +231,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         if bone_length is None and body_height is None:
             wishes = {name: self.defaults[name] for name in wishes}
         focal_length = self.defaults['focal_length'] if focal_length is None else focal_length
+        if focal_length is None and principal_point is not None:
+            raise ValueError('principal_point: has a meaning with focal_length only')
         principal_point = self.defaults['principal_point'] if principal_point is None else principal_point
         results = []
         for frame, boxes in zip(inputs['frames'], inputs['boxes'], strict=True):
@@ -261,12 +264,13 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
     def visualize(self, inputs, preds, return_vis=False, show=False, draw_bbox=False, wait_time=0, radius=3,
                   thickness=1, kpt_thr=0.3, num_instances=-1, views=None, draw_std=False, absolute=False,
-                  black_background=False, window_name='', **kwargs):
+                  black_background=False, window_name='', is_video=False, **kwargs):
         """Pictures; see :meth:`__call__`.
 
         Args:
             inputs (list[Frame]): the images.
             preds (list[PoseDataSample]): of :meth:`forward`.
+            is_video (bool): the 3D room keeps still, and windows do not wait.
 
         Returns:
             list[np.ndarray]: (h, w, 3) uint8 RGB, one an image; empty if nobody wants them.
@@ -274,7 +278,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         if not return_vis and not show:
             return []
         self.visualizer.radius, self.visualizer.line_width = radius, thickness
-        self.visualizer.draw_std = draw_std
+        self.visualizer.draw_std, self.visualizer.steady = draw_std, is_video
         pictures = []
         for frame, sample in zip(inputs, preds, strict=True):
             if absolute and 'root_positions' not in sample.pred_instances:
@@ -282,7 +286,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             image = mmcv.bgr2rgb(frame.image)
             pictures.append(self.visualizer.add_datasample(
                 window_name or Path(frame.name).name, image * 0 if black_background else image, sample, draw_gt=False,
-                draw_bbox=draw_bbox, show=show, wait_time=1e-5 if self._video_input else wait_time, kpt_thr=kpt_thr,
+                draw_bbox=draw_bbox, show=show, wait_time=1e-5 if is_video else wait_time, kpt_thr=kpt_thr,
                 num_instances=num_instances, views=views, absolute=absolute))
         return pictures
 
@@ -290,7 +294,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 def _make_smoother(media, forward):
     """PoseSmoother of one call, as its arguments ask for, which are taken out of ``forward``; or None."""
     smooth, threshold = forward.pop('smooth', False), forward.pop('tracking_thr', None)
-    if not smooth:
+    if smooth is None or smooth is False:
         return None
     if not media.is_video:
         raise ValueError('smooth: frames that follow each other in time are needed, a video or a camera')

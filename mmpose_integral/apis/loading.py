@@ -4,10 +4,10 @@ import io
 import pickle
 import urllib.error
 
-import torch
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from mmpose_integral.apis.integral_pose3d_inferencer import IntegralPose3DInferencer
+from mmpose_integral.apis.model_check import first_line
 
 
 def load_inferencer(pose3d, weights=None, device=None, flip_test=False, **kwargs):
@@ -27,7 +27,6 @@ def load_inferencer(pose3d, weights=None, device=None, flip_test=False, **kwargs
         FileNotFoundError, ValueError, OSError: as :class:`IntegralPose3DInferencer`; also for a device that is not
             there, or a damaged checkpoint.
     """
-    check_device(device)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             inferencer = IntegralPose3DInferencer(pose3d, weights, device, **kwargs)
@@ -42,16 +41,3 @@ def load_inferencer(pose3d, weights=None, device=None, flip_test=False, **kwargs
             if isinstance(module, BasePoseEstimator):
                 module.test_cfg = dict(module.test_cfg or {}, flip_test=True)
     return inferencer
-
-
-def check_device(device):
-    """Put a number on a device; ValueError where that fails. None is the CPU."""
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'device {device} cannot be used here: {first_line(error)}') from error
-
-
-def first_line(error):
-    """What an exception says, without the pages that follow."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,6 +5,7 @@ needed.
 """
 import mimetypes
 import re
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ import mmcv
 import mmengine
 import numpy as np
 
+# Pictures by name, which OpenCV does not read; in a folder they are left out like any other file.
+UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
 REMEDY = 'give an image, a folder of images, a video, an address, an array, a list of these, or webcam:N'
 
 
@@ -50,8 +53,8 @@ class Media:
             if re.fullmatch(r'webcam(:.*)?', inputs.lower()):
                 self._open_camera(inputs)
                 return
-            if '://' not in inputs and not Path(inputs).exists():
-                raise FileNotFoundError(f'{inputs}: no such file or folder; {REMEDY}')
+            if not inputs or ('://' not in inputs and not Path(inputs).exists()):
+                raise FileNotFoundError(f'{inputs or repr(inputs)}: no such file or folder; {REMEDY}')
             if Path(inputs).is_dir():
                 self._items = images_of(inputs)
             elif is_video_name(inputs):
@@ -96,13 +99,14 @@ class Media:
             for index, item in enumerate(self._items):
                 yield read_picture(item, index)
             return
-        step_s, index = 1 / self.fps if self.fps > 0 else 1 / 25, 0
+        step_s, index, start = 1 / self.fps if self.fps > 0 else 1 / 25, 0, time.monotonic()
         try:
             while True:
                 found, image = self._reader.read()
                 if not found:
                     break
-                yield Frame(image, f'{index:08d}.jpg', index * step_s)
+                # A camera gives frames as fast as they are asked for, not at the rate it claims.
+                yield Frame(image, f'{index:08d}.jpg', time.monotonic() - start if self.is_camera else index * step_s)
                 index += 1
         finally:
             self._reader.release()
@@ -122,9 +126,10 @@ def images_of(folder):
         ValueError: there are none.
     """
     found = [path for path in Path(folder).iterdir()
-             if path.is_file() and (mimetypes.guess_type(path.name)[0] or '').startswith('image/')]
+             if path.is_file() and (mimetypes.guess_type(path.name)[0] or '').startswith('image/')
+             and path.suffix.lower() not in UNREAD]
     if not found:
-        raise ValueError(f'{folder}: no images in this folder')
+        raise ValueError(f'{folder}: no images in this folder that OpenCV reads')
     return sorted(map(str, found), key=lambda name: [
         (part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r'(\d+)', name)])
 
@@ -150,7 +155,8 @@ def read_picture(item, index=0):
         return Frame(item, f'{index}.jpg'.rjust(10, '0'))  # as mmpose names them
     path = str(item)
     if '://' not in path and not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such file')
+        raise FileNotFoundError(f'{path}: ' + ('a folder; give it by itself, not in a list' if Path(path).is_dir() else
+                                               'no such file'))
     try:
         content = mmengine.fileio.get(path)
     except OSError as error:  # urllib's errors are OSErrors, and do not say which address

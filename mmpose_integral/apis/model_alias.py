@@ -98,7 +98,7 @@ def find_model(model, weights):
 
     Args:
         model (str | Path | mmengine.Config): config file, or a name of ``model-index.yml`` or a registered one.
-        weights (str | None): checkpoint.
+        weights (str | Path | None): checkpoint.
 
     Returns:
         tuple: config and checkpoint, which is None where it can only be the config's own.
@@ -107,6 +107,7 @@ def find_model(model, weights):
         FileNotFoundError: a file that does not exist.
         ValueError: an unknown name, or one without weights.
     """
+    weights = None if weights is None else str(weights)
     if not isinstance(model, (str, Path)):
         return model, weights
     model = str(model)
@@ -116,7 +117,7 @@ def find_model(model, weights):
     else:
         alias = find_alias(model)
         model, weights = alias.config, weights or alias.checkpoint
-    if weights is not None and '://' not in str(weights) and not Path(weights).is_file():
+    if weights is not None and '://' not in weights and not Path(weights).is_file():
         raise FileNotFoundError(f'{weights}: no such checkpoint')
     return model, weights or Config.fromfile(model).get('load_from')
 

@@ -1,7 +1,7 @@
-"""Whether a config is one of ours, and whether a checkpoint is one of a config."""
-import re
+"""Whether a config is one of ours, and whether a device is there."""
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
 
@@ -40,25 +40,21 @@ def is_image_based(pose3d):
     return isinstance(cls, type) and issubclass(cls, (Integral3DEstimator, EnsembleEstimator)) and not flat
 
 
-def check_weights(model, checkpoint):
-    """Refuse weights of another model, of which mmengine only prints a warning.
+def check_device(device):
+    """Put a number on a device.
 
     Args:
-        model (torch.nn.Module): as the config builds it.
-        checkpoint (dict): as it was loaded.
+        device (str | torch.device | None): None stands for whatever there is.
 
     Raises:
-        ValueError: a weight is not there or of another shape; weights too many are left alone, as mmengine leaves
-            them.
+        ValueError: that fails.
     """
-    given = {re.sub(r'^module\.', '', name): value
-             for name, value in checkpoint.get('state_dict', checkpoint).items()}
-    own = {name: value for name, value in model.state_dict().items() if not name.endswith('num_batches_tracked')}
-    absent = [name for name in own if name not in given]
-    if absent:
-        raise ValueError(f'the checkpoint is not of this config: it has no {absent[0]}'
-                         + (f', and {len(absent) - 1} more are not there' if absent[1:] else ''))
-    for name, value in own.items():
-        if given[name].shape != value.shape:
-            raise ValueError(f'the checkpoint is not of this config: {name} has shape {tuple(given[name].shape)}, '
-                             f'{tuple(value.shape)} is expected')
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f'device {device} cannot be used here: {first_line(error)}') from error
+
+
+def first_line(error):
+    """What an exception says, without the pages that follow."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -82,36 +82,37 @@ def read_image(image):
 
 
 def read_boxes(bboxes, width, height):
-    """Boxes as (N, 4) float32.
+    """Boxes with scores as (N, 5) float32.
 
     Args:
-        bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px, or 'whole_image'.
+        bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores, or 'whole_image'.
         width (int): of the picture, px.
         height (int): of the picture, px.
 
     Returns:
-        np.ndarray: (N, 4) float32; N may be 0.
+        np.ndarray: (N, 5) float32, the score 1 where none is given; N may be 0.
 
     Raises:
         ValueError: no boxes told, another shape, or a box that shows nothing of the picture.
     """
     if isinstance(bboxes, str) and bboxes == WHOLE_IMAGE:
-        return np.array([[0, 0, width, height]], dtype=np.float32)
+        return np.array([[0, 0, width, height, 1]], dtype=np.float32)
     if bboxes is None or isinstance(bboxes, str):
         raise ValueError(f'bboxes: (N, 4) x1, y1, x2, y2 px or {WHOLE_IMAGE!r} expected, got {bboxes!r}; a place is '
                          'never guessed')
     boxes = np.asarray(bboxes, dtype=np.float32)
     if boxes.size == 0:
-        return np.zeros((0, 4), dtype=np.float32)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f'bboxes: shape (N, 4), x1, y1, x2, y2 px, expected, got {boxes.shape}')
-    shown = np.maximum(boxes[:, :2], 0) < np.minimum(boxes[:, 2:], (width, height))
+        return np.zeros((0, 5), dtype=np.float32)
+    boxes = boxes[None] if boxes.ndim == 1 else boxes
+    if boxes.ndim != 2 or boxes.shape[1] not in (4, 5):
+        raise ValueError(f'bboxes: shape (N, 4), x1, y1, x2, y2 px, or (N, 5) with scores, expected, got {boxes.shape}')
+    shown = np.maximum(boxes[:, :2], 0) < np.minimum(boxes[:, 2:4], (width, height))
     good = shown.all(axis=1) & np.isfinite(boxes).all(axis=1)
     if not good.all():
         index = int(np.argmin(good))
         raise ValueError(f'bboxes[{index}] = {boxes[index].tolist()}: x1 < x2 and y1 < y2 within the picture of '
                          f'{width}x{height} px expected')
-    return boxes
+    return boxes if boxes.shape[1] == 5 else np.pad(boxes, ((0, 0), (0, 1)), constant_values=1)
 
 
 def crop_window(box, padding, aspect):
@@ -203,7 +204,7 @@ class OnnxIntegralPose:
 
         Args:
             image (np.ndarray | str | os.PathLike): (H, W, 3) uint8 BGR, or a file.
-            bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px of each person, or 'whole_image'.
+            bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px of each person, (N, 5) with scores, or 'whole_image'.
             bone_length (float | array-like, optional): total skeleton length, mm, of all people or (N,) of each;
                 by default that of the training, as the file says.
             flip_test (bool, optional): also look at the mirrored crops and take the mean; by default as the model's
@@ -212,7 +213,8 @@ class OnnxIntegralPose:
         Returns:
             list[dict]: of each person ``keypoints`` (K, 3) mm, camera axes (x right, y down, z away), root at the
             origin; ``keypoints_2d`` (K, 2) px; ``keypoint_scores`` (K,), 1 of models without an uncertainty;
-            ``keypoint_std`` (K, 3) mm of those with one; ``bbox`` (4,) px; ``bone_length`` mm.
+            ``keypoint_std`` (K, 3) mm of those with one; ``bbox`` (1, 4) px and
+            ``bbox_score``; ``bone_length`` mm.
 
         Raises:
             ValueError: see :func:`read_image` and :func:`read_boxes`; a bone length that is not positive; a skeleton
@@ -223,7 +225,7 @@ class OnnxIntegralPose:
         lengths = self._lengths(bone_length, len(boxes))
         flip_test = self.facts['flip_test'] if flip_test is None else flip_test
         aspect = self.input_size[0] / self.input_size[1]
-        windows = [crop_window(box, self.facts['padding'], aspect) for box in boxes]
+        windows = [crop_window(box[:4], self.facts['padding'], aspect) for box in boxes]
         people = []
         for start in range(0, len(boxes), CHUNK):
             chunk = windows[start:start + CHUNK]
@@ -275,7 +277,7 @@ class OnnxIntegralPose:
         # a bone whose parent is itself has no length: the root
         length = np.linalg.norm(points - points[facts['parents']], axis=-1).sum()
         if not (np.isfinite(length) and length > 0):
-            raise ValueError(f'bboxes[{number}] = {box.tolist()}: the predicted skeleton has length {length}; an '
+            raise ValueError(f'bboxes[{number}] = {box[:4].tolist()}: the predicted skeleton has length {length}; an '
                              'untrained model?')
         mm_per_px = bone_length / length
         person = dict(keypoints=(points - points[facts['parents'].index(0)]) * mm_per_px,
@@ -283,7 +285,7 @@ class OnnxIntegralPose:
         if std is not None:
             person['keypoint_scores'] = np.exp(-facts['score_factor'] * std.mean(-1)**2)
             person['keypoint_std'] = std * unit * (px_per_input_px * mm_per_px)
-        return dict(person, bbox=box, bone_length=float(bone_length))
+        return dict(person, bbox=box[None, :4], bbox_score=float(box[4]), bone_length=float(bone_length))
 
 
 def main(args=None):

@@ -25,7 +25,7 @@ def lengths_of(ids, default, bone_length=None, body_height=None):
         np.ndarray: (N,) float64, mm.
 
     Raises:
-        ValueError: not a positive number of mm, or both for one person.
+        ValueError: no number of mm that a body can have, or both for one person.
         TypeError: neither number nor dict.
     """
     for name, value in (('bone_length', bone_length), ('body_height', body_height)):
@@ -42,7 +42,7 @@ def lengths_of(ids, default, bone_length=None, body_height=None):
 
 
 def check_millimetres(name, value):
-    """Refuse what is neither None, a positive number, nor a dict from int to such; see :func:`lengths_of`."""
+    """Refuse what is neither None, a number of mm that a body can have, nor a dict from int to such."""
     if isinstance(value, dict):
         for person, number in value.items():
             if isinstance(person, bool) or not isinstance(person, (int, np.integer)):
@@ -50,8 +50,8 @@ def check_millimetres(name, value):
             check_millimetres(f'{name}[{person}]', number)
     elif isinstance(value, bool) or not isinstance(value, (Real, type(None))):
         raise TypeError(f'{name}: mm, or a dict from the person (int) to mm, expected; got {value!r}')
-    elif value is not None and not 0 < value < np.inf:
-        raise ValueError(f'{name}: a positive number of mm expected, got {value}')
+    elif name.startswith('bone_length') and value is not None and not 500 <= value <= 20000:
+        raise ValueError(f'{name}: mm expected, 500 to 20000 (an adult has about 4500), got {value}')
 
 
 def to_millimetres(instances, lengths):

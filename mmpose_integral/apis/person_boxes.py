@@ -1,6 +1,8 @@
 """Where the people are: a detector's boxes, the caller's, or the whole image when that is asked for."""
+from pathlib import Path
 from urllib.error import URLError
 
+import cv2
 import mmengine
 import numpy as np
 from mmengine.config import Config
@@ -19,7 +21,8 @@ class PersonDetector:
     """An MMDetection model that gives the boxes of all people, in batches.
 
     Args:
-        model (str | mmengine.Config): config file, name of ``model-index.yml``, or name of MMDetection's own index.
+        model (str | Path | mmengine.Config): config file, or a name of ``model-index.yml`` or of MMDetection's own
+            index.
         weights (str, optional): file or address; by default those of the index, or the config's ``load_from``.
         cat_ids (int | Sequence[int] | None): classes that count; by default the one called person.
         device (str): 'cpu', 'cuda:0', ...
@@ -51,9 +54,17 @@ class PersonDetector:
 
         Returns:
             list[np.ndarray]: (N, 5) float32 x1, y1, x2, y2 px and score, for each image.
+
+        Raises:
+            ValueError: an image of a few px by thousands.
         """
         with DefaultScope.overwrite_default_scope('mmdet'):
-            samples = self.inferencer(images, batch_size=len(images), return_datasamples=True)['predictions']
+            try:
+                samples = self.inferencer(images, batch_size=len(images), return_datasamples=True)['predictions']
+            except cv2.error as error:  # of its resize, which would leave a side of 0 px
+                height, width = min((image.shape[:2] for image in images), key=min)
+                raise ValueError(f'an image of {width}x{height} px is too narrow for the person detector; give '
+                                 'bboxes=') from error
         return [self._people(sample.pred_instances.cpu().numpy(), bbox_thr, nms_thr) for sample in samples]
 
     def _people(self, found, bbox_thr, nms_thr):
@@ -64,8 +75,10 @@ class PersonDetector:
 
 def _with_weights(model, weights):
     """Config and weights, where the caller left the weights to us."""
-    if not isinstance(model, str):
+    weights = None if weights is None else str(weights)
+    if not isinstance(model, (str, Path)):
         return model, weights
+    model = str(model)
     if model in indexed_models():
         alias = find_alias(model)
         return alias.config, weights or alias.checkpoint
@@ -121,6 +134,7 @@ def check_boxes(bboxes, image, name):
     Raises:
         ValueError: another shape, or a box that is empty or outside the image.
     """
+    bboxes = bboxes.detach().cpu() if hasattr(bboxes, 'detach') else bboxes
     boxes = np.asarray(bboxes, dtype=np.float32)
     boxes = boxes.reshape(-1, 4) if boxes.size == 0 else boxes[None] if boxes.ndim == 1 else boxes
     if boxes.ndim != 2 or boxes.shape[1] not in (4, 5):

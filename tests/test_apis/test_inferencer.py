@@ -18,6 +18,7 @@ from mmpose_integral.synthetic import make_standin
 REPO = Path(__file__).parents[2]
 CONFIG = str(REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py')
 CHECKPOINT = str(REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth')
+DETECTOR_CONFIG = str(REPO / 'configs' / 'quickstart' / 'detector_rtmdet_nano.py')
 DETECTOR = str(REPO / 'mmpose_integral' / 'assets' / 'detector_rtmdet_nano_standin.pth')
 
 
@@ -187,10 +188,13 @@ def test_uncertainty_and_place_are_drawn_when_asked_for(inferencer, images):
         next(inferencer(str(images / '00002.jpg'), bboxes=[[60, 40, 150, 200]], absolute=True, return_vis=True))
 
 
-def test_nobody_is_said_and_never_made_up(inferencer, caplog):
+def test_nobody_is_said_and_never_made_up(inferencer, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmpose_integral.apis.integral_pose3d_inferencer.print_log',
+                        lambda text, **kwargs: said.append(text))
     grey = np.full((200, 300, 3), 127, np.uint8)
-    with caplog.at_level('WARNING', logger='mmengine'):
-        result = next(inferencer(grey, bbox_thr=0.9, return_vis=True))
+    result = next(inferencer(grey, bbox_thr=0.9, return_vis=True))
+    assert said == ['000000.jpg: nobody found; give bboxes=, a lower bbox_thr, or det_model="whole_image"']
     assert result['predictions'] == [[]] and result['visualization'][0].ndim == 3
     whole = MMPoseInferencer(pose3d='standin', det_model='whole_image', device='cpu')
     (person, ) = people_of(next(whole(grey)))
@@ -272,7 +276,10 @@ test_dataloader = dict(dataset=dict(pipeline=pipeline))
     (ValueError, dict(bboxes=[[1, 2, 3]]), r'bboxes of .*00001.jpg: \(N, 4\)'),
     (ValueError, dict(bboxes=[[50, 20, 20, 90]]), r'x1 < x2 and y1 < y2, .*image of 256x256 px.*got \[50.0'),
     (ValueError, dict(bboxes=[[0, 0, np.nan, 9]]), 'x1 < x2'),
-    (ValueError, dict(bone_length=-1), 'bone_length: a positive number of mm expected, got -1'),
+    (ValueError, dict(bone_length=-1), 'bone_length: mm expected, 500 to 20000 .*, got -1'),
+    (ValueError, dict(bone_length=4.4), 'got 4.4'),
+    (ValueError, dict(principal_point=(9, 9)), 'principal_point: has a meaning with focal_length only'),
+    (ValueError, dict(smooth={}), 'smooth: frames that follow each other'),
     (TypeError, dict(bone_length='4 m'), "bone_length: mm, or a dict .*got '4 m'"),
     (TypeError, dict(bone_length={'Ann': 4000}), "a dict from the person .*'Ann'"),
     (ValueError, dict(focal_length=0), 'focal_length: a positive number of px'),
@@ -309,3 +316,28 @@ def test_weights_of_another_size_and_models_of_another_kind_are_refused(tmp_path
     for name in ('quickstart/keypoints_2d_r18_mpii', 'keypoints_2d/integral_res50_8xb32-140e_mpii-256x256'):
         with pytest.raises(ValueError, match='is no image-based 3D model'):
             IntegralPose3DInferencer(str(REPO / 'configs' / f'{name}.py'), CHECKPOINT, device='cpu')
+
+
+def test_calls_do_not_disturb_each_other(inferencer, video, images):
+    box = [[[60, 40, 150, 200]]] * 7
+    alone = [people_of(one)[0]['keypoints'] for one in inferencer(str(video), bboxes=box, smooth=True)]
+    first, second = (inferencer(str(video), bboxes=box, smooth=True) for _ in range(2))
+    together = []
+    for one, two in zip(first, second, strict=True):
+        next(inferencer(str(images / '00001.jpg'), bboxes=box[0]))
+        together.append(people_of(one)[0]['keypoints'])
+        np.testing.assert_array_equal(people_of(two)[0]['keypoints'], together[-1])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_paths_and_strips(images, tmp_path):
+    inferencer = MMPoseInferencer(pose3d=Path(CONFIG), pose3d_weights=Path(CHECKPOINT), det_model=Path(DETECTOR_CONFIG),
+                                  det_weights=Path(DETECTOR), device='cpu')
+    assert people_of(next(inferencer(images / '00001.jpg')))
+    with pytest.raises(ValueError, match='an image of 2x4000 px is too narrow for the person detector'):
+        next(inferencer(np.zeros((4000, 2, 3), np.uint8)))
+    with pytest.raises(ValueError, match='the checkpoint is not of this config: it has no'):
+        MMPoseInferencer(pose3d='standin', det_model=DETECTOR_CONFIG, det_weights=CHECKPOINT, det_cat_ids=[0],
+                         device='cpu')
+    with pytest.raises(ValueError, match='device nonsense cannot be used here'):
+        MMPoseInferencer(pose3d='standin', device='nonsense')

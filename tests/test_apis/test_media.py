@@ -1,6 +1,7 @@
 """Whatever users hand in becomes frames, in order, or a sentence."""
 import functools
 import threading
+import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
@@ -17,6 +18,7 @@ def folder(tmp_path):
         cv2.imwrite(str(tmp_path / f'frame{number}.png'), np.full((8, 6, 3), 10 * number, np.uint8))
     (tmp_path / 'notes.txt').write_text('text')
     (tmp_path / 'unknown').write_text('text')
+    (tmp_path / 'drawing.svg').write_text('text')
     (tmp_path / 'folder.jpg').mkdir()
     return tmp_path
 
@@ -90,7 +92,12 @@ def test_a_camera_is_read_until_it_ends(monkeypatch):
     monkeypatch.setattr(cv2, 'VideoCapture', Camera)
     media = Media('webcam:2')
     assert media.is_video and media.count is None and media.fps == 30
-    assert [int(frame.image[0, 0, 0]) for frame in media] == [2, 1, 0] and media._reader.number is None
+    frames = []
+    for frame in media:
+        frames.append(frame)
+        time.sleep(0.02)
+    assert [int(frame.image[0, 0, 0]) for frame in frames] == [2, 1, 0] and media._reader.number is None
+    assert frames[2].time_s >= 0.04  # the clock's, not the rate that the camera claims
     with pytest.raises(OSError, match='camera 0 cannot be opened'):
         Media('webcam')
     with pytest.raises(ValueError, match='webcam:N expected'):
@@ -101,6 +108,8 @@ def test_a_camera_is_read_until_it_ends(monkeypatch):
 
 @pytest.mark.parametrize('inputs, error, message', [
     ('{folder}/absent.jpg', FileNotFoundError, 'absent.jpg: no such file or folder; give an image'),
+    ('', FileNotFoundError, "'': no such file or folder"),
+    (['{folder}'], FileNotFoundError, 'a folder; give it by itself'),
     ('{folder}/notes.txt', ValueError, 'notes.txt cannot be decoded as an image'),
     ('{folder}/unknown', ValueError, 'unknown cannot be decoded as an image'),
     ('{folder}/folder.jpg', ValueError, 'folder.jpg: no images in this folder'),

@@ -115,12 +115,19 @@ def test_millimetres_are_those_of_torch(exported, model, photo, flip_test, monke
         wanted, scale = by_torch(model, image, box[None], flip_test)
         size = runtime.crop_window(box, 1.25, 96 / 128)[1].max()
         assert_same(people[number:number + 1], wanted, scale, size)
-        np.testing.assert_array_equal(people[number]['bbox'], box)
+        np.testing.assert_array_equal(people[number]['bbox'], box[None])
         assert set(people[number]) == {'keypoints', 'keypoints_2d', 'keypoint_scores', 'keypoint_std', 'bbox',
-                                       'bone_length'}
+                                       'bbox_score', 'bone_length'} and people[number]['bbox_score'] == 1
     if flip_test:
         plain = runtime.OnnxIntegralPose(exported)(photo, BOXES[:1])
         assert np.abs(plain[0]['keypoints'] - people[0]['keypoints']).max() > 1
+
+
+def test_boxes_with_scores_and_a_single_one(exported, photo):
+    pose = runtime.OnnxIntegralPose(exported)
+    (scored, ), (flat, ) = pose(photo, [[*BOXES[0], 0.25]]), pose(photo, BOXES[0])
+    assert scored['bbox_score'] == 0.25 and flat['bbox_score'] == 1
+    np.testing.assert_array_equal(scored['keypoints'], flat['keypoints'])
 
 
 def test_bone_lengths_of_all_and_of_each(exported, photo):
@@ -137,6 +144,7 @@ def test_bone_lengths_of_all_and_of_each(exported, photo):
 def test_real_photos(real_data, exported, model):
     pictures = sorted((real_data / 'real_h80k' / 'Train' / 'IMG').glob('*.jpg'))
     pictures += sorted((real_data / 'real_coco' / 'images').glob('*.jpg'))
+    assert len(pictures) > 2
     pose = runtime.OnnxIntegralPose(exported)
     for path in pictures:
         image = cv2.imread(str(path))
@@ -193,7 +201,7 @@ def test_no_people_no_answers(exported, photo):
 
 @pytest.mark.parametrize('boxes, message', [
     (None, "'whole_image' expected, got None"), ('whole', 'a place is never guessed'),
-    ([1, 2, 3, 4], r'shape \(N, 4\).*got \(4,\)'), ([[1, 2, 3, 4, 0.9]], r'got \(1, 5\)'),
+    ([1, 2, 3], r'shape \(N, 4\).*got \(1, 3\)'), ([[1, 2, 3, 4, 0.9, 0]], r'got \(1, 6\)'),
     ([[0, 0, 9, 9], [50, 10, 20, 30]], r'bboxes\[1\].*x1 < x2'), ([[500, 0, 600, 9]], 'within the picture of 128x128'),
     ([[0, 0, np.nan, 9]], r'bboxes\[0\]'), ([[0, 0, np.inf, 9]], r'bboxes\[0\]')])
 def test_wrong_boxes(exported, photo, boxes, message):

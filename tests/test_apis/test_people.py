@@ -65,8 +65,8 @@ def test_lengths_by_person():
     for wrong in ('4500', [4500], True, {0: 'x'}, {'a': 4500}, {True: 4500}):
         with pytest.raises(TypeError, match='bone_length'):
             lengths_of([0], 4500, wrong)
-    for wrong in (0, -3, np.nan, np.inf, {0: 0}):
-        with pytest.raises(ValueError, match='bone_length.*a positive number'):
+    for wrong in (0, -3, 4.5, np.nan, np.inf, {0: 0}):
+        with pytest.raises(ValueError, match='bone_length.*mm expected, 500 to 20000'):
             lengths_of([0], 4500, wrong)
 
 

@@ -223,6 +223,7 @@ def test_other_kinds_of_models_and_mistakes(files, tmp_path, capsys, monkeypatch
                           ([config], 'its CHECKPOINT is needed'), ([config, 'absent.pth'], 'absent.pth: no such file'),
                           (['absent.py', checkpoint], 'absent.py: no such file'),
                           (['nobody'], "alias 'nobody' is"),
+                          ([STANDIN, checkpoint], 'the checkpoint is not of this config'),
                           ([config, checkpoint, '--image', 'absent.jpg'], 'absent.jpg: no such file'),
                           ([config, checkpoint, '--image', config], 'cannot be decoded')):
         assert export.main([*map(str, args), '--out-dir', str(tmp_path / 'out')]) == 1

@@ -78,7 +78,8 @@ def people_of(out_dir, name):
 
 
 def files_in(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*')
+                  if path.is_file() and path.name != '.images.jsonl')
 
 
 def interrupt_at(monkeypatch, batch):
@@ -178,6 +179,11 @@ def test_what_is_done_is_not_done_again(infer, frames, tmp_path, capsys):
     stored = torch.load(CHECKPOINT)['meta']['dataset_meta']['skeleton_length']['train+val']
     np.testing.assert_allclose(read_npz(table)['bone_length_mm'], [1234.5, stored, stored], rtol=1e-6)
     assert files_in(out) == ['00001.json', '00002.json', '00003.json']
+    # Another image of a name is not done, whatever lies there.
+    cv2.imwrite(str(tmp_path / '00001.jpg'), cv2.imread(str(frames[4])))
+    assert infer(*args) == 0
+    assert '2 of them done earlier' in capsys.readouterr().out
+    assert json.loads((out / '00001.json').read_text())[0]['bone_length'] == pytest.approx(stored)
 
 
 def test_a_video_is_followed_and_smoothed(infer, video, frames, tmp_path, capsys):

@@ -188,3 +188,14 @@ def test_two_processes_submit_an_ensemble_together(folder, two_processes):
     assert two_processes.returncode == 0, text[-3000:]
     np.testing.assert_allclose(read_poses(folder / 'two.zip')[0], mean_of(folder, 'ab')[:, :17], atol=0.02)
     assert 'GPU number: 2' in next((folder / 'two').glob('*/*.log')).read_text()  # mmengine's word for processes
+
+
+@pytest.mark.parametrize('tool, args', [('submit', ['--out', 'x.zip']), ('test', [])])
+def test_weights_of_another_model_are_refused(tool, args, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = torch.load(folder / 'a.pth')
+    checkpoint['state_dict'] = {f'x.{name}': value for name, value in checkpoint['state_dict'].items()}
+    torch.save(checkpoint, tmp_path / 'renamed.pth')
+    said = run_tool(tool, folder / 'small.py', tmp_path / 'renamed.pth', '--work-dir', tmp_path / 'work', *args)
+    assert 'renamed.pth: the checkpoint is not of this config: it has no backbone' in said
+    assert not (tmp_path / 'x.zip').exists()
