@@ -72,7 +72,7 @@ def run(args, folder):
                          'config with a --checkpoint')
     inferencer = MMPoseInferencer(pose3d=args.model, pose3d_weights=args.checkpoint, device=args.device,
                                   det_model=args.det_model, det_weights=args.det_weights)
-    inferencer.inferencer.detector  # noqa: B018  now rather than in the first visitor's time
+    inferencer.inferencer.load_detector()  # not in the first visitor's time
     name = Path(args.model).stem if args.model.endswith('.py') else args.model
     standin = 'standin' in name
     app = build_app(inferencer, f'Model: **{name}** on {args.device}. {_STANDIN_NOTE if standin else ""}',

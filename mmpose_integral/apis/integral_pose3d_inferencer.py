@@ -1,3 +1,4 @@
+import functools
 import logging
 from pathlib import Path
 
@@ -74,8 +75,9 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             check_millimetres(name, self.defaults[name])
         self._detector_arguments = (det_model, det_weights, det_cat_ids, str(self.device),
                                     self.cfg.get('person_detector'))
-        self._detector = None if det_model is None else (build_detector(*self._detector_arguments), )
-        self._video_input = False
+        if det_model is not None:
+            self.load_detector()
+        self._video_input = False  # mmpose's callers look at it
 
     def _init_collate(self, cfg):
         return pseudo_collate  # what the parent finds after a warning, since no scope but mmengine's has it
@@ -100,12 +102,14 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             raise ValueError('pose3d_weights: a checkpoint is needed beside the config; a name of model-index.yml, '
                              'such as standin, brings its own')
 
-    @property
+    @functools.cached_property
     def detector(self):
         """PersonDetector | None: built when first needed; None stands for whole images."""
-        if self._detector is None:
-            self._detector = (build_detector(*self._detector_arguments), )
-        return self._detector[0]
+        return build_detector(*self._detector_arguments)
+
+    def load_detector(self):
+        """Build the detector now rather than at the first image; see :func:`build_detector` for what may go wrong."""
+        return self.detector
 
     def __call__(self, inputs, return_datasamples=False, batch_size=1, out_dir=None, **kwargs):
         """Predict.

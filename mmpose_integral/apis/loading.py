@@ -30,7 +30,7 @@ def load_inferencer(pose3d, weights=None, device=None, flip_test=False, **kwargs
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             inferencer = IntegralPose3DInferencer(pose3d, weights, device, **kwargs)
-            inferencer.detector  # noqa: B018  built by the look
+            inferencer.load_detector()
     except urllib.error.URLError as error:
         raise OSError(f'the weights of pose3d {pose3d} could not be fetched ({error.reason}); where there is no '
                       'network, give the file') from error
