@@ -2,15 +2,20 @@
 
 Give the model as for tools/export.py, and the files that it wrote. Time is that of crop -> normalised joints, with the
 normalisation. Prints a Markdown table and writes a JSON with versions and machine.
+
+As a scenario of run.py it exports the shipped stand-in model itself; baseline: eager torch.
 """
 import argparse
+import importlib.util
 import json
 import os
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from measure import compare, same_within
 from mmpose.apis import init_model
 from timing import describe_machine, summarise, table, take_turns
 
@@ -18,7 +23,12 @@ import mmpose_integral  # noqa: F401  registers everything and makes checkpoints
 from mmpose_integral.apis import find_alias
 from mmpose_integral.preparation.files import replace_when_done
 
+TITLE = 'Exported models on the CPU'
+PACKAGES = ('torch', 'onnxruntime', 'mmpose')
+REPO = Path(__file__).resolve().parents[2]
 BASELINE = 'torch, eager'
+SUFFIXES = {'onnx': '.onnx', 'torchscript': '.torchscript.pt', 'torch-export': '.pt2'}  # those of tools/export.py
+TOLERANCE = 1e-4  # of the input size, as tools/export.py has it
 CLOCKS = dict(wall=time.perf_counter, cpu=time.process_time)
 
 
@@ -81,8 +91,40 @@ def load_exported(path, threads):
     raise ValueError(f'{path}: .onnx, .torchscript.pt or .pt2 expected')
 
 
+def add_arguments(parser):
+    """Options of the scenario."""
+    parser.add_argument('--onnx-runtime-model', default='configs/quickstart/integral_r18_standin.py')
+    parser.add_argument('--onnx-runtime-checkpoint', default='mmpose_integral/assets/integral_r18w32_standin.pth')
+    parser.add_argument('--onnx-runtime-formats', nargs='+', choices=SUFFIXES, default=list(SUFFIXES))
+    parser.add_argument('--onnx-runtime-batch-sizes', type=int, nargs='+', default=[1, 4])
+
+
 @torch.no_grad()
 def run(args):
+    """Rows of each batch size and runtime; the files are exported for it."""
+    model, checkpoint = (str(REPO / path) for path in (args.onnx_runtime_model, args.onnx_runtime_checkpoint))
+    spec = importlib.util.spec_from_file_location('export_tool', REPO / 'tools' / 'export.py')
+    export = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(export)
+    formats = ['torchscript'] if args.quick else args.onnx_runtime_formats
+    if export.main([model, checkpoint, '--format', *formats, '--out-dir', str(args.work), '--name', 'model']):
+        raise ValueError(f'{model}: tools/export.py gave up, see above')
+    eager, (width, height) = load_eager(argparse.Namespace(model=model, checkpoint=checkpoint, exported=[]))
+    files = [str(args.work / f'model{SUFFIXES[name]}') for name in formats]
+    contestants = {BASELINE: eager, **dict(load_exported(path, args.threads) for path in files)}
+    rows, same = [], same_within(TOLERANCE)
+    for batch in [2] if args.quick else args.onnx_runtime_batch_sizes:
+        crops = torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0)) * 255
+        turns = {name: (lambda call=call, crops=crops: call(crops), batch) for name, call in contestants.items()}
+        rows += compare(f'{width}x{height}, batches of {batch}', turns, args.rounds or (2 if args.quick else 21),
+                        unit='crop', warmup=3,
+                        check=lambda expected, found: same(np.asarray(expected[0]), np.asarray(found[0])),
+                        judge='cpu' if args.threads == 1 else 'wall')
+    return rows
+
+
+@torch.no_grad()
+def measure_files(args):
     """Time all, print and write."""
     torch.set_num_threads(args.threads)
     eager, (width, height) = load_eager(args)
@@ -110,7 +152,7 @@ def main(args=None):
     """Run the tool; returns the exit status."""
     args = parse_args(args)
     try:
-        run(args)
+        measure_files(args)
     except (FileNotFoundError, ValueError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -5,6 +5,7 @@ ratio to the first one, the baseline, round by round.
 """
 import os
 import platform
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -19,10 +20,10 @@ def take_turns(contestants, rounds, warmup=3, clock=time.perf_counter):
         contestants (dict[str, callable]): take nothing; a call returns when its work is done.
         rounds (int): timed calls of each.
         warmup (int): calls of each before these.
-        clock (callable): seconds.
+        clock (callable): seconds, or an array of several clocks' seconds.
 
     Returns:
-        dict[str, np.ndarray]: (rounds,) seconds of each, in the order of the rounds.
+        dict[str, np.ndarray]: (rounds,) seconds of each, in the order of the rounds; (rounds, clocks) for several.
 
     Raises:
         ValueError: no contestants or no rounds.
@@ -32,14 +33,14 @@ def take_turns(contestants, rounds, warmup=3, clock=time.perf_counter):
     for _ in range(warmup):
         for call in contestants.values():
             call()
-    seconds = {name: np.zeros(rounds) for name in contestants}
+    seconds = {name: [None] * rounds for name in contestants}
     for number in range(rounds):
         names = list(contestants)
         for name in names if number % 2 == 0 else reversed(names):
             start = clock()
             contestants[name]()
             seconds[name][number] = clock() - start
-    return seconds
+    return {name: np.array(values) for name, values in seconds.items()}
 
 
 def summarise(seconds):
@@ -78,12 +79,17 @@ def describe_machine(*packages):
         *packages (str): names of installed distributions.
 
     Returns:
-        dict: ``cpu``, ``cores``, ``system``, ``load`` (of the last minute, None where unknown), and ``versions``.
+        dict: ``cpu``, ``cores``, ``gpu`` (None without), ``system``, ``load`` (of the last minute, None where
+        unknown), and ``versions``.
     """
     load = round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None
     versions = dict(python=platform.python_version(), **{name: metadata.version(name) for name in packages})
-    return dict(cpu=cpu_name(), cores=os.cpu_count(), system=f'{platform.system()} {platform.machine()}', load=load,
-                versions=versions)
+    torch = sys.modules.get('torch')  # a run that does not use it need not wait for it
+    gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
+    if gpu:
+        versions['cuda'] = torch.version.cuda
+    return dict(cpu=cpu_name(), cores=os.cpu_count(), gpu=gpu, system=f'{platform.system()} {platform.machine()}',
+                load=load, versions=versions)
 
 
 def table(rows, columns):

@@ -3,6 +3,9 @@
 Ours draws joints over the image, two 3D views with one-sigma ellipses, axes in mm and the legend; mmpose's draws joints
 over the image and one 3D view by matplotlib. Median and interquartile range of CPU time on one core, so that other
 programs count little; frames/s are of that core. Videos are drawn with steady=True, whose empty rooms are kept.
+
+As a scenario of run.py, baseline and ours take turns; they draw different pictures of the same people, and mmpose's
+cannot draw more than one person.
 """
 import argparse
 import itertools
@@ -24,6 +27,43 @@ from mmpose_integral.synthetic.camera import studio_camera
 from mmpose_integral.synthetic.kinematics import pose_figure
 from mmpose_integral.synthetic.poses import random_pose
 from mmpose_integral.visualization import IntegralPose3dVisualizer
+
+TITLE = 'A picture of the visualizer'
+PACKAGES = ('mmpose', 'matplotlib', 'opencv-python')
+
+
+def add_arguments(parser):
+    """Options of the scenario."""
+    parser.add_argument('--visualizer-sizes', nargs='+', default=['640x480', '1280x720', '1920x1080'], metavar='WxH')
+    parser.add_argument('--visualizer-people', type=int, nargs='+', default=[1, 3])
+
+
+def run(args):
+    """Rows of each image size and number of people, in turns."""
+    from measure import compare  # beside this file, which is also run and loaded by itself
+    matplotlib.use('Agg')
+    sizes, people = (['320x240'], [1, 2]) if args.quick else (args.visualizer_sizes, args.visualizer_people)
+    rows = []
+    for size, count in itertools.product(sizes, people):
+        contestants = turns_of(tuple(int(part) for part in size.split('x')), count, 2 if args.quick else 30)
+        more = compare(f'{size}, {count} {"person" if count == 1 else "people"}', contestants,
+                       args.rounds or (2 if args.quick else 11), unit='picture')
+        rows += more if 'mmpose' in contestants else [dict(row, wall_ratio=None, cpu_ratio=None) for row in more]
+    return rows
+
+
+def turns_of(size, people, count, seed=0):
+    """Contestants of one image size: a call of ours draws all ``count`` samples, one of mmpose's a single one."""
+    samples = make_samples(size, people, count, seed)
+    image = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    contestants = {}
+    if people == 1:
+        theirs, turn = baseline_visualizer(), itertools.cycle(samples)
+        contestants['mmpose'] = (lambda: draw_baseline(theirs, image, next(turn)), 1)
+    for what, steady in (('ours, video', True), ('ours, pictures', False)):
+        ours = IntegralPose3dVisualizer(what, steady=steady)
+        contestants[what] = (lambda ours=ours: [draw_ours(ours, image, sample) for sample in samples], count)
+    return contestants
 
 
 def parse_args(args=None):

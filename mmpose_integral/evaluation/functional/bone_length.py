@@ -15,6 +15,8 @@ PUBLISHED_SKELETON_LENGTHS = {'train+val': 4502.881, 'train': 4522.828, 'val': 4
 # head joint to the crown that is 1709 mm of stature.
 LENGTH_PER_HEIGHT = 2.62
 
+CHUNK_FRAMES = 512  # bones of a chunk (210 kB) stay in the processor's second-level cache
+
 # (17, 18): one row a bone, +1 at its child, -1 at its parent. One product with it is 3 times faster than indexing.
 _DIFFERENCES = np.zeros((len(BONES), NUM_JOINTS))
 for _row, (_parent, _child) in enumerate(BONES):
@@ -34,10 +36,15 @@ def skeleton_length(keypoints):
         ValueError: the last axes are not (18, 3).
     """
     keypoints = _check_skeleton(keypoints)
-    with np.errstate(invalid='ignore'):
-        bones = _DIFFERENCES @ keypoints
-    bones *= bones
-    return np.sqrt(bones[..., 0] + bones[..., 1] + bones[..., 2]).sum(axis=-1)
+    flat = keypoints.reshape(-1, NUM_JOINTS, 3)
+    lengths = np.empty(len(flat))
+    for start in range(0, len(flat), CHUNK_FRAMES):
+        part = slice(start, start + CHUNK_FRAMES)
+        with np.errstate(invalid='ignore'):
+            bones = _DIFFERENCES @ flat[part].astype(np.float64)
+        bones *= bones
+        lengths[part] = np.sqrt(bones[..., 0] + bones[..., 1] + bones[..., 2]).sum(axis=-1)
+    return lengths.reshape(keypoints.shape[:-2])[()]
 
 
 def mean_skeleton_length(*keypoints):
@@ -97,14 +104,15 @@ def rescale_to_bone_length(keypoints, target_mm):
         raise ValueError(f'target_mm: positive lengths expected, got {target[tuple(bad[0])]}'
                          + (f' at index {_readable(bad[0])}' if target.ndim else ''))
     length = _checked_length(keypoints)
-    centred = _check_skeleton(keypoints) - np.asarray(keypoints)[..., :1, :]
+    keypoints = _check_skeleton(keypoints)
+    centred = np.subtract(keypoints, keypoints[..., :1, :], dtype=np.float64)
     centred *= (target / length)[..., None, None]
     return centred
 
 
 def _check_skeleton(keypoints):
-    """As a float64 array of 18 joints, or ValueError."""
-    keypoints = np.asarray(keypoints, dtype=np.float64)
+    """As an array of 18 joints, or ValueError."""
+    keypoints = np.asarray(keypoints)
     if keypoints.shape[-2:] != (NUM_JOINTS, 3):
         raise ValueError(f'keypoints: shape (..., {NUM_JOINTS}, 3) expected, got {keypoints.shape}; a pose file has '
                          '17 joints, structures.skeleton.add_thorax appends the 18th')

@@ -5,6 +5,7 @@ are then reported for the wanted ones. CHALL_H80K aligns over 18 joints and repo
 """
 import numpy as np
 
+from mmpose_integral.evaluation.functional.rotation import nearest_rotation
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
 
 ALIGNMENTS = ('none', 'rigid', 'similarity', 'scale')
@@ -52,8 +53,7 @@ def align_poses(pred, gt, align):
 def procrustes(pred, gt):
     """Best rotation of centred poses, and the scale that goes with it.
 
-    Kabsch's solution by singular value decomposition; the sign of the last direction keeps the determinant at +1, so
-    a mirrored pose stays mirrored. The rotation is the same with and without scale.
+    Kabsch's solution; a mirrored pose stays mirrored. The rotation is the same with and without scale.
 
     Args:
         pred (np.ndarray): (..., K, 3), any unit.
@@ -66,12 +66,10 @@ def procrustes(pred, gt):
     centre = average @ gt
     centred = pred - average @ pred
     covariance = np.swapaxes(centred, -1, -2) @ (gt - centre)
-    u, strength, vt = np.linalg.svd(covariance)
-    sign = np.sign(np.linalg.det(u @ vt))  # not of the covariance: a flat pose has one of determinant 0
-    strength[..., 2] *= sign
-    u[..., 2] *= sign[..., None]
-    scale = _safe_ratio(strength.sum(axis=-1), np.einsum('...kc,...kc->...', centred, centred))
-    return centred @ (u @ vt), centre, scale
+    rotation = nearest_rotation(covariance)
+    strength = np.einsum('...ij,...ij->...', rotation, covariance)
+    scale = _safe_ratio(strength, np.einsum('...kc,...kc->...', centred, centred))
+    return centred @ rotation, centre, scale
 
 
 def distances(first, second):
