@@ -63,7 +63,7 @@ setup(
     # What the code imports, without upper limits: `pip install .` leaves a working MMPose environment as it is.
     # mmpose and mmcv are absent on purpose. mmpose drags in chumpy, which no longer builds, and the right mmcv
     # depends on torch; tools/install.sh sets all of them up.
-    install_requires=['matplotlib', 'mmengine>=0.10.0', 'numpy', 'opencv-python', 'pillow', 'scipy', 'torch',
+    install_requires=['matplotlib', 'mmengine>=0.10.0', 'numpy', 'opencv-python', 'pillow>=10.2', 'scipy', 'torch',
                       'torchvision', 'tqdm'],
     extras_require=dict(demo=['gradio', 'plotly'], export=['onnx', 'onnxruntime', 'onnxscript']),
     cmdclass={'build_py': BuildWithMim},

@@ -5,6 +5,7 @@ import torch
 from mmengine.runner import Runner
 
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
+from mmpose_integral.engine import make_fast
 from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
 
 
@@ -14,6 +15,8 @@ def parse_args():
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from this checkpoint, or without a value from the latest one in the work folder')
     parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument('--fast', action='store_true',
+                        help='bfloat16, channels last, fused optimizer, compiled backbone, batches in one copy')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate by the batch size over auto_scale_lr.base_batch_size')
@@ -25,6 +28,11 @@ def apply_arguments(cfg, args):
     """Put the tool's own arguments into the config."""
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.fast:
+        try:
+            make_fast(cfg)
+        except ValueError as error:
+            raise SystemExit(f'{args.config}: --fast: {error}') from None
     if args.amp:
         # mmengine's wrapper scales float16 losses on a GPU; on a CPU it refuses, and ours takes bfloat16.
         cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'BFloat16OptimWrapper'

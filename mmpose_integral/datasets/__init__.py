@@ -6,10 +6,12 @@ from .transforms import (
     FitWeakPerspective,
     GetBBoxFromKeypoints,
     KeypointConverter3D,
+    LoadPersonImage,
     MemberInputs,
     PackPose3DInputs,
     PerturbBBox,
     RandomBBoxReleased,
+    RandomBBoxTransform3D,
     RandomChannelGain,
     RandomFlip3D,
     RandomOcclusion,
@@ -18,5 +20,6 @@ from .transforms import (
 
 __all__ = [
     'H80KDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'EqualPartsBatchSampler', 'EqualPartsSampler',
-    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'MemberInputs', 'PackPose3DInputs',
-    'PerturbBBox', 'RandomBBoxReleased', 'RandomChannelGain', 'RandomFlip3D', 'RandomOcclusion', 'TopdownAffine3D']
+    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'LoadPersonImage', 'MemberInputs',
+    'PackPose3DInputs', 'PerturbBBox', 'RandomBBoxReleased', 'RandomBBoxTransform3D', 'RandomChannelGain',
+    'RandomFlip3D', 'RandomOcclusion', 'TopdownAffine3D']

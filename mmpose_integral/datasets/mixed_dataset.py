@@ -7,6 +7,16 @@ from mmpose.registry import DATASETS
 from mmpose_integral.structures.skeleton import build_metainfo
 
 
+class SharedList(list):
+    """A list that all samples of a data set share.
+
+    mmpose copies the joint set's lists, entry by entry, for each sample. Nobody changes them in place.
+    """
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 @DATASETS.register_module()
 class MixedPoseDataset(CombinedDataset):
     """Several sources with our 18 joints behind one index, H80K first; for :class:`EqualPartsSampler`.
@@ -24,6 +34,10 @@ class MixedPoseDataset(CombinedDataset):
 
     def __init__(self, datasets, pipeline=(), metainfo=None, **kwargs):
         super().__init__(metainfo or build_metainfo(), datasets, list(pipeline), **kwargs)
+        for dataset in self.datasets:
+            for key, value in dataset._metainfo.items():
+                if isinstance(value, list):
+                    dataset._metainfo[key] = SharedList(value)
 
     def __getitem__(self, idx):
         if hasattr(idx, 'epoch'):

@@ -12,8 +12,9 @@ from mmpose_integral.structures import WeakPerspectiveCamera, fit_weak_perspecti
 class FitWeakPerspective(BaseTransform):
     """Millimetres to image pixels by a weak-perspective camera fitted to coarse 2D joints (paper, section 2.1).
 
-    :class:`H80KDataset` hands over all frames of its split at the start, which are fitted at once and looked up by
-    ``img_id``; a sample that comes without that (a user's own dataset) is fitted alone. Must precede every flip.
+    :class:`H80KDataset` hands over all frames of its split at the start, which are fitted and projected at once and
+    looked up by ``img_id``; a sample that comes without that (a user's own dataset) is fitted alone. Must precede every
+    flip.
 
     Required keys: ``keypoints_mm`` (1, K, 3), ``keypoints_2d`` (1, K, 2) image px, ``keypoints_2d_score`` (1, K).
     Added keys: ``keypoints`` (1, K, 3) image px with root z = 0; ``keypoints_visible`` (1, K, 3), ones, or zeros
@@ -31,7 +32,7 @@ class FitWeakPerspective(BaseTransform):
         self.robust = robust
         self.score_thr = score_thr
         self._rows = {}
-        self._cameras = None
+        self._cameras = self._keypoints = None
 
     def _fit(self, keypoints_mm, keypoints_2d, score):
         weights = np.where(score > self.score_thr, score, 0)
@@ -48,6 +49,7 @@ class FitWeakPerspective(BaseTransform):
             keypoints_2d_score (np.ndarray): (N, K).
         """
         self._cameras = self._fit(keypoints_mm, keypoints_2d, keypoints_2d_score)
+        self._keypoints = project(self._cameras, keypoints_mm)
         self._rows = {int(img_id): row for row, img_id in enumerate(img_ids)}
         failed = int(np.count_nonzero(~np.isfinite(self._cameras.scale)))
         if failed:
@@ -68,11 +70,17 @@ class FitWeakPerspective(BaseTransform):
         row = self._rows.get(int(results['img_id'])) if 'img_id' in results else None
         if row is None:
             camera = self._fit(results['keypoints_mm'], results['keypoints_2d'], results['keypoints_2d_score'])
+            keypoints = project(camera, results['keypoints_mm'])
         else:
             camera = WeakPerspectiveCamera(*(field[row:row + 1] for field in self._cameras))
-        usable = bool(np.isfinite(camera.scale).all())
-        keypoints = camera.project(results['keypoints_mm']) if usable else np.zeros_like(results['keypoints_mm'])
+            keypoints = self._keypoints[row:row + 1].copy()
         results['camera'] = camera
-        results['keypoints'] = keypoints.astype(np.float32)
-        results['keypoints_visible'] = np.full(keypoints.shape, usable, dtype=np.float32)
+        results['keypoints'] = keypoints
+        results['keypoints_visible'] = np.full(keypoints.shape, np.isfinite(camera.scale[0]), dtype=np.float32)
         return results
+
+
+def project(camera, keypoints_mm):
+    """Joints (N, K, 3) mm to image px, float32; zeros where there is no camera."""
+    usable = np.isfinite(camera.scale)[..., None, None]
+    return np.where(usable, camera.project(keypoints_mm), 0).astype(np.float32)

@@ -19,7 +19,8 @@ class KeypointConverter3D(BaseTransform):
 
     Required keys: ``keypoints`` (1, K', 2) image px, ``keypoints_visible`` (1, K'[, 2]).
     Modified keys: ``keypoints`` (1, 18, 3), ``keypoints_visible`` (1, 18, 3), and all that depends on the joint set
-    (``flip_indices``, ``flip_pairs``, ...). Place it before any flip.
+    (``flip_indices``, ``flip_pairs``, ...). Removed key: ``raw_ann_info``, which only metrics of the source's own
+    joints read, and whose outlines would be copied with every sample. Place it before any flip.
 
     Args:
         source (str): 'mpii' or 'coco'.
@@ -50,5 +51,6 @@ class KeypointConverter3D(BaseTransform):
         weights = np.zeros_like(keypoints)
         keypoints[:, self._present, :2] = results['keypoints'][:, self._index, :2]
         weights[:, self._present, :2] = (visible[:, self._index] > 0)[..., None]
+        results.pop('raw_ann_info', None)
         results.update(self._joint_set, keypoints=keypoints, keypoints_visible=weights)
         return results

@@ -1,0 +1,48 @@
+"""The fast training of any config: the same steps in fewer bytes and fewer launches."""
+import copy
+
+# What configs/integral_r152_h80k_fast.py says in a config's words.
+FAST = dict(
+    model=dict(data_preprocessor=dict(type='BatchPosePreprocessor', channels_last=True)),
+    optim_wrapper=dict(type='BFloat16OptimWrapper', optimizer=dict(fused=True)),
+    train_dataloader=dict(pin_memory=True, collate_fn=dict(type='stacked_collate')),
+    default_hooks=dict(
+        runtime_info=dict(type='DeferredRuntimeInfoHook'), channels_last=dict(type='ChannelsLastHook'),
+        compile=dict(type='CompileHook')),
+    env_cfg=dict(cudnn_benchmark=True))
+
+FUSED_OPTIMIZERS = ('Adam', 'AdamW', 'SGD', 'Adagrad')
+SCALED_AMP_ARGUMENTS = ('loss_scale', 'dtype', 'use_fsdp')
+
+
+def make_fast(cfg, compiled=True):
+    """Make a config train fast: bfloat16, channels last, fused optimizer, compiled backbone, batches in one copy.
+
+    Each part does nothing where the machine cannot do it: bfloat16 where it is not native, compilation without a
+    compiler or on a CPU.
+
+    Args:
+        cfg (mmengine.Config): of a model to train; changed in place.
+        compiled (bool): compile, too.
+
+    Returns:
+        mmengine.Config: ``cfg``.
+
+    Raises:
+        ValueError: the config trains no model, or its preprocessor is of another kind.
+    """
+    preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
+    if 'optim_wrapper' not in cfg or not cfg.get('train_dataloader'):
+        raise ValueError('optim_wrapper and train_dataloader: both expected, as in a config of a model to train')
+    if preprocessor.get('type') not in ('PoseDataPreprocessor', 'BatchPosePreprocessor'):
+        raise ValueError("model.data_preprocessor.type: 'PoseDataPreprocessor' expected, got "
+                         f'{preprocessor.get("type")!r}')
+    changes = copy.deepcopy(FAST)
+    if cfg.optim_wrapper.optimizer.type not in FUSED_OPTIMIZERS:
+        del changes['optim_wrapper']['optimizer']
+    if not compiled:
+        del changes['default_hooks']['compile']
+    for name in SCALED_AMP_ARGUMENTS:
+        cfg.optim_wrapper.pop(name, None)
+    cfg.merge_from_dict(changes)
+    return cfg

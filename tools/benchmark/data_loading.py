@@ -1,0 +1,240 @@
+"""Training samples of the H80K part: JPEG of 1000x1000 px -> input tensor, with all the paper's augmentation.
+
+Baseline: the whole frame decoded and converted to RGB, a camera fitted by SVD, the frame mirrored, python loops over
+joints, and colour gains and normalisation in float32 on the CPU. It asks malloc for memory as a process does by
+default. Ours: the pipeline of configs/integral_r152_h80k.py on its H80K part, from frames and from a crop cache; it
+ends with uint8 pixels, which the model's device normalises. First all give the same labels and pixels; then one core is
+timed in turns, then worker processes that hand batches of 16 to this one.
+"""
+import contextlib
+import ctypes
+import importlib.util
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from measure import ResultsDiffer, compare
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmpose.registry import DATASETS
+from plain_sample import MEAN, STD, plain_sample
+from torch.utils.data import DataLoader, Dataset
+
+from mmpose_integral.datasets.h80k_index import index_path, load_index, save_index, scan_split
+from mmpose_integral.datasets.memory import KEPT, LARGEST
+from mmpose_integral.preparation.products import save_boxes, save_keypoints_2d
+from mmpose_integral.synthetic import make_standin
+
+TITLE = 'Data: training samples'
+PACKAGES = ('torch', 'opencv-python', 'mmpose')
+COLUMNS = dict(case='what', contestant='how', ms='CPU, ms a sample', cpu_ratio='times as fast',
+               difference='mean difference, grey levels', workers='workers', samples_s='samples/s, wall',
+               cache_mb='cache, MB for 1000 people')
+PLAIN, OURS, CACHED = 'plain', 'ours', 'ours, crop cache'
+REPO = Path(__file__).resolve().parents[2]
+CONFIG = REPO / 'configs' / 'integral_r152_h80k.py'
+SOFTER = 1.5  # grey levels, mean over a sample; rounding comes to 0.25, a second JPEG to as much again
+
+
+def add_arguments(parser):
+    parser.add_argument('--data-loading-frames', type=int, default=32, help='different frames, read again and again')
+    parser.add_argument('--data-loading-size', type=int, default=1000, help='their side, px')
+    parser.add_argument('--data-loading-workers', type=int, nargs='+', help='default: 1, 2, 4 ... up to the cores')
+    parser.add_argument('--data-loading-quality', type=int, help="of the crop cache (default: the frames' own)")
+
+
+def run(args):
+    """Rows of one core, and of worker processes."""
+    frames, size = (4, 256) if args.quick else (args.data_loading_frames, args.data_loading_size)
+    config = prepare(args.work, frames, size)
+    cache_mb = build_cache(args.work, config, args.data_loading_quality)
+    ours = build(config, 'none')
+    cached = build(config, str(args.work / 'crops'))
+    input_size = next(step.input_size for step in config.train_dataloader.dataset.pipeline if 'input_size' in step)
+    plain = PlainFrames(ours.datasets[0], tuple(input_size))
+    rows = one_core(plain, ours, cached, args.rounds or (2 if args.quick else 15), f'{size}x{size} JPEG')
+    for row in rows:
+        row['cache_mb'] = cache_mb if row['contestant'] == CACHED else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    powers = {2 ** k for k in range(cores.bit_length()) if 2 ** k <= cores}
+    workers = [1] if args.quick else args.data_loading_workers or sorted({cores, *powers})
+    samples = 32 if args.quick else 640
+    return rows + worker_rows({PLAIN: plain, OURS: ours, CACHED: cached}, workers, samples)
+
+
+def prepare(work, frames, size):
+    """Render a Train split and what its preparation makes, with the truth in place of models.
+
+    Returns:
+        Config: the headline's, with H80K alone.
+    """
+    make_standin(work / 'data', num_train=frames, num_val=1, num_test=0, num_mpii=0, num_coco=0, image_size=size,
+                 num_workers=1, progress=False)
+    root = work / 'data' / 'h80k'
+    index, faults = scan_split(root, 'Train')
+    if faults:
+        raise ValueError(f'stand-in frames: {faults[0]}')
+    save_index(index, index_path(root, 'Train'))
+    with np.load(work / 'data' / 'truth' / 'h80k_train.npz') as truth:
+        boxes, points = truth['bbox'].astype(float), truth['keypoints_2d']
+    folder = root / 'annotations'
+    save_boxes(folder / 'h80k_train_boxes.json', {
+        int(i): dict(bbox=[x0, y0, x1 - x0, y1 - y0], score=1.0)
+        for i, (x0, y0, x1, y1) in zip(index.frame_ids, boxes.tolist(), strict=True)})
+    save_keypoints_2d(folder / 'h80k_train_keypoints_2d.npz', index.frame_ids, points, np.ones(points.shape[:2]))
+    os.environ['H80K_ROOT'], before = str(root), os.environ.get('H80K_ROOT')
+    try:
+        config = Config.fromfile(CONFIG)
+    finally:
+        os.environ.pop('H80K_ROOT') if before is None else os.environ.update(H80K_ROOT=before)
+    config.train_dataloader.dataset.datasets = config.train_dataloader.dataset.datasets[:1]
+    # the plain way fits all joints alike, and truth has no wrong ones
+    source = config.train_dataloader.dataset.datasets[0]
+    source.pipeline[1] = dict(type='FitWeakPerspective', rotation=True, robust=False)
+    return config
+
+
+def build_cache(work, config, quality):
+    """Make the cache with its tool; returns MB for 1000 people."""
+    path = REPO / 'tools' / 'dataset_converters' / 'build_crop_cache.py'
+    spec = importlib.util.spec_from_file_location('build_crop_cache', path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    config.dump(work / 'config.py')
+    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
+        given = [] if quality is None else ['--quality', str(quality)]
+        tool.main([str(work / 'config.py'), '--out', str(work / 'crops'), '--num-workers', '0', *given])
+    crops = next((work / 'crops').glob('*.crops'))
+    return crops.stat().st_size / len(load_index(config.train_dataloader.dataset.datasets[0].data_root
+                                                 + 'annotations/h80k_train.npz').frame_ids) / 1e3
+
+
+def build(config, crop_cache):
+    """The training set with and without a cache."""
+    config = config.copy()
+    dataset = config.train_dataloader.dataset.copy()
+    dataset.datasets[0].pipeline[0].crop_cache = crop_cache
+    return DATASETS.build(dataset)
+
+
+class PlainFrames(Dataset):
+    """The baseline as a data set, of the same frames."""
+
+    def __init__(self, source, input_size):
+        self.input_size, self.frames = input_size, []
+        for number in range(len(source)):
+            info = source.get_data_info(number)
+            self.frames.append(dict(path=info['img_path'], **{
+                key: info[key][0] for key in ('bbox', 'keypoints_mm', 'keypoints_2d')}))
+
+    def __len__(self):
+        return len(self.frames)
+
+    def __getitem__(self, number):
+        return plain_sample(self.frames[int(number)], self.input_size)
+
+
+def malloc_thresholds(mmap, trim):
+    """Where glibc gives memory back; nothing on other C libraries."""
+    if platform.libc_ver()[0] == 'glibc':
+        ctypes.CDLL(None).mallopt(-3, mmap)
+        ctypes.CDLL(None).mallopt(-1, trim)
+
+
+def as_plain():
+    """What glibc's own adjustment comes to after the first frame is freed: its size, and twice that."""
+    malloc_thresholds(3 << 20, 6 << 20)
+
+
+def as_ours():
+    """As LoadPersonImage sets it."""
+    malloc_thresholds(LARGEST, KEPT)
+
+
+def one_core(plain, ours, cached, rounds, case):
+    """Rows of :func:`measure.compare`, a round being a pass over the frames with new augmentation."""
+    number = {name: 0 for name in (PLAIN, OURS, CACHED)}
+
+    def contestant(name, dataset, settings):
+        def one_pass():
+            settings()
+            np.random.seed(number[name])
+            number[name] += 1
+            return [dataset[i] for i in range(len(dataset))]
+        return one_pass, len(dataset)
+
+    def check(expected, found):
+        levels = []
+        for (pixels, labels), sample in zip(expected, found, strict=True):
+            theirs = sample['data_samples'].gt_instance_labels.keypoint_labels[0]
+            if not torch.allclose(labels, theirs, atol=2e-4):
+                raise ResultsDiffer(f'labels differ by up to {float((labels - theirs).abs().max()):.2g}')
+            inputs = sample['inputs'].flip(0).permute(1, 2, 0).numpy()
+            levels.append(np.abs(pixels.permute(1, 2, 0).numpy() * STD + MEAN - inputs).mean())
+        if max(levels) > SOFTER:
+            raise ResultsDiffer(f'pixels of a sample differ by {max(levels):.2f} grey levels in the mean')
+        return float(np.mean(levels))
+
+    rows = compare(case, {PLAIN: contestant(PLAIN, plain, as_plain), OURS: contestant(OURS, ours, as_ours),
+                          CACHED: contestant(CACHED, cached, as_ours)}, rounds, unit='sample',
+                   target={OURS: 1.6, CACHED: 4.0}, check=check)
+    return [dict(row, ms=[value / 1e3 for value in row['cpu_us']]) for row in rows]
+
+
+class Repeated(Dataset):
+    """A data set over and over."""
+
+    def __init__(self, dataset, count):
+        self.dataset, self.count = dataset, count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, number):
+        return self.dataset[number % len(self.dataset)]
+
+
+def worker_rows(datasets, workers, samples):
+    """Wall time of batches that arrive here; the first two batches a worker are not counted."""
+    rows = []
+    for count in workers:
+        for name, dataset in datasets.items():
+            (as_plain if name == PLAIN else as_ours)()  # which workers inherit
+            batches = DataLoader(Repeated(dataset, samples + 32 * count), batch_size=16, num_workers=count,
+                                 collate_fn=None if name == PLAIN else pseudo_collate, worker_init_fn=one_thread)
+            seen = 0
+            for n, batch in enumerate(batches):
+                seen += len(batch[0] if name == PLAIN else batch['inputs'])
+                if n + 1 == 2 * count:
+                    start, seen = time.perf_counter(), 0
+            rows.append(dict(case=f'{count} workers' if count > 1 else '1 worker', contestant=name, workers=count,
+                             samples_s=seen / (time.perf_counter() - start)))
+    return rows
+
+
+def one_thread(_):
+    """A worker keeps to its core."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def plot(rows, figure):
+    """Samples/s against workers."""
+    axes = figure.add_subplot()
+    for name in (PLAIN, OURS, CACHED):
+        points = [(row['workers'], row['samples_s']) for row in rows
+                  if row.get('workers') and row['contestant'] == name]
+        axes.plot(*zip(*points, strict=True), marker='o', label=name)
+    axes.set(xlabel='worker processes', ylabel='samples/s', xlim=(0, None), ylim=(0, None))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend()
+    axes.grid(alpha=0.3)
+
+
+if __name__ == '__main__':
+    sys.exit('run.py data_loading runs it')
