@@ -49,8 +49,7 @@ def make_folders(args):
     for folder in (*folders, *(file.parent for file in files)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise OSError(f'{folder}: nothing can be written there ({error.strerror})') from error
 

@@ -40,7 +40,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         device (str, optional): by default a GPU if there is one.
         scope (str): of the registries.
         det_model (str | mmengine.Config, optional): person detector, see
-            :class:`mmpose_integral.apis.person_boxes.PersonDetector`; 'whole_image' takes every image for one person.
+            :class:`mmpose_integral.apis.person_boxes.PeopleDetector`; 'whole_image' takes every image for one person.
             By default the config's ``person_detector``, else RTMDet-m with public weights, loaded when first needed.
         det_weights (str, optional): its checkpoint.
         det_cat_ids (int | Sequence[int], optional): its classes that count, by default the one called person.
@@ -104,7 +104,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
     @functools.cached_property
     def detector(self):
-        """PersonDetector | None: built when first needed; None stands for whole images."""
+        """PeopleDetector | None: built when first needed; None stands for whole images."""
         return build_detector(*self._detector_arguments)
 
     def load_detector(self):
@@ -124,7 +124,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                 ``pred_out_dir=out_dir/predictions``.
             bboxes (array-like): people of one image, (N, 4) x1, y1, x2, y2 px or (N, 5) with scores; for several
                 images a list with one such array each. The detector is not asked then.
-            bbox_thr, nms_thr (float): of the detector's boxes, see :class:`PersonDetector`.
+            bbox_thr, nms_thr (float): of the detector's boxes, see :class:`PeopleDetector`.
             bone_length (float | dict): total skeleton length, mm, or a dict to it from the person: the number of the
                 box, or the track id when smoothing. Default: the checkpoint's mean over train+val.
             body_height (float | dict): standing height, mm, from which the length is estimated instead.

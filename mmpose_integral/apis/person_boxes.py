@@ -17,7 +17,7 @@ WHOLE_IMAGE = ('whole_image', 'whole-image')
 DEFAULT_DETECTOR = 'rtmdet_m_640-8xb32_coco-person'
 
 
-class PersonDetector:
+class PeopleDetector:
     """An MMDetection model that gives the boxes of all people, in batches.
 
     Args:
@@ -95,12 +95,12 @@ def build_detector(det_model, det_weights, det_cat_ids, device, default=None):
     """The detector that an inferencer was asked for.
 
     Args:
-        det_model (str | mmengine.Config | None): see :class:`PersonDetector`; 'whole_image' for none.
-        det_weights, det_cat_ids, device: see :class:`PersonDetector`.
+        det_model (str | mmengine.Config | None): see :class:`PeopleDetector`; 'whole_image' for none.
+        det_weights, det_cat_ids, device: see :class:`PeopleDetector`.
         default (str, optional): name in ``model-index.yml``, for ``det_model=None``.
 
     Returns:
-        PersonDetector | None: None means that the whole image is one person.
+        PeopleDetector | None: None means that the whole image is one person.
 
     Raises:
         ValueError: weights without a model.
@@ -112,7 +112,7 @@ def build_detector(det_model, det_weights, det_cat_ids, device, default=None):
         raise ValueError(f'det_weights: {det_weights} belong to a det_model, which is not given')
     name = det_model or default or DEFAULT_DETECTOR
     try:
-        return PersonDetector(name, det_weights, det_cat_ids, device)
+        return PeopleDetector(name, det_weights, det_cat_ids, device)
     except URLError as error:
         raise OSError(
             f'the weights of the person detector {name} could not be fetched ({error.reason}). Give '

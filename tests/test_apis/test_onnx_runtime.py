@@ -15,9 +15,10 @@ from PIL import Image
 from mmpose_integral.evaluation.functional import rescale_to_bone_length, skeleton_length
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 
-onnx = pytest.importorskip('onnx')
-pytest.importorskip('onnxruntime')
-pytest.importorskip('onnxscript')
+NO_EXPORT = 'onnx, onnxruntime or onnxscript is not installed (requirements/export.txt)'
+onnx = pytest.importorskip('onnx', reason=NO_EXPORT)
+pytest.importorskip('onnxruntime', reason=NO_EXPORT)
+pytest.importorskip('onnxscript', reason=NO_EXPORT)
 
 REPO = Path(__file__).parents[2]
 RUNTIME = REPO / 'mmpose_integral' / 'apis' / 'onnx_runtime.py'

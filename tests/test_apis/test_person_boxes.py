@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmpose_integral.apis.media import Media
-from mmpose_integral.apis.person_boxes import PersonDetector, build_detector, check_boxes, split_by_image
+from mmpose_integral.apis.person_boxes import PeopleDetector, build_detector, check_boxes, split_by_image
 from mmpose_integral.synthetic import make_standin
 
 
@@ -47,17 +47,17 @@ def test_the_choice_of_a_detector(tmp_path):
     with pytest.raises(ValueError, match='det_weights: a.pth belong to a det_model, which is not given'):
         build_detector(None, 'a.pth', None, 'cpu')
     with pytest.raises(FileNotFoundError, match='det_model absent.py: no such config file'):
-        PersonDetector('absent.py', 'a.pth')
+        PeopleDetector('absent.py', 'a.pth')
     (tmp_path / 'bare.py').write_text('model = dict()\n')
     with pytest.raises(ValueError, match='give det_weights'):
-        PersonDetector(str(tmp_path / 'bare.py'))
+        PeopleDetector(str(tmp_path / 'bare.py'))
 
 
 def test_without_network_the_default_says_what_to_do(monkeypatch):
     def refuse(*args, **kwargs):
         raise URLError('no route to host')
 
-    monkeypatch.setattr('mmpose_integral.apis.person_boxes.PersonDetector', refuse)
+    monkeypatch.setattr('mmpose_integral.apis.person_boxes.PeopleDetector', refuse)
     with pytest.raises(OSError, match=r'rtmdet_m_640-8xb32_coco-person could not be fetched \(no route to host\). '
                                          r"Give det_model=.*det_model='whole_image'"):
         build_detector(None, None, None, 'cpu')

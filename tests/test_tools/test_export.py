@@ -20,6 +20,7 @@ REPO = Path(__file__).parents[2]
 STANDIN = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
 KEYPOINTS_2D = REPO / 'configs' / 'quickstart' / 'keypoints_2d_r18_mpii.py'
 WIDTH, HEIGHT = 64, 96
+NO_EXPORT = 'onnx, onnxruntime or onnxscript is not installed (requirements/export.txt)'
 REGRESSION = dict(_delete_=True, type='Regression3DHead', in_channels=64, num_joints=18,
                   decoder=dict(type='Integral3DLabel', input_size=(WIDTH, HEIGHT)))
 
@@ -129,8 +130,8 @@ def test_the_facts():
 
 
 def test_all_formats_agree_at_any_batch_size(files, tmp_path, capsys):
-    onnxruntime = pytest.importorskip('onnxruntime')
-    pytest.importorskip('onnxscript')
+    onnxruntime = pytest.importorskip('onnxruntime', reason=NO_EXPORT)
+    pytest.importorskip('onnxscript', reason=NO_EXPORT)
     lengths = {'train': 4100.5, 'train+val': 4200.25}
     config, checkpoint = files(meta=dict(skeleton_length=lengths), flip_test=True)
     out = tmp_path / 'out'
@@ -159,7 +160,7 @@ def test_all_formats_agree_at_any_batch_size(files, tmp_path, capsys):
 
 @pytest.mark.parametrize('head', ['debias', 'peak', 'regression'])
 def test_other_heads_in_onnx(files, tmp_path, head):
-    pytest.importorskip('onnxscript')
+    pytest.importorskip('onnxscript', reason=NO_EXPORT)
     from mmpose_integral.apis.onnx_runtime import OnnxIntegralPose
     options = dict(in_channels=64, depth_bins=10, deconv_out_channels=(8, 8), **{head: True})
     config, checkpoint = files(head=REGRESSION if head == 'regression' else options)

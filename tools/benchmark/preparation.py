@@ -6,6 +6,7 @@ files, check, save, load), fit (robust cameras, projection), metric (H80KMetric 
 ZIP, validation).
 The fit and evaluate_h80k also run alone, on more frames than any set has.
 """
+import contextlib
 import json
 import logging
 import resource
@@ -104,10 +105,8 @@ def resident_mb(peak=False):
 
 def forget_peak():
     """Let the peak begin anew, where the system can."""
-    try:
+    with contextlib.suppress(OSError):
         Path('/proc/self/clear_refs').write_text('5')
-    except OSError:
-        pass
 
 
 def make_records(index, pred):
