@@ -162,17 +162,18 @@ class CropCache:
         """(width, height) of an image that :meth:`find` found, px."""
         return tuple(self.indexes[found[0]]['img_sizes'][found[1]].tolist())
 
-    def window(self, found, img_path, box):
+    def window(self, found, img_path, box, corners):
         """Pixels of a part of an image.
 
         Args:
             found (tuple[int]): of :meth:`find`.
             img_path (str): the image, to notice that it is another one now.
             box (tuple[int]): x0, y0, x1, y1, inside the image.
+            corners (np.ndarray): (4, 2) x, y of what is wanted in the box, in order around it.
 
         Returns:
-            tuple[np.ndarray, tuple[int]] | None: (h, w, 3) uint8 BGR, ending where the image ends, and x, y of its
-            first pixel; None where no crop holds the box.
+            tuple[np.ndarray, tuple[int]] | None: (h, w, 3) uint8 BGR, ending where the image ends, grey outside of the
+            corners, and x, y of its first pixel; None where no crop holds the box.
 
         Raises:
             DamagedCrop: checksum or content are wrong, or the image has changed.
@@ -186,7 +187,7 @@ class CropCache:
                 data = self._read(file, number, img_path)
                 inner = box[0] - left, box[1] - top, box[2] - left, box[3] - top
                 try:
-                    pixels, (x, y) = decode_window(data, inner)
+                    pixels, (x, y) = decode_window(data, inner, corners - (left, top))
                 except NotWindowed as error:
                     raise DamagedCrop(f'{self.paths[file]}: crop {number}, of {img_path}: {error}; {REMEDY}') from error
                 return pixels[:, :right - left - x], (left + x, top + y)

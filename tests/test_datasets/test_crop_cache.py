@@ -235,6 +235,19 @@ def test_other_settings_are_refused_until_fresh(config, cache, tmp_path):
     assert load_index(folder / 'mpii_train.crops')['settings']['quality'] == 60
 
 
+def test_cache_without_lengths_of_cells_is_read(config, cache, tmp_path):
+    """As it was written before JPEGs told them, and is for images too large to tell."""
+    index = load_index(cache / 'h80k_train.crops')
+    data = (cache / 'h80k_train.crops').read_bytes()
+    jpeg = data[index['offset'][3]:index['offset'][3] + index['length'][3]]
+    layout = window_jpeg.read_layout(jpeg)
+    bare = jpeg[:2] + jpeg[layout.tables_at:]
+    assert layout.tables_at > 50 and window_jpeg.read_layout(bare).tables_at == 2
+    corners = np.array([[20, 5], [60, 20], [50, 70], [10, 50]])
+    found, expected = (window_jpeg.decode_window(one, (10, 5, 60, 70), corners) for one in (bare, jpeg))
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
 def test_orientation_tag_is_ignored(tmp_path):
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 255, (90, 150, 3), dtype=np.uint8), (0, 0), 4)
@@ -263,6 +276,40 @@ def test_window_is_the_part_of_the_whole(size):
         assert part.shape[1] <= x1 - x0 + 2 * (window_jpeg.CELL + 2) and part.shape[0] <= y1 - y0 + 2 * 18
 
 
+@pytest.mark.parametrize('angle', [0, 17, 45, 80, -60])
+def test_turned_window_is_the_part_of_the_whole(angle):
+    """What a warp reads of it; the corners around are grey, and cost no bytes."""
+    rng = np.random.default_rng(5)
+    data = window_jpeg.encode(rng.integers(0, 255, (390, 330, 3), dtype=np.uint8), 90)
+    whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    for center in ((160, 190), (20, 200), (310, 60), (-90, 350)):
+        matrix = get_warp_matrix(np.float64(center), np.float64([240, 180]), angle, (100, 75))
+        box, corners = shown_part(matrix, (100, 75), (390, 330))
+        part, offset = window_jpeg.decode_window(data, box, corners)
+        moved = matrix.copy()
+        moved[:, 2] += matrix[:, :2] @ offset
+        np.testing.assert_array_equal(cv2.warpAffine(part, moved, (100, 75)), cv2.warpAffine(whole, matrix, (100, 75)))
+    grey = (window_jpeg.decode_window(data, *shown_part(get_warp_matrix(
+        np.float64([160, 190]), np.float64([240, 180]), angle, (100, 75)), (100, 75), (390, 330)))[0] == 128).all(-1)
+    assert grey.mean() > 0.2 if angle % 90 else grey.mean() < 0.1
+
+
+def test_reach_of_a_part_in_stripes():
+    """Against points all along its outline."""
+    rng = np.random.default_rng(6)
+    rows = np.array([[0, 16], [16, 32], [30, 50], [50, 51], [51, 100], [200, 210]], dtype=float)
+    for _ in range(20):
+        corners = cv2.boxPoints(((60, 50), tuple(rng.uniform(20, 60, 2)), rng.uniform(0, 360))).astype(np.float64)
+        steps = np.linspace(0, 1, 4001)[:, None, None]
+        outline = (corners * (1 - steps) + np.roll(corners, -1, axis=0) * steps).reshape(-1, 2)
+        for row, low, high in zip(rows, *window_jpeg.reach_of_rows(corners, rows), strict=True):
+            x = outline[(outline[:, 1] >= row[0]) & (outline[:, 1] <= row[1]), 0]
+            if len(x):
+                np.testing.assert_allclose([low, high], [x.min(), x.max()], atol=0.1)
+            else:
+                assert low > high
+
+
 def test_own_quantisation_loses_next_to_nothing(tmp_path):
     rng = np.random.default_rng(2)
     blurred = cv2.GaussianBlur(rng.integers(0, 255, (160, 192, 3), dtype=np.uint8), (0, 0), 3)
@@ -280,7 +327,7 @@ def test_own_quantisation_loses_next_to_nothing(tmp_path):
 def test_other_jpegs_are_no_windows():
     data = window_jpeg.encode(np.zeros((40, 70, 3), np.uint8))
     plain = cv2.imencode('.jpg', np.zeros((40, 70, 3), np.uint8))[1].tobytes()
-    for bad in (b'', b'no JPEG at all', data[:-1], data[:100], plain):
+    for bad in (b'', b'no JPEG at all', data[:-1], data[:100], plain, data[:-700] + data[-690:]):
         with pytest.raises(window_jpeg.NotWindowed):
             window_jpeg.read_layout(bad)
     with pytest.raises(ValueError, match='nothing in common'):
@@ -297,7 +344,7 @@ def test_reach_holds_every_crop_and_little_more():
         scale, angle, *shift = rng.choice([-1, 1], 4) * rng.uniform(0.7, 1, 4) ** 0.1 * [0.25, 30, 0.02, 0.02]
         box = np.array([410 * 0.75, 410.0]) * (1 + scale)
         matrix = get_warp_matrix(center[0] + shift * size[0], box, angle, INPUT_SIZE)
-        seen.append(shown_part(matrix, INPUT_SIZE, (2000, 2000)))
+        seen.append(shown_part(matrix, INPUT_SIZE, (2000, 2000))[0])
     seen = np.array(seen)
     low, high = seen[:, :2].min(0), seen[:, 2:].max(0)
     assert (low >= [x0, y0]).all() and (high <= [x1, y1]).all()

@@ -89,8 +89,7 @@ class TopdownAffine3D(TopdownAffine):
             image_matrix = matrix @ mirror
         image = results.get('img')
         if PENDING_IMAGE in results:
-            box = shown_part(image_matrix, (width, height), results['img_shape'])
-            image, offset = results.pop(PENDING_IMAGE)(box)
+            image, offset = results.pop(PENDING_IMAGE)(*shown_part(image_matrix, (width, height), results['img_shape']))
             image_matrix = image_matrix.copy()
             image_matrix[:, 2] += image_matrix[:, :2] @ offset
         results['img'] = cv2.warpAffine(image, image_matrix, (width, height), flags=cv2.INTER_LINEAR)
@@ -115,13 +114,13 @@ def shown_part(matrix, output_size, img_shape):
         img_shape (tuple[int]): (height, width) of the image.
 
     Returns:
-        tuple[int]: x0, y0, x1, y1, the last ones exclusive, inside the image and at least 1 px large.
+        tuple[tuple[int], np.ndarray]: x0, y0, x1, y1, the last ones exclusive, inside the image and at least 1 px
+        large; (4, 2) x, y of the output's corner pixels, in order around it.
     """
-    width, height = output_size
-    corners = np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1]])
-    points = cv2.invertAffineTransform(matrix) @ corners
+    right, bottom = output_size[0] - 1, output_size[1] - 1
+    points = cv2.invertAffineTransform(matrix) @ np.array([[0, right, right, 0], [0, 0, bottom, bottom], [1, 1, 1, 1]])
     limits = np.array(img_shape[1::-1])
     # 1 px more, as the warp rounds places to 1/32 px
     low = np.clip(np.floor(points.min(1)).astype(int) - 1, 0, limits - 1)
     high = np.clip(np.ceil(points.max(1)).astype(int) + 2, low + 1, limits)
-    return (*low.tolist(), *high.tolist())
+    return (*low.tolist(), *high.tolist()), points.T

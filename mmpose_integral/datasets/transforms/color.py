@@ -22,10 +22,10 @@ class RandomChannelGain(BaseTransform):
     def transform(self, results):
         """Scale the channels; see the class."""
         gains = np.random.uniform(1 - self.gain, 1 + self.gain, size=3)
-        table = np.clip(np.arange(256)[:, None] * gains + 0.5, 0, 255).astype(np.uint8)
         image = results['img']
         planes = np.empty((3, *image.shape[:2]), np.uint8)  # a plane a channel is faster, and packing wants planes
-        for plane, source, column in zip(planes, cv2.split(image), table.T, strict=True):
-            cv2.LUT(source, np.ascontiguousarray(column), plane)
+        cv2.split(image, list(planes))
+        for plane, gain in zip(planes, gains.tolist(), strict=True):
+            cv2.convertScaleAbs(plane, plane, alpha=gain)
         results['img'] = planes.transpose(1, 2, 0)
         return results

@@ -56,7 +56,7 @@ class LoadPersonImage(LoadImage):
                 return results
         return super().transform(results)
 
-    def window(self, cache, found, img_path, box):
+    def window(self, cache, found, img_path, box, corners):
         """Pixels of a part of the image.
 
         Args:
@@ -64,11 +64,12 @@ class LoadPersonImage(LoadImage):
             found (tuple[int]): the image in it.
             img_path (str): the image.
             box (tuple[int]): x0, y0, x1, y1, px, inside the image.
+            corners (np.ndarray): (4, 2) x, y of what is wanted in the box, in order around it.
 
         Returns:
-            tuple[np.ndarray, tuple[int]]: (h, w, 3) uint8 BGR with at least the box in it, and x, y of its first pixel.
+            tuple[np.ndarray, tuple[int]]: (h, w, 3) uint8 BGR with at least that in it, and x, y of its first pixel.
         """
-        pixels = cache.window(found, img_path, box)
+        pixels = cache.window(found, img_path, box, corners)
         if pixels is not None:
             return pixels
         if not self._told:
