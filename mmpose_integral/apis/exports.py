@@ -4,13 +4,11 @@
 """
 import csv
 import math
-import os
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
-from ..preparation.files import replace_when_done
+from ..preparation.files import read_arrays, replace_when_done
 from ..structures.skeleton import JOINT_NAMES, NUM_JOINTS
 
 # Array of the table: (key of a person's dict, shape of one person's). What a person lacks becomes NaN.
@@ -125,17 +123,8 @@ def read_npz(path):
         FileNotFoundError: no such file.
         ValueError: the file is something else.
     """
-    remedy = 'make it with tools/infer.py --npz'
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such file; {remedy}')
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            table = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:  # TypeError: the array of a .npy
-        raise ValueError(f'{path} is not readable as an npz file ({error}); {remedy}') from error
-    absent = [name for name in (*_FRAME_ARRAYS, *_PERSON_ARRAYS, 'joint_names') if name not in table]
-    if absent:
-        raise ValueError(f'{path} has no {", ".join(absent)}; {remedy}')
+    table = read_arrays(path, 'people', (*_FRAME_ARRAYS, *_PERSON_ARRAYS, 'joint_names'),
+                           'make it with tools/infer.py --npz')
     for names, like in ((_FRAME_ARRAYS, 'frame_path'), (_PERSON_ARRAYS, 'frame')):
         for name in names:
             if len(table[name]) != len(table[like]):

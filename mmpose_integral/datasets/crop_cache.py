@@ -9,14 +9,13 @@ import functools
 import hashlib
 import json
 import os
-import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from mmpose_integral.datasets.window_jpeg import NotWindowed, decode_window
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.preparation.files import read_arrays, replace_when_done
 
 SUFFIX = '.crops'
 REMEDY = 'make it again with tools/dataset_converters/build_crop_cache.py --fresh'
@@ -60,14 +59,10 @@ def load_index(path):
         FileNotFoundError: there is none, or no ``.crops`` file.
         ValueError: it is no index, or does not belong to the ``.crops`` file.
     """
-    if not os.path.isfile(path) or not os.path.isfile(f'{path}.npz'):
-        raise FileNotFoundError(f'crop cache: {path} and {path}.npz expected, one is not there; {REMEDY}')
-    try:
-        with np.load(f'{path}.npz', allow_pickle=False) as file:
-            index = {name: file[name] for name in INDEX_ARRAYS}
-        index['settings'] = json.loads(str(index['settings']))
-    except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f'crop cache: {path}.npz is no index of crops ({error}); {REMEDY}') from error
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'crop cache: {path} expected beside {path}.npz, it is not there; {REMEDY}')
+    index = read_arrays(f'{path}.npz', 'index of crops', INDEX_ARRAYS, REMEDY)
+    index['settings'] = json.loads(str(index['settings']))
     if os.path.getsize(path) != index['data_size']:
         raise ValueError(f'crop cache: {path} has {os.path.getsize(path)} bytes, its index says {index["data_size"]}; '
                          f'{REMEDY}')

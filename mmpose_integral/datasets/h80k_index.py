@@ -4,7 +4,6 @@ The tree is described in ``docs/data.md``. Frame ids are the 1-based numbers of 
 """
 import os
 import re
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.preparation.files import read_arrays, replace_when_done
 from mmpose_integral.preparation.frame_checks import Fault, FaultyFile, read_image_size, read_pose
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
 
@@ -68,17 +67,15 @@ def load_index(path):
         ValueError: the file is no index.
     """
     remedy = 'make it with tools/dataset_converters/index_h80k.py'
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'H80K index {path} does not exist; {remedy}')
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        poses = arrays.get('keypoints_mm')
-        index = H80KIndex(
-            str(arrays['split']), arrays['frame_ids'], arrays['img_paths'], arrays['img_sizes'],
-            None if poses is None else add_thorax(poses), arrays['faulty'])
-    except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f'H80K index {path} is not readable as one ({error}); {remedy}') from error
+    required = ('split', 'frame_ids', 'img_paths', 'img_sizes', 'faulty')
+    arrays = read_arrays(path, 'H80K index', required, remedy)
+    poses = arrays.get('keypoints_mm')
+    if poses is not None and poses.shape[1:] != (NUM_FILE_JOINTS, 3):
+        raise ValueError(f'H80K index {path}: keypoints_mm of (N, {NUM_FILE_JOINTS}, 3) expected, got {poses.shape}; '
+                         f'{remedy}')
+    index = H80KIndex(
+        str(arrays['split']), arrays['frame_ids'], arrays['img_paths'], arrays['img_sizes'],
+        None if poses is None else add_thorax(poses), arrays['faulty'])
     lengths = {name: len(array) for name, array in index._asdict().items()
                if name in ('frame_ids', 'img_paths', 'img_sizes', 'keypoints_mm') and array is not None}
     if len(set(lengths.values())) != 1:

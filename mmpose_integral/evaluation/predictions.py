@@ -1,9 +1,8 @@
 """Predictions of a pass over a split, in a file: what ensembles and comparisons start from."""
-import os
 
 import numpy as np
 
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.preparation.files import read_arrays, replace_when_done
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 FIELDS = dict(frame_ids='frame_id', paths='path', box_found='box_found', pred_px='pred')
@@ -42,16 +41,7 @@ def load_predictions(path):
         ValueError: the file is something else.
     """
     remedy = 'make it with tools/test.py --predictions, or tools/submit.py --predictions for Test'
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'predictions {path} do not exist; {remedy}')
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError) as error:
-        raise ValueError(f'predictions {path} are not readable as an npz file ({error}); {remedy}') from error
-    absent = sorted(set(FIELDS) - set(arrays))
-    if absent:
-        raise ValueError(f'predictions {path} have no {", ".join(absent)}, only {sorted(arrays)}; {remedy}')
+    arrays = read_arrays(path, 'file of predictions', FIELDS, remedy)
     shape = (len(arrays['frame_ids']), NUM_JOINTS, 3)
     for name in ('pred_px', STD):
         if name in arrays and arrays[name].shape != shape:

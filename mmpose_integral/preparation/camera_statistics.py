@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.preparation.files import read_arrays, replace_when_done
 from mmpose_integral.preparation.products import match_rows
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera, fit_weak_perspective
@@ -87,14 +87,13 @@ def load_truth(path, frame_ids):
         dict[str, np.ndarray]: ``keypoints_2d`` (N, 18, 2), ``focal`` (N,), ``root_depth_mm`` (N,).
 
     Raises:
+        FileNotFoundError: no such file.
         ValueError: a frame or an array is not in it.
     """
-    with np.load(path, allow_pickle=False) as file:
-        lacking = {'frame_ids', 'keypoints_2d', 'focal', 'root_depth_mm'} - set(file.files)
-        if lacking:
-            raise ValueError(f'truth {path} lacks {sorted(lacking)}; give the truth/h80k_<split>.npz of the stand-in')
-        rows = match_rows(file['frame_ids'], frame_ids, path)
-        return {name: file[name][rows] for name in ('keypoints_2d', 'focal', 'root_depth_mm')}
+    wanted = ('keypoints_2d', 'focal', 'root_depth_mm')
+    arrays = read_arrays(path, 'truth', ('frame_ids', *wanted), 'give the truth/h80k_<split>.npz of the stand-in')
+    rows = match_rows(arrays['frame_ids'], frame_ids, path)
+    return {name: arrays[name][rows] for name in wanted}
 
 
 def worst_frames(statistics, count):

@@ -1,8 +1,11 @@
-"""Writing output files so that a stopped run never leaves half of one behind."""
+"""Writing output files so that a stopped run never leaves half of one behind, and reading arrays back."""
 import contextlib
 import json
 import os
+import zipfile
 from pathlib import Path
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -25,6 +28,36 @@ def replace_when_done(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_arrays(path, what, required, remedy):
+    """Read the arrays of an npz file, without running any code that may be in it.
+
+    Args:
+        path (str | Path): file.
+        what (str): what it should be, for messages, such as 'H80K index'.
+        required (Iterable[str]): arrays that it must have.
+        remedy (str): what to do if there is no such file, for messages.
+
+    Returns:
+        dict[str, np.ndarray]: all of its arrays.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is no npz, is damaged, or lacks an array.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{what} {path}: no such file; {remedy}')
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    # AttributeError and TypeError: the array of an npy file
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{what} {path}: not readable as an npz file ({error}); {remedy}') from error
+    absent = [name for name in required if name not in arrays]
+    if absent:
+        raise ValueError(f'{what} {path} has no {", ".join(absent)}, only {", ".join(sorted(arrays))}; {remedy}')
+    return arrays
 
 
 def write_json_lines_list(path, items):

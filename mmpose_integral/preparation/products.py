@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpose_integral.preparation.files import replace_when_done, write_json_lines_list
+from mmpose_integral.preparation.files import read_arrays, replace_when_done, write_json_lines_list
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 
@@ -81,13 +81,9 @@ def load_keypoints_2d(path, frame_ids):
         FileNotFoundError: no such file.
         ValueError: a wanted frame is not in it, or its arrays have the wrong shape.
     """
-    remedy = 'make it with tools/dataset_converters/predict_keypoints_2d.py'
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'coarse 2D joints {path} do not exist; {remedy}')
-    with np.load(path, allow_pickle=False) as file:
-        if not {'frame_ids', 'keypoints_2d', 'keypoints_2d_score'} <= set(file.files):
-            raise ValueError(f'{path} holds {file.files}, not frame_ids, keypoints_2d and their score; {remedy}')
-        ids, keypoints, scores = file['frame_ids'], file['keypoints_2d'], file['keypoints_2d_score']
+    arrays = read_arrays(path, 'file of coarse 2D joints', ('frame_ids', 'keypoints_2d', 'keypoints_2d_score'),
+                      'make it with tools/dataset_converters/predict_keypoints_2d.py')
+    ids, keypoints, scores = arrays['frame_ids'], arrays['keypoints_2d'], arrays['keypoints_2d_score']
     if keypoints.shape != (len(ids), NUM_JOINTS, 2) or scores.shape != (len(ids), NUM_JOINTS):
         raise ValueError(f'{path}: (N, 18, 2) joints and (N, 18) scores of {len(ids)} frames expected, got '
                          f'{keypoints.shape} and {scores.shape}')

@@ -174,6 +174,6 @@ def test_load_says_what_is_wrong(tmp_path):
     np.savez(tmp_path / 'other.npz', a=1)
     np.savez(tmp_path / 'short.npz', split='Val', frame_ids=np.arange(3), img_paths=np.array(['a']),
              img_sizes=np.ones((3, 2)), faulty=np.array([], str))
-    for name, message in (('text', 'not readable'), ('other', 'not readable'), ('short', 'different lengths')):
+    for name, message in (('text', 'not readable'), ('other', 'has no split'), ('short', 'different lengths')):
         with pytest.raises(ValueError, match=message):
             load_index(tmp_path / f'{name}.npz')

@@ -175,4 +175,4 @@ def test_tool_says_what_a_file_lacks(tmp_path):
     evaluate(tmp_path / 'val.npz', pred, None, truth)
     message = run_tool('plot_calibration', tmp_path / 'val.npz', '--out', tmp_path / 'a.png')
     assert 'have no std_px: expected are those of tools/test.py' in message and not (tmp_path / 'a.png').exists()
-    assert 'do not exist' in run_tool('plot_calibration', tmp_path / 'none.npz')
+    assert 'no such file' in run_tool('plot_calibration', tmp_path / 'none.npz')

@@ -208,7 +208,7 @@ def test_tool_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, capsys)
     (folder / CSV_FOLDER / '00001.csv').unlink()
     code, output = check('h80k_test.npz')
     assert code == 1 and '00001.csv is missing' in output and 'has 5 rows' in output and '2 fault(s)' in output
-    assert 'absent.npz does not exist' in check('absent.npz')[0]
+    assert 'absent.npz: no such file' in check('absent.npz')[0]
 
 
 @pytest.mark.parametrize('fault', SPOILERS)

@@ -111,5 +111,5 @@ def test_mistakes_end_in_a_sentence(folder, tmp_path):
     assert 'a checkpoint is needed' in run_tool('test', folder / 'first.py')
     assert 'names its own checkpoints' in run_tool('test', folder / 'both.py', folder / 'first.pth')
     first = folder / 'first.npz'
-    assert 'no.npz do not exist' in run_tool('ensemble', first, tmp_path / 'no.npz', '--annotations', folder)
+    assert 'no.npz: no such file' in run_tool('ensemble', first, tmp_path / 'no.npz', '--annotations', folder)
     assert '1 numbers above 0 expected' in run_tool('ensemble', first, '--weights', 1, 2, '--annotations', folder)
