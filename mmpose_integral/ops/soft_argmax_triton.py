@@ -50,7 +50,7 @@ def _moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2,
             m0, m1, m2 = (m0 - d0 * mass) * shrink, (m1 - d1 * mass) * shrink, (m2 - d2 * mass) * shrink
             mass *= shrink
             peak, c0, c1, c2 = top, n0, n1, n2
-        weight = tl.exp(value - peak)
+        weight = tl.exp(value - tl.where(peak == float('-inf'), 0.0, peak))  # all may have been -inf so far
         x0, x1, x2 = (a0 - c0).to(DTYPE), (a1 - c1).to(DTYPE), (a2 - c2).to(DTYPE)
         mass += weight
         m0 += weight * x0

@@ -92,6 +92,19 @@ def test_what_is_not_finite_stays_visible(value):
     assert mean[0, 0].isfinite().all() and not mean[0, 1].isfinite().any()
 
 
+@pytest.mark.parametrize('backend', ['eager', 'triton'])
+@pytest.mark.filterwarnings('error')  # numpy's, in the interpreter, of -inf less -inf
+def test_cells_of_minus_infinity_weigh_nothing(backend):
+    """Whole steps and whole parts of a volume of them, before the first finite cell and after."""
+    logits = torch.randn(2, 3, 5, 7, 4, dtype=torch.float64, device=DEVICE)
+    logits[:, :, :3] = float('-inf')
+    logits[0, 1, 4] = float('-inf')
+    weight = torch.randn(2, 3, 3, device=DEVICE)
+    for mine, exact in zip(run(logits, backend, weight), run(logits, 'reference', weight), strict=True):
+        assert exact.isfinite().all()
+        torch.testing.assert_close(mine, exact, atol=1e-12, rtol=1e-12)
+
+
 def test_parts_of_a_volume_are_put_together(monkeypatch):
     logits = torch.randn(1, 2, 6, 7, 9, dtype=torch.float64, device=DEVICE) * 5
     results = []
