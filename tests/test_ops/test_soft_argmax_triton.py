@@ -18,7 +18,7 @@ DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 def small_blocks(monkeypatch):
     """Volumes of the tests span several steps of a program, and several programs."""
     if DEVICE == 'cpu':
-        monkeypatch.setattr(kernels, 'BLOCK', 32)
+        monkeypatch.setattr(kernels, 'ROWS', 32)
 
 
 def run(logits, backend, weight):
@@ -30,7 +30,8 @@ def run(logits, backend, weight):
 
 
 @pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize('shape', [(2, 3, 5, 7, 4), (1, 2, 1, 9, 11), (3, 1, 6, 1, 1), (1, 1, 1, 1, 1)])
+@pytest.mark.parametrize('shape', [(2, 3, 5, 7, 4), (1, 2, 3, 5, 24), (1, 2, 1, 9, 11), (3, 1, 6, 1, 1),
+                                   (1, 1, 1, 1, 1)])
 def test_no_worse_than_twice_eagers_error(dtype, shape):
     generator = torch.Generator().manual_seed(sum(shape))
     logits = (torch.randn(shape, generator=generator) * 4).to(DEVICE, dtype)
@@ -66,6 +67,22 @@ def test_channels_last_output_of_a_convolution_and_gaps():
                    torch.randn(2, 3, 5, 7, 1, device=DEVICE, dtype=torch.float64).expand(-1, -1, -1, -1, 4)):
         for mine, exact in zip(run(logits, 'triton', weight), run(logits, 'reference', weight), strict=True):
             torch.testing.assert_close(mine, exact, atol=1e-12, rtol=1e-12)
+
+
+def test_vectors_are_as_long_as_alignment_allows():
+    flat = torch.randn(2 * 3 * 5 * 7 * 24 + 2, dtype=torch.float64, device=DEVICE)
+    logits, moved = (flat[start:start + 2 * 3 * 5 * 7 * 24].view(2, 3, 5, 7, 24) for start in (0, 1))
+    channels_last = logits.view(2, 15, 7, 24).to(memory_format=torch.channels_last).unflatten(1, (3, 5))
+    for found, vector in ((logits, 2), (moved, 1), (channels_last, 1), (logits.float(), 4), (logits.bfloat16(), 8),
+                          (logits[..., :12].contiguous().bfloat16(), 4), (logits.transpose(0, 4), 1)):
+        assert kernels._layout(found)['vector'] == vector
+    weight = torch.randn(2, 3, 3, device=DEVICE)
+    leaf = moved.detach().requires_grad_()  # keeps its place, unlike a clone
+    mean = soft_argmax_3d(leaf, 'triton')
+    (mean * weight).sum().backward()
+    expected = run(moved, 'reference', weight)
+    torch.testing.assert_close(mean, expected[0], atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(leaf.grad, expected[2], atol=1e-12, rtol=1e-12)
 
 
 def test_gradcheck():
@@ -122,6 +139,12 @@ def test_nothing_of_the_volumes_size_is_saved_but_the_logits():
     assert 'Triton' in type(mean.grad_fn).__name__  # these kernels ran, nothing in their place
     saved = [t for t in mean.grad_fn.saved_tensors if t.data_ptr() != logits.data_ptr()]
     assert sum(t.numel() for t in saved) < logits[0, 0].numel()
+
+
+def test_in_a_compiled_function():
+    logits = torch.randn(1, 2, 3, 5, 4, device=DEVICE)
+    compiled = torch.compile(lambda logits: soft_argmax_3d(logits * 2, 'triton') + 1, backend='eager')
+    torch.testing.assert_close(compiled(logits), soft_argmax_3d(logits * 2, 'reference') + 1)
 
 
 def test_empty_batch():

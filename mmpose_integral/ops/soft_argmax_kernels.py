@@ -1,0 +1,141 @@
+"""Triton kernels of :mod:`soft_argmax_triton`: one read of the logits forward, one read and one write backward.
+
+The forward kernel makes one pass with an online softmax: each lane keeps the largest logit that it has seen, and mass,
+first and second moments of the weights relative to it. Moments are taken in cells from the largest logit's own place,
+so that the variance of a sharp peak does not drown in the squares of its coordinates; when a larger logit turns up,
+they are moved there. Lanes are joined at the end of a program, programs by a second kernel. Backward recomputes the
+softmax from logits and log-sum-exp.
+
+Reading is the floor, so arithmetic must stay below it. A lane takes a vector of 16 bytes at a time, neighbours along
+the fastest axis: they share the other two coordinates, and only their sum and their moments within the vector enter the
+lane's moments. Lanes do not wait for each other until the end.
+"""
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.constexpr):
+    """Cells where vectors begin, and their distance from the volume's first; strides are in vectors where V > 1."""
+    within = number % (N2 // V)
+    a0, a1 = number // (N1 * (N2 // V)), (number // (N2 // V)) % N1
+    return a0, a1, within * V, (a0 * s0 + a1 * s1 + within * s2) * V
+
+
+@triton.jit
+def _moved(mass, first, second, distance):
+    """First and second moments about a centre that lies at a distance from the old one."""
+    shifted = distance * mass
+    return first - shifted, second - distance * (2 * first - shifted)
+
+
+@triton.jit
+def _store_joined(out, peak, mass, centre, first, second, shrink, best, lanes, axis: tl.constexpr):
+    """Join an axis' moments of all lanes: first ones about the largest logit's place, second ones about the mean."""
+    middle = tl.sum(tl.where(lanes == best, centre, 0))
+    first, second = _moved(mass, first, second, (middle - centre).to(mass.dtype))
+    of_all, total = tl.sum(first * shrink), tl.sum(mass * shrink)
+    first, second = _moved(mass, first, second, of_all / tl.where(total > 0, total, 1.0))
+    tl.store(out + 2 + axis, middle.to(mass.dtype))
+    tl.store(out + 5 + axis, of_all)
+    tl.store(out + 8 + axis, tl.sum(second * shrink))
+
+
+@triton.jit
+def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, N0: tl.constexpr, N1: tl.constexpr,
+                    N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
+    volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    base = logits + ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
+    lanes, places = tl.arange(0, ROWS), tl.arange(0, V)
+    steps = places.to(DTYPE)[None, :]
+    peak = tl.full((ROWS, ), float('-inf'), DTYPE)
+    c0, c1, c2 = tl.zeros((ROWS, ), tl.int32), tl.zeros((ROWS, ), tl.int32), tl.zeros((ROWS, ), tl.int32)
+    mass = tl.zeros((ROWS, ), DTYPE)
+    m0, m1, m2, q0, q1, q2 = mass, mass, mass, mass, mass, mass
+    count: tl.constexpr = N0 * N1 * (N2 // V)
+    for offset in range(part * span, tl.minimum(part * span + span, count), ROWS):
+        number = offset + lanes
+        a0, a1, a2, distance = _vectors(number, s0, s1, s2, N1, N2, V)
+        value = tl.load(base + (distance[:, None] + places[None, :]), mask=(number < count)[:, None],
+                        other=float('-inf')).to(DTYPE)
+        largest = tl.max(value, 1)
+        fresh = largest > peak
+        top = tl.where(fresh, largest, peak)
+        level = tl.where(top == float('-inf'), 0.0, top)  # all may have been -inf so far
+        shrink = tl.exp(peak - level)
+        weight = tl.exp(value - level[:, None])
+        total, inner = tl.sum(weight, 1), tl.sum(weight * steps, 1)
+        inner2 = tl.sum(weight * (steps * steps), 1)
+        peak = top
+        # The old moments, where a vector holds the largest logit so far, about its place.
+        d0, d1, d2 = (a0 - c0).to(DTYPE), (a1 - c1).to(DTYPE), (a2 - c2).to(DTYPE)
+        e0, e1, e2 = tl.where(fresh, d0, 0.0), tl.where(fresh, d1, 0.0), tl.where(fresh, d2, 0.0)
+        c0, c1, c2 = tl.where(fresh, a0, c0), tl.where(fresh, a1, c1), tl.where(fresh, a2, c2)
+        m0, q0 = _moved(mass, m0, q0, e0)
+        m1, q1 = _moved(mass, m1, q1, e1)
+        m2, q2 = _moved(mass, m2, q2, e2)
+        # The vector's own, d - e cells away from there.
+        d0, d1, d2 = d0 - e0, d1 - e1, d2 - e2
+        mass = mass * shrink + total
+        m0, m1, m2 = m0 * shrink + total * d0, m1 * shrink + total * d1, m2 * shrink + (inner + total * d2)
+        q0, q1 = q0 * shrink + total * d0 * d0, q1 * shrink + total * d1 * d1
+        q2 = q2 * shrink + (inner2 + d2 * (2 * inner + total * d2))
+    peak_of_all = tl.max(peak, 0)
+    shrink = tl.exp(peak - tl.where(peak_of_all == float('-inf'), 0.0, peak_of_all))
+    best = tl.argmax(peak, 0)
+    out = parts + (volume * tl.num_programs(1) + part) * 11  # FIELDS
+    tl.store(out, peak_of_all)
+    tl.store(out + 1, tl.sum(mass * shrink))
+    _store_joined(out, peak, mass, c0, m0, q0, shrink, best, lanes, 0)
+    _store_joined(out, peak, mass, c1, m1, q1, shrink, best, lanes, 1)
+    _store_joined(out, peak, mass, c2, m2, q2, shrink, best, lanes, 2)
+
+
+@triton.jit
+def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr,
+                    PARTS: tl.constexpr):
+    volume = tl.program_id(0).to(tl.int64)
+    lanes = tl.arange(0, PARTS)
+    inside = lanes < count
+    base = parts + (volume * count + lanes) * 11
+    peaks = tl.load(base, mask=inside, other=float('-inf'))
+    peak = tl.max(peaks)
+    best = tl.argmax(peaks, 0)
+    shrink = tl.where(inside, tl.exp(peaks - peak), 0.0)
+    masses = tl.load(base + 1, mask=inside, other=0.0) * shrink
+    mass = tl.sum(masses)
+    tl.store(lse + volume, peak + tl.log(mass))
+    for axis in tl.static_range(3):
+        centres = tl.load(base + 2 + axis, mask=inside, other=0.0)
+        first = tl.load(base + 5 + axis, mask=inside, other=0.0) * shrink
+        second = tl.load(base + 8 + axis, mask=inside, other=0.0) * shrink
+        centre = tl.sum(tl.where(lanes == best, centres, 0.0))
+        means = centres - centre + first / tl.where(masses > 0, masses, 1.0)
+        offset = tl.sum(means * masses) / mass
+        variance = tl.sum(second + masses * (means - offset) * (means - offset)) / mass
+        place = P0 if axis == 0 else (P1 if axis == 1 else P2)
+        step = tl.load(steps + place)
+        tl.store(mean + volume * 3 + place, (centre + offset) * step)
+        tl.store(std + volume * 3 + place, tl.sqrt(tl.maximum(variance, 0.0)) * step)
+
+
+@triton.jit
+def gradient_kernel(logits, lse, mean, grad_mean, grad, steps, stride_b, stride_k, joints, s0, s1, s2,
+                     P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, N0: tl.constexpr, N1: tl.constexpr,
+                     N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
+    volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    shift = ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
+    number, places = part * ROWS + tl.arange(0, ROWS), tl.arange(0, V)
+    a0, a1, a2, distance = _vectors(number, s0, s1, s2, N1, N2, V)
+    cell = distance[:, None] + places[None, :]
+    inside = (number < N0 * N1 * (N2 // V))[:, None]
+    value = tl.load(logits + shift + cell, mask=inside, other=float('-inf')).to(DTYPE)
+    softmax = tl.exp(value - tl.load(lse + volume))
+    g0, g1, g2 = (tl.load(grad_mean + volume * 3 + P0), tl.load(grad_mean + volume * 3 + P1),
+                  tl.load(grad_mean + volume * 3 + P2))
+    step2 = tl.load(steps + P2)
+    slope = g0 * (a0.to(DTYPE) * tl.load(steps + P0) - tl.load(mean + volume * 3 + P0))
+    slope += g1 * (a1.to(DTYPE) * tl.load(steps + P1) - tl.load(mean + volume * 3 + P1))
+    slope += g2 * (a2.to(DTYPE) * step2 - tl.load(mean + volume * 3 + P2))
+    slope = slope[:, None] + (g2 * step2) * places.to(DTYPE)[None, :]
+    tl.store(grad + shift + cell, (softmax * slope).to(grad.dtype.element_ty), mask=inside)
