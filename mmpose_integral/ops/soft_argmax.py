@@ -31,20 +31,23 @@ def statistics_dtype(dtype):
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def soft_argmax_reference(logits, grids):
+def soft_argmax_reference(logits, grids, with_std=True):
     """Softmax over a whole volume, then expectation and standard deviation of each axis, in plain autograd.
 
     Args:
         logits (torch.Tensor): (B, K, D, H, W).
         grids (tuple[torch.Tensor]): positions along x (W,), y (H,), z (D,).
+        with_std (bool): whether std is wanted.
 
     Returns:
-        tuple[torch.Tensor]: mean and std, each (B, K, 3) as x, y, z.
+        tuple[torch.Tensor]: mean and std, each (B, K, 3) as x, y, z; std None where it is not wanted.
     """
     volume = logits.to(grids[0].dtype)
     probability = volume.flatten(2).softmax(-1).view_as(volume)
     marginals = (probability.sum((2, 3)), probability.sum((2, 4)), probability.sum((3, 4)))
     mean = torch.stack([(p * g).sum(-1) for p, g in zip(marginals, grids, strict=True)], -1)
+    if not with_std:
+        return mean, None
     with torch.no_grad():
         variance = [(p * (g - m[..., None])**2).sum(-1)
                     for p, g, m in zip(marginals, grids, mean.unbind(-1), strict=True)]
@@ -52,14 +55,14 @@ def soft_argmax_reference(logits, grids):
     return mean, std
 
 
-def _triton(logits, grids):
+def _triton(logits, grids, with_std=True):
     """The Triton kernels; Triton is imported when it is first asked for, which takes a while."""
     try:
         from .soft_argmax_triton import soft_argmax_triton
     except ImportError as error:
         raise RuntimeError(f"backend 'triton': Triton cannot be imported ({error}); it comes with torch's CUDA builds "
                            "on Linux. 'auto' chooses a backend that can run") from error
-    return soft_argmax_triton(logits, grids)
+    return soft_argmax_triton(logits, grids, with_std)
 
 
 BACKENDS = dict(reference=soft_argmax_reference, eager=soft_argmax_eager, triton=_triton)
@@ -109,7 +112,7 @@ def soft_argmax_3d(logits, backend='auto', return_std=False):
     grids = tuple(axis_grid(n, dtype=dtype, device=logits.device) for n in (width, height, depth))
     # Statistics must not be rounded to half by an enclosing autocast region.
     with torch.autocast(logits.device.type, enabled=False):
-        mean, std = BACKENDS[name](logits, grids)
+        mean, std = BACKENDS[name](logits, grids, return_std)
     return (mean, std) if return_std else mean
 
 

@@ -64,6 +64,7 @@ class SoftArgmax3D(torch.autograd.Function):
         return grad, None, None, None
 
 
-def soft_argmax_eager(logits, grids):
+def soft_argmax_eager(logits, grids, with_std=True):
     """See :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference`: same arguments, same results."""
-    return SoftArgmax3D.apply(logits, *grids)
+    mean, std = SoftArgmax3D.apply(logits, *grids)  # std costs next to nothing: it comes from the marginals
+    return mean, std if with_std else None

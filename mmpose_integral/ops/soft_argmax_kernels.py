@@ -3,8 +3,9 @@
 The forward kernel makes one pass with an online softmax: each lane keeps the largest logit that it has seen, and mass,
 first and second moments of the weights relative to it. Moments are taken in cells from the largest logit's own place,
 so that the variance of a sharp peak does not drown in the squares of its coordinates; when a larger logit turns up,
-they are moved there. Lanes are joined at the end of a program, programs by a second kernel. Backward recomputes the
-softmax from logits and log-sum-exp.
+they are moved there. (Where no variance is asked for, as in training, first moments about the origin will do.) Lanes
+are joined at the end of a program, programs by a second kernel. Backward recomputes the softmax from logits and
+log-sum-exp.
 
 Reading is the floor, so arithmetic must stay below it. A lane takes a vector of 16 bytes at a time, neighbours along
 the fastest axis: they share the other two coordinates, and only their sum and their moments within the vector enter the
@@ -43,7 +44,7 @@ def _store_joined(out, peak, mass, centre, first, second, shrink, best, lanes, a
 
 @triton.jit
 def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, N0: tl.constexpr, N1: tl.constexpr,
-                    N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
+                   N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr, STD: tl.constexpr):
     volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     base = logits + ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
     lanes, places = tl.arange(0, ROWS), tl.arange(0, V)
@@ -65,21 +66,22 @@ def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, 
         shrink = tl.exp(peak - level)
         weight = tl.exp(value - level[:, None])
         total, inner = tl.sum(weight, 1), tl.sum(weight * steps, 1)
-        inner2 = tl.sum(weight * (steps * steps), 1)
         peak = top
-        # The old moments, where a vector holds the largest logit so far, about its place.
         d0, d1, d2 = (a0 - c0).to(DTYPE), (a1 - c1).to(DTYPE), (a2 - c2).to(DTYPE)
-        e0, e1, e2 = tl.where(fresh, d0, 0.0), tl.where(fresh, d1, 0.0), tl.where(fresh, d2, 0.0)
-        c0, c1, c2 = tl.where(fresh, a0, c0), tl.where(fresh, a1, c1), tl.where(fresh, a2, c2)
-        m0, q0 = _moved(mass, m0, q0, e0)
-        m1, q1 = _moved(mass, m1, q1, e1)
-        m2, q2 = _moved(mass, m2, q2, e2)
-        # The vector's own, d - e cells away from there.
-        d0, d1, d2 = d0 - e0, d1 - e1, d2 - e2
+        if STD:
+            # The old moments, where a vector holds the largest logit so far, about its place; and how far from there
+            # this vector is.
+            e0, e1, e2 = tl.where(fresh, d0, 0.0), tl.where(fresh, d1, 0.0), tl.where(fresh, d2, 0.0)
+            d0, d1, d2 = d0 - e0, d1 - e1, d2 - e2
+            c0, c1, c2 = tl.where(fresh, a0, c0), tl.where(fresh, a1, c1), tl.where(fresh, a2, c2)
+            m0, q0 = _moved(mass, m0, q0, e0)
+            m1, q1 = _moved(mass, m1, q1, e1)
+            m2, q2 = _moved(mass, m2, q2, e2)
+            inner2 = tl.sum(weight * (steps * steps), 1)
+            q0, q1 = q0 * shrink + total * d0 * d0, q1 * shrink + total * d1 * d1
+            q2 = q2 * shrink + (inner2 + d2 * (2 * inner + total * d2))
         mass = mass * shrink + total
         m0, m1, m2 = m0 * shrink + total * d0, m1 * shrink + total * d1, m2 * shrink + (inner + total * d2)
-        q0, q1 = q0 * shrink + total * d0 * d0, q1 * shrink + total * d1 * d1
-        q2 = q2 * shrink + (inner2 + d2 * (2 * inner + total * d2))
     peak_of_all = tl.max(peak, 0)
     shrink = tl.exp(peak - tl.where(peak_of_all == float('-inf'), 0.0, peak_of_all))
     best = tl.argmax(peak, 0)
@@ -93,7 +95,7 @@ def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, 
 
 @triton.jit
 def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr,
-                    PARTS: tl.constexpr):
+                   PARTS: tl.constexpr):
     volume = tl.program_id(0).to(tl.int64)
     lanes = tl.arange(0, PARTS)
     inside = lanes < count
@@ -121,8 +123,8 @@ def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl
 
 @triton.jit
 def gradient_kernel(logits, lse, mean, grad_mean, grad, steps, stride_b, stride_k, joints, s0, s1, s2,
-                     P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, N0: tl.constexpr, N1: tl.constexpr,
-                     N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
+                    P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, N0: tl.constexpr, N1: tl.constexpr,
+                    N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
     volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     shift = ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
     number, places = part * ROWS + tl.arange(0, ROWS), tl.arange(0, V)

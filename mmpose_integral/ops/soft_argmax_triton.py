@@ -75,12 +75,12 @@ class SoftArgmax3DTriton(torch.autograd.Function):
     """Mean and std of the softmax of a volume; see the module and :class:`SoftArgmax3D`."""
 
     @staticmethod
-    def forward(ctx, logits, steps):
+    def forward(ctx, logits, steps, with_std):
         batch, joints = logits.shape[:2]
         mean, std = (steps.new_empty(batch, joints, 3) for _ in range(2))
         lse = steps.new_empty(batch, joints)
-        ctx.mark_non_differentiable(std)
         ctx.save_for_backward(logits, lse, mean, steps)
+        ctx.mark_non_differentiable(std)
         if not batch * joints:
             return mean, std
         layout = _layout(logits)
@@ -88,7 +88,7 @@ class SoftArgmax3DTriton(torch.autograd.Function):
         partial = steps.new_empty(batch * joints, parts, _FIELDS)
         moments_kernel[batch * joints, parts](
             logits, partial, *layout['outer'], joints, span, *layout['strides'], *layout['sizes'], V=layout['vector'],
-            ROWS=ROWS, DTYPE=_triton_type(steps.dtype), num_warps=WARPS)
+            ROWS=ROWS, DTYPE=_triton_type(steps.dtype), STD=with_std, num_warps=WARPS)
         combine_kernel[batch * joints, ](partial, lse, mean, std, parts, steps, *layout['places'],
                                           PARTS=triton.next_power_of_2(parts), num_warps=1)
         return mean, std
@@ -105,11 +105,11 @@ class SoftArgmax3DTriton(torch.autograd.Function):
                 logits, lse, mean, grad_mean.contiguous(), grad, steps, *layout['outer'], logits.shape[1],
                 *layout['strides'], *layout['places'], *layout['sizes'], V=layout['vector'], ROWS=ROWS,
                 DTYPE=_triton_type(steps.dtype), num_warps=WARPS)
-        return grad, None
+        return grad, None, None
 
 
 @torch.compiler.disable  # strides and addresses choose the kernels; a graph around them breaks here
-def soft_argmax_triton(logits, grids):
+def soft_argmax_triton(logits, grids, with_std=True):
     """See :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference`: same arguments, same results.
 
     Raises:
@@ -120,4 +120,5 @@ def soft_argmax_triton(logits, grids):
                            'a backend that can run')
     # Grids start at 0 and are even: their step says everything. Where an axis has one cell, that cell is at 0.
     steps = torch.stack([grid[1] if len(grid) > 1 else torch.ones_like(grid[0]) for grid in grids])
-    return SoftArgmax3DTriton.apply(logits if is_dense(logits) else logits.contiguous(), steps)
+    mean, std = SoftArgmax3DTriton.apply(logits if is_dense(logits) else logits.contiguous(), steps, with_std)
+    return mean, std if with_std else None

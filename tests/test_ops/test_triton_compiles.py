@@ -30,7 +30,7 @@ def ptx(kernel, logits, vector, capability, **constants):
 found = []
 for capability in (80, 90):
     for logits, vector in (('*bf16', 8), ('*fp32', 4), ('*fp16', 1)):
-        for kernel, more in ((kernels.moments_kernel, {}), (kernels.gradient_kernel, dict(P0=2, P1=1, P2=0))):
+        for kernel, more in ((kernels.moments_kernel, dict(STD=True)), (kernels.gradient_kernel, dict(P0=2, P1=1, P2=0))):
             text = ptx(kernel, logits, vector, capability, **more)
             # what a thread reads at once: v4 words of 32 bits
             wide = [len(re.findall(name + r'[\\w.:]*\\.v4\\.b32', text)) for name in ('ld.global', 'st.global')]
