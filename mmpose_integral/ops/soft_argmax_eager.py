@@ -2,16 +2,18 @@
 import torch
 from torch.autograd.function import once_differentiable
 
-# Samples are taken a few at a time: on a CPU so that temporaries stay in its caches, on a GPU so that they stay small
-# beside the volume while each kernel still has enough to do.
+# Images, and where these are large their joints, are taken a few at a time: on a CPU so that temporaries stay in its
+# caches, on a GPU so that they stay small beside the volume while each kernel still has enough to do.
 CHUNK_ELEMENTS = dict(cpu=1 << 19, cuda=1 << 26)
 
 
 def _chunks(logits):
-    """Slices along the batch axis of about CHUNK_ELEMENTS elements each."""
-    per_sample = max(1, logits[0].numel()) if len(logits) else 1
-    step = max(1, CHUNK_ELEMENTS.get(logits.device.type, 1 << 26) // per_sample)
-    return [slice(start, start + step) for start in range(0, len(logits), step)]
+    """Slices along batch and joints of about CHUNK_ELEMENTS elements each."""
+    batch, joints = logits.shape[:2]
+    room = max(1, CHUNK_ELEMENTS.get(logits.device.type, 1 << 26) // logits.shape[2:].numel())
+    images, some = max(1, room // max(1, joints)), min(room, max(1, joints))
+    return [(slice(n, n + images), slice(k, k + some)) for n in range(0, batch, images)
+            for k in range(0, joints, some)]
 
 
 def _load(logits, dtype):
@@ -40,11 +42,10 @@ class SoftArgmax3D(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, logits, *grids):
-        parts = [moments(_load(logits[s], grids[0].dtype), grids) for s in _chunks(logits)]
-        if not parts:
-            empty = grids[0].new_zeros(*logits.shape[:2], 3)
-            parts = [(empty[..., 0], empty, empty.clone())]
-        lse, mean, std = (torch.cat(part) for part in zip(*parts, strict=True))
+        mean, std = (grids[0].new_empty(*logits.shape[:2], 3) for _ in range(2))
+        lse = mean.new_empty(logits.shape[:2])
+        for s in _chunks(logits):
+            lse[s], mean[s], std[s] = moments(_load(logits[s], mean.dtype), grids)
         ctx.save_for_backward(logits, lse, mean, *grids)
         ctx.mark_non_differentiable(std)
         return mean, std
@@ -56,10 +57,11 @@ class SoftArgmax3D(torch.autograd.Function):
         offset = (grad_mean * mean).sum(-1)
         grad = torch.empty_like(logits, memory_format=torch.contiguous_format)
         for s in _chunks(logits):
-            slope = (grad_mean[s, :, 0, None] * grid_x - offset[s, :, None])[:, :, None, None, :]
-            slope = slope + (grad_mean[s, :, 1, None] * grid_y)[:, :, None, :, None]
-            slope = slope + (grad_mean[s, :, 2, None] * grid_z)[:, :, :, None, None]
-            softmax = (_load(logits[s], slope.dtype) - lse[s, :, None, None, None]).exp_()
+            grad_x, grad_y, grad_z = grad_mean[s][..., None].unbind(2)
+            slope = (grad_x * grid_x - offset[s][..., None])[:, :, None, None, :]
+            slope = slope + (grad_y * grid_y)[:, :, None, :, None]
+            slope = slope + (grad_z * grid_z)[:, :, :, None, None]
+            softmax = (_load(logits[s], slope.dtype) - lse[s][..., None, None, None]).exp_()
             grad[s] = softmax.mul_(slope)
         return grad, None, None, None
 

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from mmpose.evaluation.functional import keypoint_mpjpe
 from scipy.spatial.transform import Rotation
 
 REPO = Path(__file__).parents[2]
 BENCHMARKS = REPO / 'tools' / 'benchmark'
 NAMES = ('run', 'report', 'measure', 'timing', 'baselines', 'made_up', 'cameras', 'index', 'metrics', 'preparation',
-         'soft_argmax', 'startup')
+         'soft_argmax', 'features_to_moments', 'startup')
 
 
 @pytest.fixture(scope='module')
@@ -152,6 +153,29 @@ def test_quick_runs_and_their_records(tools, tmp_path, capsys):
     summary = (tmp_path / 'summary.md').read_text().splitlines()
     assert len(summary) == 2 + 2 + 1 + 1 + 4
     assert sum('measured on a CPU' in line for line in summary) == 2
+
+
+def test_features_to_moments(tools, tmp_path):
+    rows = run_quick(tools, tmp_path, 'features_to_moments')['features_to_moments']['rows']
+    assert [row['contestant'] for row in rows[:3]] == [
+        'convolution and volume', 'convolution and volume, plain', 'no volume, chunked']
+    timed = [row for row in rows if 'cpu_us' in row]
+    assert len({row['case'] for row in timed}) == 4 and len(timed) == 12 and len(rows) == 20
+    assert max(row['grad_error'] for row in timed if row['case'].startswith('float32')) < 1e-5
+    assert all(row['memory_mb'] > 0 for row in timed)
+
+
+def test_peak_of_the_tensors_is_what_they_take(tools):
+    leaves = [torch.zeros(10, requires_grad=True)]
+
+    def call():
+        one = torch.zeros(1_000_000)
+        del one
+        two = torch.zeros(500_000, 4)
+        three = two + 1
+        del two
+        return three
+    assert tools.features_to_moments.extra_memory(call, leaves) == pytest.approx(16, abs=0.1)
 
 
 def test_preparation_runs_through(tools, tmp_path, monkeypatch, capsys):

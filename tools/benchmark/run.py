@@ -14,8 +14,8 @@ from measure import ResultsDiffer
 from timing import describe_machine
 
 # In the order of docs/benchmarks.md. A scenario is a module beside this file; README.md tells what it has.
-SCENARIOS = ('cameras', 'index', 'metrics', 'preparation', 'data_loading', 'soft_argmax', 'training_step', 'inference',
-             'startup', 'visualizer', 'onnx_runtime')
+SCENARIOS = ('cameras', 'index', 'metrics', 'preparation', 'data_loading', 'soft_argmax', 'features_to_moments',
+             'training_step', 'inference', 'startup', 'visualizer', 'onnx_runtime')
 COMMON = ('quick', 'rounds', 'threads', 'device')
 
 
