@@ -164,7 +164,7 @@ class CropCache:
             found (tuple[int]): of :meth:`find`.
             img_path (str): the image, to notice that it is another one now.
             box (tuple[int]): x0, y0, x1, y1, inside the image.
-            corners (np.ndarray): (4, 2) x, y of what is wanted in the box, in order around it.
+            corners (np.ndarray | None): (4, 2) x, y of what is wanted in the box, in order around it; None: all of it.
 
         Returns:
             tuple[np.ndarray, tuple[int]] | None: (h, w, 3) uint8 BGR, ending where the image ends, grey outside of the
@@ -182,7 +182,7 @@ class CropCache:
                 data = self._read(file, number, img_path)
                 inner = box[0] - left, box[1] - top, box[2] - left, box[3] - top
                 try:
-                    pixels, (x, y) = decode_window(data, inner, corners - (left, top))
+                    pixels, (x, y) = decode_window(data, inner, None if corners is None else corners - (left, top))
                 except NotWindowed as error:
                     raise DamagedCrop(f'{self.paths[file]}: crop {number}, of {img_path}: {error}; {REMEDY}') from error
                 return pixels[:, :right - left - x], (left + x, top + y)

@@ -114,8 +114,8 @@ def shown_part(matrix, output_size, img_shape):
         img_shape (tuple[int]): (height, width) of the image.
 
     Returns:
-        tuple[tuple[int], np.ndarray]: x0, y0, x1, y1, the last ones exclusive, inside the image and at least 1 px
-        large; (4, 2) x, y of the output's corner pixels, in order around it.
+        tuple[tuple[int], np.ndarray | None]: x0, y0, x1, y1, the last ones exclusive, inside the image and at least
+        1 px large; (4, 2) x, y of the output's corner pixels, in order around it, None where these are the box's.
     """
     right, bottom = output_size[0] - 1, output_size[1] - 1
     points = cv2.invertAffineTransform(matrix) @ np.array([[0, right, right, 0], [0, 0, bottom, bottom], [1, 1, 1, 1]])
@@ -123,4 +123,4 @@ def shown_part(matrix, output_size, img_shape):
     # 1 px more, as the warp rounds places to 1/32 px
     low = np.clip(np.floor(points.min(1)).astype(int) - 1, 0, limits - 1)
     high = np.clip(np.ceil(points.max(1)).astype(int) + 2, low + 1, limits)
-    return (*low.tolist(), *high.tolist()), points.T
+    return (*low.tolist(), *high.tolist()), points.T if matrix[0, 1] or matrix[1, 0] else None

@@ -3,6 +3,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
+_LEVELS = np.arange(256, dtype=np.uint8)[None]
+
 
 @TRANSFORMS.register_module()
 class RandomChannelGain(BaseTransform):
@@ -22,10 +24,15 @@ class RandomChannelGain(BaseTransform):
     def transform(self, results):
         """Scale the channels; see the class."""
         gains = np.random.uniform(1 - self.gain, 1 + self.gain, size=3)
+        table = np.clip(np.arange(256) * gains[:, None] + 0.5, 0, 255).astype(np.uint8)
         image = results['img']
         planes = np.empty((3, *image.shape[:2]), np.uint8)  # a plane a channel is faster, and packing wants planes
         cv2.split(image, list(planes))
-        for plane, gain in zip(planes, gains.tolist(), strict=True):
-            cv2.convertScaleAbs(plane, plane, alpha=gain)
+        for plane, gain, column in zip(planes, gains.tolist(), table, strict=True):
+            # Products are four times as fast as a look-up; they are rounded in float32, so a level may differ.
+            if np.array_equal(cv2.convertScaleAbs(_LEVELS, alpha=gain)[0], column):
+                cv2.convertScaleAbs(plane, plane, gain)
+            else:
+                cv2.LUT(plane, column, plane)
         results['img'] = planes.transpose(1, 2, 0)
         return results

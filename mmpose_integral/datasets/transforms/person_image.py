@@ -64,7 +64,7 @@ class LoadPersonImage(LoadImage):
             found (tuple[int]): the image in it.
             img_path (str): the image.
             box (tuple[int]): x0, y0, x1, y1, px, inside the image.
-            corners (np.ndarray): (4, 2) x, y of what is wanted in the box, in order around it.
+            corners (np.ndarray | None): (4, 2) x, y of what is wanted in the box, in order around it; None: all of it.
 
         Returns:
             tuple[np.ndarray, tuple[int]]: (h, w, 3) uint8 BGR with at least that in it, and x, y of its first pixel.
