@@ -4,27 +4,24 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_training import REPO, run_tool
 
 import mmpose_integral  # noqa: F401  makes checkpoints loadable
 
-REPO = Path(__file__).resolve().parents[1]
 
-
-def quickstart(folder, *args):
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', 'tools/quickstart.py', '--size', 'tiny', '--data-root', folder / 'data',
-         '--work-dir', folder / 'work', *args], cwd=REPO, capture_output=True, text=True, check=False)
+def tiny(folder):
+    return ['--size', 'tiny', '--data-root', folder / 'data', '--work-dir', folder / 'work']
 
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp('quickstart')
-    run = quickstart(folder)
+    run = subprocess.run([sys.executable, '-W', 'ignore', 'tools/quickstart.py', *tiny(folder)], cwd=REPO,
+                         capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return folder, run.stdout
 
@@ -77,18 +74,25 @@ def test_submission_covers_test(finished):
     assert pose.shape == (17, 3) and not pose[0].any()
 
 
-def test_second_run_does_nothing_again(finished):
+@pytest.fixture
+def again(finished, monkeypatch):
+    """``again(*options)`` runs the tool once more, in this process; returns what it stopped with."""
+    monkeypatch.syspath_prepend(REPO / 'tools')
+    monkeypatch.setenv('STANDIN_ROOT', 'what the tool sets it to')  # ... ends with the test
+    folder, _ = finished
+    return lambda *options: run_tool('quickstart', *tiny(folder), *options)
+
+
+def test_second_run_does_nothing_again(finished, again, capsys):
     folder, _ = finished
     before = {path: path.stat().st_mtime_ns for path in (folder / 'work').glob('*/*.pth')}
-    run = quickstart(folder)
-    assert run.returncode == 0 and run.stdout.count('done before') == 10
+    assert again() is None and capsys.readouterr().out.count('done before') == 10
     assert before and {path: path.stat().st_mtime_ns for path in (folder / 'work').glob('*/*.pth')} == before
 
 
-def test_other_size_in_the_same_folder_is_refused(finished):
-    folder, _ = finished
-    run = quickstart(folder, '--size', 'full')
-    assert run.returncode == 1 and "'tiny'" in run.stderr and '--fresh' in run.stderr
+def test_other_size_in_the_same_folder_is_refused(again):
+    message = again('--size', 'full')
+    assert "'tiny'" in message and '--fresh' in message
 
 
 def test_checkpoint_tells_bone_lengths_and_joints(finished):

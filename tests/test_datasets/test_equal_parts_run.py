@@ -1,9 +1,6 @@
 """What two ranks with four workers each really draw from a mixed data set, counted."""
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -80,7 +77,7 @@ class NotingMpiiDataset(Noting, DATASETS.get('ZeroBasedMpiiDataset')):
 
 
 @pytest.fixture(scope='module')
-def runs(standin, tmp_path_factory):
+def runs(standin, forks, tmp_path_factory):
     """Seen epochs by (ranks, workers): a list over ranks of what ``draw`` returns. Train has 11 usable frames."""
     folder = tmp_path_factory.mktemp('equal_parts')
     prepare(standin, folder)
@@ -96,10 +93,8 @@ train_dataloader['batch_size'] = {BATCH}
 ''')
     script = folder / 'draw.py'
     script.write_text(DRAW)
-    environment = dict(os.environ, PYTHONPATH=str(folder), CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1')
-    subprocess.run(
-        [sys.executable, '-W', 'ignore', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
-         str(script), str(config), str(folder / 'seen'), str(EPOCHS)], check=True, env=environment, timeout=120)
+    run = forks.run(script, config, folder / 'seen', EPOCHS, ranks=2, path=[folder])
+    assert run.code == 0, run.output[-3000:]
     ranks = [json.loads((folder / f'seen.{rank}').read_text()) for rank in range(2)]
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)

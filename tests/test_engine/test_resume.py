@@ -1,9 +1,6 @@
 """A training killed again and again, at the worst moments, ends as the unbroken one does."""
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,67 +74,21 @@ class NoteSamples(Hook):
                 print(os.path.relpath(sample.img_path), inputs.double().mean().item(), file=file)
 '''
 
-# Starts trainings as forks of one process, which has imported everything but computed nothing.
-SERVER = '''
-import importlib.util
-import os
-import sys
-
-import mmengine.runner.runner
-import torch
-
-import mmpose_integral
-import mmpose.apis, mmdet
-
-environment = mmengine.runner.runner.collect_env()  # it asks compilers for their versions, for seconds
-mmengine.runner.runner.collect_env = lambda: dict(environment)
-spec = importlib.util.spec_from_file_location('train', sys.argv[1])
-train = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(train)
-for line in sys.stdin:
-    kill_at, log, *arguments = line.rstrip('\\n').split('\\t')
-    process = os.fork()
-    if not process:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1), os.dup2(output, 2)
-        os.environ['KILL_AT'] = kill_at
-        torch.set_num_threads(1)
-        sys.argv = ['train.py', *arguments]
-        try:
-            train.main()
-        except BaseException:
-            import traceback
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-        sys.stdout.flush(), sys.stderr.flush()
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
-'''
-
 
 @pytest.fixture(scope='module')
-def trainings(standin, tmp_path_factory):
+def trainings(standin, forks, tmp_path_factory):
     """``run(name, kill_at='', resume=False)`` trains in a process of its own and returns exit code and output."""
     folder = tmp_path_factory.mktemp('resume')
     prepare(standin, folder)
     config = write_config(standin, folder, folder / 'small.py', SATURATED)
     (folder / 'kill_hooks.py').write_text(HOOKS)
-    (folder / 'server.py').write_text(SERVER)
-    environment = dict(os.environ, PYTHONPATH=str(folder), CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1')
-    server = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', folder / 'server.py', REPO / 'tools' / 'train.py'], text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
     def run(name, kill_at='', resume=False):
-        work, log = folder / name, folder / f'{name}.log'
-        arguments = [str(config), '--work-dir', str(work), *(['--resume'] if resume else [])]
-        print('\t'.join([kill_at, str(log), *arguments]), file=server.stdin, flush=True)
-        return SimpleNamespace(code=int(server.stdout.readline()), output=log.read_text(), folder=work)
+        ended = forks.run(REPO / 'tools' / 'train.py', config, '--work-dir', folder / name,
+                          *(['--resume'] if resume else []), path=[folder], KILL_AT=kill_at)
+        return SimpleNamespace(code=ended.code, output=ended.output, folder=folder / name)
 
-    yield run
-    server.stdin.close()
-    server.wait(timeout=60)
+    return run
 
 
 @pytest.fixture(scope='module')

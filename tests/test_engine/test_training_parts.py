@@ -81,6 +81,19 @@ def test_launch_on_cpus_wraps_the_model_without_devices(monkeypatch):
         launch.start_processes(Config(dict(launcher='slurm')))
 
 
+def test_what_the_imports_left_is_not_looked_at_for_garbage(tmp_path, monkeypatch):
+    frozen = []
+    monkeypatch.setattr(launch.gc, 'freeze', lambda: frozen.append(True))
+    monkeypatch.setattr(launch.gc, 'get_freeze_count', lambda: len(frozen))
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    (tmp_path / 'small.py').write_text('a = 1\n')
+    for _ in range(2):  # what the first run has built may go before the second
+        args = SimpleNamespace(config=str(tmp_path / 'small.py'), local_rank=0, launcher='none', work_dir=None,
+                               show_dir=None)
+        assert launch.load_config(args).a == 1
+    assert frozen == [True]
+
+
 def test_unknown_config_is_named():
     with pytest.raises(SystemExit, match='nowhere.py'):
         launch.load_config(SimpleNamespace(config='nowhere.py', local_rank=0))

@@ -1,99 +1,21 @@
-import importlib.util
+"""A tree of Human3.6M becomes one of H80K, with the truth of its cameras."""
 import json
 import os
 import pickle
-import re
 import shutil
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from h36m_tree import CAMERAS, LENS, camera_entry, convert, h36m_to_h80k, opencv_points, read_camera, write_part
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from mmpose.utils import SimpleCamera
-from PIL import Image
 
 from mmpose_integral.datasets.h80k_index import scan_split
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise
-from mmpose_integral.preparation.h36m import (
-    H36MCamera,
-    choose_frames,
-    parse_image_name,
-    project,
-    read_annotations,
-    read_cameras,
-)
+from mmpose_integral.preparation.h36m import choose_frames, parse_image_name, project, read_annotations
 from mmpose_integral.structures import fit_weak_perspective
 from mmpose_integral.structures.skeleton import add_thorax
-
-SPEC = importlib.util.spec_from_file_location(
-    'h36m_to_h80k', Path(__file__).parents[2] / 'tools/dataset_converters/h36m_to_h80k.py')
-h36m_to_h80k = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(h36m_to_h80k)
-
-# The published lens of camera 54138969, and where it stood for S1 (world to camera; position in mm).
-LENS = dict(f=(1145.04940458804, 1143.78109572365), c=(512.541504956548, 515.4514869776),
-            k=(-0.207098910824901, 0.247775183068982, -0.00307515035078854),
-            p=(-0.00142447157470321, -0.000975698859470499))
-ROTATION = np.array([[-0.91536173, 0.40180837, 0.02574754], [0.05154812, 0.18037357, -0.98224649],
-                     [-0.39931903, -0.89778361, -0.18581953]])
-POSITION = np.array([1841.10702775, 4955.28462345, 1563.4453959])
-CAMERAS = ('54138969', '55011271')
-BODY = np.array([
-    (0, 0, 0), (-130, 0, 0), (-140, 440, 20), (-150, 880, 60), (130, 0, 0), (140, 440, 20), (150, 880, 60),
-    (0, -230, 10), (0, -480, 0), (0, -570, -60), (0, -680, -20), (150, -440, 0), (250, -200, 30), (270, 40, -50),
-    (-150, -440, 0), (-250, -200, 30), (-270, 40, -50)], dtype=float)
-
-
-def camera_entry(**changes):
-    """One camera as ``preprocess_h36m.py`` writes it: columns, and metres."""
-    lens = {key: np.array(value)[:, None] for key, value in {**LENS, **changes}.items()}
-    return dict(R=ROTATION.T, T=POSITION[:, None] / 1000, **lens, w=1000, h=1002, name='camera1', id='54138969')
-
-
-def write_part(root, split, names, joints_mm, points):
-    """The annotation file of some frames: (N, 17, 3) mm in camera axes and (N, 17, 2) px."""
-    folder = root / 'annotation_body3d/fps10'
-    folder.mkdir(parents=True, exist_ok=True)
-    ones = np.ones((len(names), 17, 1))
-    np.savez(folder / f'h36m_{split}.npz', imgname=np.array(names), S=np.concatenate([joints_mm / 1000, ones], 2),
-             part=np.concatenate([points, ones], 2), center=np.zeros((len(names), 2)), scale=np.ones(len(names)))
-
-
-def opencv_points(joints_mm, **changes):
-    lens = {**LENS, **changes}
-    matrix = np.array([[lens['f'][0], 0, lens['c'][0]], [0, lens['f'][1], lens['c'][1]], [0, 0, 1]])
-    distortion = np.array([*lens['k'][:2], *lens['p'], lens['k'][2]])
-    points, _ = cv2.projectPoints(joints_mm.reshape(-1, 3), np.zeros(3), np.zeros(3), matrix, distortion)
-    return points.reshape(*joints_mm.shape[:-1], 2)
-
-
-@pytest.fixture
-def tree(tmp_path):
-    """Seven subjects, two cameras, one video of six frames each, and by image name the joints in mm."""
-    root, rng, truth = tmp_path / 'h36m', np.random.default_rng(0), {}
-    for split, subjects in dict(train=(1, 5, 6, 7, 8), test=(9, 11)).items():
-        names, joints = [], []
-        for subject in subjects:
-            for camera in CAMERAS:
-                video = f'S{subject}_Walk_Dog_1.{camera}'
-                for number in range(1, 31, 5):
-                    names.append(f'S{subject}/{video}/{video}_{number:06d}.jpg')
-                    body = BODY * (1 + subject / 100) + rng.normal(0, 60, (17, 3))
-                    joints.append(body + rng.normal((0, 0, 5000), (500, 200, 300)))
-                    truth[names[-1]] = joints[-1]
-                    path = root / 'images' / names[-1]
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    Image.fromarray(rng.integers(0, 255, (25, 20, 3), np.uint8)).save(path)
-        write_part(root, split, names, np.array(joints), opencv_points(np.array(joints)))
-    cameras = {(f'S{subject}', camera): camera_entry() for subject in range(1, 12) for camera in CAMERAS}
-    (root / 'annotation_body3d/cameras.pkl').write_bytes(pickle.dumps(cameras))
-    return root, truth
-
-
-def convert(root, out, *options):
-    return h36m_to_h80k.main([str(root), str(out), '--step', '2', *options])
 
 
 def test_projection_is_opencvs_but_for_the_tangential_factor():
@@ -104,12 +26,6 @@ def test_projection_is_opencvs_but_for_the_tangential_factor():
     doubled = xy * (xy @ np.array(LENS['p'])[::-1, None]) * LENS['f']
     np.testing.assert_allclose(project(joints, read_camera()) + doubled, opencv_points(joints), atol=1e-9)
     assert 0.1 < np.abs(doubled).max() < 0.5
-
-
-def read_camera(**changes):
-    entry = camera_entry(**changes)
-    lens = [entry[key].ravel() for key in 'fckp']
-    return H36MCamera(entry['R'].T, 1000 * entry['T'].ravel(), *lens)
 
 
 def test_tree_truth_and_index(tree, tmp_path):
@@ -203,15 +119,6 @@ def test_a_stopped_run_goes_on_and_a_finished_one_does_nothing(tree, tmp_path, m
     assert len(list((out / 'Train/IMG').iterdir())) == 5 and not (out / 'annotations').exists()
 
 
-def test_a_folder_of_other_origin_is_left_alone(tree, tmp_path, capsys):
-    (tmp_path / 'out/Train/IMG').mkdir(parents=True)
-    (tmp_path / 'out/Train/IMG/00001.jpg').write_bytes(b'precious')
-    for options in ([], ['--fresh']):
-        assert convert(tree[0], tmp_path / 'out', *options) == 1
-        assert 'holds data that this tool did not make' in capsys.readouterr().err
-    assert (tmp_path / 'out/Train/IMG/00001.jpg').read_bytes() == b'precious'
-
-
 @pytest.mark.parametrize('how', ['copy', 'hardlink', 'symlink'])
 def test_images_are_copied_or_linked(tree, tmp_path, how):
     assert convert(tree[0], tmp_path / 'out', '--images', how, '--train-subjects', '--test-subjects') == 0
@@ -257,76 +164,6 @@ def test_image_names():
                  '/S1_Directions.54138969_000001.jpg'):
         with pytest.raises(ValueError, match='image name .* expected'):
             parse_image_name(name)
-
-
-def rewrite(path, **changes):
-    arrays = dict(np.load(path))
-    np.savez(path, **{key: change(arrays[key]) for key, change in changes.items()},
-             **{key: array for key, array in arrays.items() if key not in changes})
-
-
-@pytest.mark.parametrize('change, message', [
-    (dict(S=lambda S: S[:-1]), r'h36m_train\.npz: S of shape \(60, 17, 4\) expected .*got \(59, 17, 4\)'),
-    (dict(S=lambda S: S * 1000), r'the root of S1.* m away, 0\.5 to 50 expected; S must be in metres'),
-    (dict(S=lambda S: S - (0.4, 0, 0, 0)), r'annotated 2D joints are .* px off the projected 3D joints'),
-    (dict(S=lambda S: S * np.nan), r'48 frames have joints that are not finite'),
-    (dict(imgname=lambda names: np.char.replace(names, '_Walk', '/Walk')), r"h36m_train\.npz: image name 'S1/")])
-def test_wrong_annotations_say_so(tree, tmp_path, capsys, change, message):
-    rewrite(tree[0] / 'annotation_body3d/fps10/h36m_train.npz', **change)
-    assert convert(tree[0], tmp_path / 'out', '--val-subjects') == 1
-    assert re.search(message, capsys.readouterr().err)
-    assert not (tmp_path / 'out').exists()
-
-
-class Command:
-    def __init__(self, command):
-        self.command = command
-
-    def __reduce__(self):
-        return os.system, (self.command,)
-
-
-def test_wrong_cameras_say_so(tree, tmp_path, capsys):
-    path = tree[0] / 'annotation_body3d/cameras.pkl'
-    cameras = pickle.loads(path.read_bytes())
-    less = {key: entry for key, entry in cameras.items() if key != ('S8', CAMERAS[1])}
-    path.write_bytes(pickle.dumps(less))
-    assert convert(tree[0], tmp_path / 'out') == 1
-    assert f'cameras.pkl has no camera {CAMERAS[1]} of S8' in capsys.readouterr().err
-    for content in (dict(a=1), [1], {('S1', '5'): dict(R=np.eye(3))}, {('S1', '5'): camera_entry(k=(1, 2))},
-                    {('S1', '5'): {**camera_entry(), 'R': np.ones((3, 3))}}):
-        path.write_bytes(pickle.dumps(content))
-        with pytest.raises(ValueError, match=r"cameras\.pkl: a dict of \('S1', '54138969'\) to R, T"):
-            read_cameras(path)
-    path.write_bytes(pickle.dumps({**cameras, 'extra': Command(f'touch {tmp_path / "ran"}')}))
-    assert convert(tree[0], tmp_path / 'out') == 1
-    assert 'which is no plain data' in capsys.readouterr().err and not (tmp_path / 'ran').exists()
-    path.unlink()
-    assert convert(tree[0], tmp_path / 'out') == 1
-    assert 'cameras.pkl do not exist; make it with' in capsys.readouterr().err
-
-
-def test_missing_images(tree, tmp_path, capsys):
-    shutil.rmtree(tree[0] / f'images/S11/S11_Walk_Dog_1.{CAMERAS[0]}')
-    assert convert(tree[0], tmp_path / 'out') == 1
-    assert '3 of 12 images are not there, first ' in capsys.readouterr().err
-    assert convert(tree[0], tmp_path / 'out', '--skip-missing') == 0
-    index, faults = scan_split(tmp_path / 'out', 'Test')
-    assert not faults and index.frame_ids.tolist() == list(range(1, 10))
-
-
-def test_missing_subjects_annotations_and_too_many_frames(tree, tmp_path, capsys, monkeypatch):
-    (tree[0] / 'annotation_body3d/fps10/h36m_test.npz').unlink()
-    assert convert(tree[0], tmp_path / 'out') == 1
-    assert 'no frames of S9, S11; preprocess these' in capsys.readouterr().err
-    assert convert(tree[0], tmp_path / 'out', '--fps', '50') == 1
-    assert 'fps50 has neither h36m_train.npz nor h36m_test.npz' in capsys.readouterr().err
-    monkeypatch.setattr(h36m_to_h80k, 'MAX_FRAMES', 23)
-    assert convert(tree[0], tmp_path / 'out', '--test-subjects') == 1
-    assert 'Train would have 24 frames; file names have five digits, so at most 23 fit' in capsys.readouterr().err
-    for options in (['--val-subjects', '8', 'S1'], ['--step', '0']):
-        with pytest.raises(SystemExit):
-            convert(tree[0], tmp_path / 'out', *options)
 
 
 def undistort(points, depths_mm):

@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -118,14 +116,12 @@ assert (records is None) == (get_rank() > 0)
 '''
 
 
-def test_ranks_share_the_frames_and_their_number_may_change(tmp_path):
+def test_ranks_share_the_frames_and_their_number_may_change(tmp_path, forks):
     """Two processes with gloo, no GPU; then the rest in one process."""
     script = tmp_path / 'job.py'
     script.write_text(SCRIPT)
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1')
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', str(script),
-               str(tmp_path / 'out'), '7']
-    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=120)
+    run = forks.run(script, tmp_path / 'out', 7, ranks=2)
+    assert run.code == 0, run.output
     parts = tmp_path / 'out.parts'
     assert sorted(path.name for path in parts.glob('rank*')) == ['rank0.jsonl', 'rank1.jsonl']
     lines = [json.loads(line) for path in parts.glob('rank*') for line in path.read_text().splitlines()]

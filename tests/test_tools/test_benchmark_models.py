@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from small_training import REPO, prepare, write_config
 
 QUICKSTART = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
@@ -13,6 +14,8 @@ QUICKSTART = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
 @pytest.fixture(autouse=True)
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(REPO / 'tools' / 'benchmark')
+    # The logs of their trainings go away with their folders: the next test must not go on writing there.
+    monkeypatch.setattr(MMLogger, '_instance_dict', MMLogger._instance_dict.copy())
 
 
 def load(name):

@@ -28,7 +28,7 @@ def save_random_weights(config, path):
 
 
 @pytest.fixture(scope='module')
-def runs(standin, tmp_path_factory):
+def runs(standin, forks, tmp_path_factory):
     """Folder with the outputs of an evaluation in one and in two processes, and of a preparation tool in two."""
     folder = tmp_path_factory.mktemp('distributed')
     prepare(standin, folder)
@@ -40,17 +40,18 @@ def runs(standin, tmp_path_factory):
     def output(name):
         return ['--out', folder / f'{name}.json', '--dump', folder / f'{name}.pkl', '--work-dir', folder / name]
 
-    commands = [
-        [sys.executable, TOOLS / 'test.py', config, weights, *output('one')],
-        ['bash', TOOLS / 'dist_test.sh', config, weights, '2', *output('two')],
-        ['bash', TOOLS / 'dist_run.sh', PREDICT, '2', KEYPOINTS,
-         save_random_weights(KEYPOINTS, folder / 'pose.pth'), '--boxes', folder / 'h80k_val_boxes.json', '--index',
-         folder / 'h80k_val.npz', '--root', standin / 'h80k', '--out', folder / 'predicted.npz', '--num-workers', '0']]
-    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-               for command in commands]
-    for process in running:
-        text, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, text[-3000:]
+    pose = save_random_weights(KEYPOINTS, folder / 'pose.pth')
+    with subprocess.Popen(['bash', TOOLS / 'dist_test.sh', config, weights, '2', *output('two')], env=environment,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as two:
+        beside = [  # dist_test.sh is dist_run.sh with this tool; what the script starts is seen once
+            forks.start(TOOLS / 'test.py', config, weights, *output('one')),
+            forks.start(PREDICT, '--launcher', 'pytorch', KEYPOINTS, pose, '--boxes', folder / 'h80k_val_boxes.json',
+                        '--index', folder / 'h80k_val.npz', '--root', standin / 'h80k', '--out',
+                        folder / 'predicted.npz', '--num-workers', '0', ranks=2)]
+        text, _ = two.communicate(timeout=120)
+    assert two.returncode == 0, text[-3000:]
+    for run in (wait() for wait in beside):
+        assert run.code == 0, run.output[-3000:]
     return folder
 
 

@@ -21,7 +21,9 @@ STANDIN = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
 KEYPOINTS_2D = REPO / 'configs' / 'quickstart' / 'keypoints_2d_r18_mpii.py'
 WIDTH, HEIGHT = 64, 96
 NO_EXPORT = 'onnx, onnxruntime or onnxscript is not installed (requirements/export.txt)'
-REGRESSION = dict(_delete_=True, type='Regression3DHead', in_channels=64, num_joints=18,
+BACKBONE = dict(base_channels=8, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1, ))
+HEAD = dict(in_channels=16, depth_bins=10, deconv_out_channels=(8, 8))
+REGRESSION = dict(_delete_=True, type='Regression3DHead', in_channels=16, num_joints=18,
                   decoder=dict(type='Integral3DLabel', input_size=(WIDTH, HEIGHT)))
 
 
@@ -36,11 +38,11 @@ export = load(REPO / 'tools' / 'export.py')
 
 
 def small_config(padding=1.4, head=None, preprocessor=None, pipeline=(), flip_test=False):
-    """The stand-in's model with an eighth of the channels, for 64x96 crops."""
+    """The stand-in's model with an eighth of the channels and half of the stages, for 64x96 crops."""
     cfg = Config.fromfile(STANDIN)
     cfg.merge_from_dict(dict(model=dict(
-        data_preprocessor=preprocessor or {}, backbone=dict(base_channels=8), test_cfg=dict(flip_test=flip_test),
-        head=copy.deepcopy(head or dict(in_channels=64, depth_bins=10, deconv_out_channels=(8, 8))))))
+        data_preprocessor=preprocessor or {}, backbone=BACKBONE, test_cfg=dict(flip_test=flip_test),
+        head=copy.deepcopy(head or HEAD))))
     cfg.model.head.decoder.input_size = (WIDTH, HEIGHT)
     cfg.test_dataloader.dataset.pipeline = [
         dict(type='LoadImage'), dict(type='GetBBoxCenterScale', padding=padding), *pipeline,
@@ -88,8 +90,7 @@ def dict_instances():
 
 
 @pytest.mark.parametrize('options', [
-    dict(), dict(head=dict(in_channels=64, depth_bins=10, deconv_out_channels=(8, 8), debias=True)),
-    dict(head=dict(in_channels=64, depth_bins=10, deconv_out_channels=(8, 8), peak=True)), dict(head=REGRESSION),
+    dict(), dict(head=dict(HEAD, debias=True)), dict(head=dict(HEAD, peak=True)), dict(head=REGRESSION),
     dict(preprocessor=dict(mean=None, std=None, bgr_to_rgb=False)),
     dict(preprocessor=dict(mean=[10, 20, 30], std=[40, 50, 60], bgr_to_rgb=False))])
 def test_the_module_and_its_facts_are_the_estimators_answer(options, one_thread):
@@ -162,7 +163,7 @@ def test_all_formats_agree_at_any_batch_size(files, tmp_path, capsys):
 def test_other_heads_in_onnx(files, tmp_path, head):
     pytest.importorskip('onnxscript', reason=NO_EXPORT)
     from mmpose_integral.apis.onnx_runtime import OnnxIntegralPose
-    options = dict(in_channels=64, depth_bins=10, deconv_out_channels=(8, 8), **{head: True})
+    options = dict(HEAD, **{head: True})
     config, checkpoint = files(head=REGRESSION if head == 'regression' else options)
     assert export.main([config, checkpoint, '--out-dir', str(tmp_path)]) == 0
     pose = OnnxIntegralPose(tmp_path / 'small.onnx')
@@ -201,9 +202,8 @@ def test_a_wrong_program_is_not_kept_nor_its_companions(files, tmp_path, fault, 
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(head=dict(in_channels=64, depth_bins=10, deconv_out_channels=(8, 8), num_joints=16)), 'got 16'),
-    (dict(head=dict(in_channels=64, depth_bins=1, deconv_out_channels=(8, 8),
-                    decoder=dict(type='Integral2DLabel'))), 'a 2D model has no depth'),
+    (dict(head=dict(HEAD, num_joints=16)), 'got 16'),
+    (dict(head=dict(HEAD, depth_bins=1, decoder=dict(type='Integral2DLabel'))), 'a 2D model has no depth'),
     (dict(preprocessor=dict(pad_size_divisor=32)), 'pad_size_divisor cannot be exported'),
     (dict(pipeline=[dict(type='PerturbBBox', scale=2.0)]), "'PerturbBBox'")])
 def test_models_that_cannot_be_exported(files, tmp_path, options, message, capsys):

@@ -4,11 +4,7 @@ Val stands in for Test, as in tests/test_tools/test_ensemble.py: the index decid
 """
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 import zipfile
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -30,15 +26,8 @@ submission_dataloader['dataset']['pipeline'][1]['padding'] = 1.4
 STORED = dict(dataset_meta=dict(skeleton_length={'train': 4400.0, 'train+val': 4444.0}))
 
 
-@pytest.fixture(scope='module', autouse=True)
-def plain_dumps():
-    """mmengine dumps a run's config three times, and yapf makes it pretty for seconds each time."""
-    with mock.patch('mmengine.config.config.FormatCode', lambda text, **options: (text, True)):
-        yield
-
-
 @pytest.fixture(scope='module')
-def folder(standin, tmp_path_factory, plain_dumps):
+def folder(standin, tmp_path_factory):
     """A config and two of its checkpoints, each submitted by itself with flip test."""
     folder = tmp_path_factory.mktemp('submit')
     prepare(standin, folder)
@@ -56,16 +45,11 @@ def folder(standin, tmp_path_factory, plain_dumps):
 
 
 @pytest.fixture(scope='module', autouse=True)
-def two_processes(folder):
+def two_processes(folder, forks):
     """An ensemble's submission by two processes, which starts before the first test and is waited for by its own."""
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1', PYTHON=sys.executable,
-                       PYTHONWARNINGS='ignore')
-    command = ['bash', REPO / 'tools' / 'dist_run.sh', REPO / 'tools' / 'submit.py', '2', folder / 'small.py',
-               folder / 'a.pth', folder / 'b.pth', '--flip-test', '--out', folder / 'two.zip', '--work-dir',
-               folder / 'two', '--cfg-options', 'submission_dataloader.batch_size=1']
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
-        yield run
-        run.terminate()
+    return forks.start(REPO / 'tools' / 'submit.py', '--launcher', 'pytorch', folder / 'small.py', folder / 'a.pth',
+                       folder / 'b.pth', '--flip-test', '--out', folder / 'two.zip', '--work-dir', folder / 'two',
+                       '--cfg-options', 'submission_dataloader.batch_size=1', ranks=2)
 
 
 def submit(folder, name, checkpoints, *options):
@@ -184,8 +168,8 @@ def test_help_shows_how_to_call_it():
 
 
 def test_two_processes_submit_an_ensemble_together(folder, two_processes):
-    text, _ = two_processes.communicate(timeout=240)
-    assert two_processes.returncode == 0, text[-3000:]
+    run = two_processes()
+    assert run.code == 0, run.output[-3000:]
     np.testing.assert_allclose(read_poses(folder / 'two.zip')[0], mean_of(folder, 'ab')[:, :17], atol=0.02)
     assert 'GPU number: 2' in next((folder / 'two').glob('*/*.log')).read_text()  # mmengine's word for processes
 

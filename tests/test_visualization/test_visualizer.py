@@ -1,47 +1,15 @@
-from types import SimpleNamespace
-
+"""What is drawn of people, and from which numbers."""
 import cv2
 import numpy as np
 import pytest
 from bodies import t_pose, to_image
 from mmengine.structures import InstanceData
-from mmpose.engine.hooks import PoseVisualizationHook
-from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
+from pose_samples import LENGTH, make_sample
 
 import mmpose_integral  # noqa: F401  registers the visualizer and the hook
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS, skeleton_length
 from mmpose_integral.visualization.instances import read_people, read_truth, resolve_bone_length
-
-LENGTH = 4000.0
-
-
-def make_sample(path=None, people=1, truth=True, **fields):
-    """A sample as it leaves the estimator: px in x, y and z."""
-    flat = np.stack([to_image(t_pose(), 0.2 - 0.02 * n, (110 + 70.0 * n, 180)) for n in range(people)])
-    pred = InstanceData(keypoints=flat.astype(np.float32), keypoint_scores=np.full((people, 18), 0.9, np.float32),
-                        keypoint_std=np.full((people, 18, 3), 4.0, np.float32),
-                        bboxes=np.tile([[10.0, 20, 200, 400]], (people, 1)))
-    for name, value in fields.items():
-        pred.set_field(value, name)
-    sample = PoseDataSample(metainfo=dict(img_path=str(path), img_id=7, box_found=True))
-    sample.pred_instances = pred
-    sample.gt_instances = InstanceData(bboxes=pred.bboxes)
-    if truth:
-        sample.gt_instances.keypoints_mm = np.stack([t_pose()] * people).astype(np.float32)
-    return sample
-
-
-@pytest.fixture
-def image():
-    return np.full((420, 300, 3), 128, np.uint8)
-
-
-@pytest.fixture
-def visualizer(request, tmp_path):
-    """A new one under a new name: mmengine keeps one instance a name for the whole process."""
-    return VISUALIZERS.get('IntegralPose3dVisualizer').get_instance(
-        request.node.name, vis_backends=[dict(type='LocalVisBackend')], save_dir=str(tmp_path))
 
 
 def test_px_become_mm_by_bone_length():
@@ -255,67 +223,3 @@ def test_rooms_of_a_video_keep_still(image, visualizer, monkeypatch):
         np.testing.assert_array_equal(room, steady[1])
     visualizer.forget_rooms()
     np.testing.assert_array_equal(rooms_of([0.7])[0], breathing[2])
-
-
-def make_runner(tmp_path, length=None):
-    metrics = [SimpleNamespace(bone_lengths={'per-frame': 'per-frame', 'train+val': length})] if length else []
-    evaluator = SimpleNamespace(dataset_meta=dict(dataset_name='h80k'), metrics=metrics)
-    return SimpleNamespace(val_evaluator=evaluator, test_evaluator=evaluator, work_dir=str(tmp_path), timestamp='now',
-                           iter=0, epoch=2)
-
-
-def write_frame(tmp_path, image):
-    path = tmp_path / '00007.jpg'
-    cv2.imwrite(str(path), image)
-    return path
-
-
-@pytest.mark.parametrize('kind', ['PoseVisualizationHook', 'IntegralVisualizationHook'])
-def test_both_hooks_write_pictures(image, visualizer, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(type(visualizer), 'get_current_instance', classmethod(lambda cls: visualizer))
-    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
-    path = write_frame(tmp_path, image)
-    hook = HOOKS.build(dict(type=kind, enable=True, interval=1, out_dir='shown'))
-    assert isinstance(hook, PoseVisualizationHook)
-    runner, sample = make_runner(tmp_path, LENGTH), make_sample(path)
-    hook.after_test_iter(runner, 0, None, [sample, make_sample(path)])
-    names = sorted(file.name for file in (tmp_path / 'now' / 'shown').iterdir())
-    assert len(names) == 2 and all(name.startswith('00007') for name in names)
-    hook.after_val_iter(runner, 0, dict(data_samples=[sample]), [sample])
-    assert len(list(tmp_path.rglob('val*_*.png'))) == 1
-
-
-def test_our_hook_draws_truth_at_the_metrics_length(image, visualizer, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
-    calls, draw = [], visualizer.add_datasample
-    monkeypatch.setattr(visualizer, 'add_datasample', lambda *a, **k: calls.append(k) or draw(*a, **k))
-    path = write_frame(tmp_path, image)
-    hook = HOOKS.build(dict(type='IntegralVisualizationHook', enable=True, interval=2, out_dir='shown'))
-    runner = make_runner(tmp_path, LENGTH)
-    hook.before_test_epoch(runner)
-    hook.after_test_iter(runner, 0, None, [make_sample(path) for _ in range(3)])
-    assert len(calls) == 2, 'interval counts samples'
-    assert calls[0]['draw_gt'] and calls[0]['bone_length'] == LENGTH and calls[0]['crop']
-    hook.after_val_iter(runner, 1, None, [make_sample(path)])
-    assert len(calls) == 2
-    hook.after_val_iter(make_runner(tmp_path), 2, None, [make_sample(path)])
-    assert calls[2]['bone_length'] is None
-    HOOKS.build(dict(type='IntegralVisualizationHook')).after_test_iter(runner, 0, None, [make_sample(path)])
-    assert len(calls) == 3, 'off unless enabled'
-    with pytest.raises(ValueError, match='interval'):
-        HOOKS.build(dict(type='IntegralVisualizationHook', interval=0))
-
-
-def test_our_hook_reads_rgb_and_ignores_exif_as_the_data_set_does(visualizer, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
-    from PIL import Image
-    exif = Image.Exif()
-    exif[0x0112] = 6  # rotated by 90 degrees
-    path = tmp_path / '00009.jpg'
-    Image.new('RGB', (200, 120), (200, 90, 20)).save(path, exif=exif)
-    images = []
-    monkeypatch.setattr(visualizer, 'add_datasample', lambda name, image, **kwargs: images.append(image))
-    hook = HOOKS.build(dict(type='IntegralVisualizationHook', enable=True, interval=1))
-    hook.after_test_iter(make_runner(tmp_path), 0, None, [make_sample(path)])
-    assert images[0].shape == (120, 200, 3)
-    np.testing.assert_allclose(images[0].mean(axis=(0, 1)), (200, 90, 20), atol=3)

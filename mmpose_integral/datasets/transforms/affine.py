@@ -123,4 +123,5 @@ def shown_part(matrix, output_size, img_shape):
     # 1 px more, as the warp rounds places to 1/32 px
     low = np.clip(np.floor(points.min(1)).astype(int) - 1, 0, limits - 1)
     high = np.clip(np.ceil(points.max(1)).astype(int) + 2, low + 1, limits)
-    return (*low.tolist(), *high.tolist()), points.T if matrix[0, 1] or matrix[1, 0] else None
+    turned = abs(points[0, 0] - points[0, 3]) > 1e-3 or abs(points[1, 0] - points[1, 1]) > 1e-3
+    return (*low.tolist(), *high.tolist()), points.T if turned else None
