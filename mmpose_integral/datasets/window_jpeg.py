@@ -198,16 +198,19 @@ def _part(data, layout, size, cells):
     """Bytes of a JPEG of some cells; see :func:`decode_window`."""
     rows, first, last, left, right = cells
     columns, bounds, start = layout.width // CELL, layout.bounds, int(layout.bounds[0])
-    grey = _GREY_CELL + bytes([0xFF, _RST0])
+    lengths = np.diff(bounds).reshape(-1, columns)[rows[0]:rows[-1] + 1, left:right]
     header = [data[:2], data[layout.tables_at:layout.size_at], size[0].to_bytes(2, 'big'), size[1].to_bytes(2, 'big'),
               data[layout.size_at + 4:start]]
     begins, ends = bounds[rows * columns + first].tolist(), bounds[rows * columns + last].tolist()
-    scan = [piece for before, begin, end, after in zip(first - left, begins, ends, right - last, strict=True)
-            for piece in (grey * before, data[begin:end], grey * after)]
+    before, after = first - left, right - last
+    if before.any() or after.any():
+        grey, places = _GREY_CELL + bytes([0xFF, _RST0]), np.arange(left, right)
+        lengths = np.where((places < first[:, None]) | (places >= last[:, None]), len(grey), lengths)
+        scan = [piece for left_out, begin, end, right_out in zip(before, begins, ends, after, strict=True)
+                for piece in (grey * left_out, data[begin:end], grey * right_out)]
+    else:
+        scan = [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
     joined = np.frombuffer(bytearray().join(header + scan), np.uint8)
-    lengths = np.diff(bounds)[rows[:, None] * columns + np.arange(left, right)]
-    places = np.arange(left, right)
-    lengths[(places < first[:, None]) | (places >= last[:, None])] = len(grey)
     markers = start - (layout.tables_at - 2) - 1 + np.cumsum(lengths)
     joined[markers] = _RST0 + np.arange(len(markers)) % 8
     joined[-1] = _EOI

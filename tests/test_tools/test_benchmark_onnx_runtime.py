@@ -37,6 +37,10 @@ def test_contestants_take_turns():
     seconds = timing.take_turns(dict(a=contestant('a', 2.0), b=contestant('b', 0.5)), 3, 1, lambda: now[0])
     assert ''.join(calls) == 'ab' + 'ab' + 'ba' + 'ab'
     assert seconds['a'].tolist() == [2, 2, 2] and seconds['b'].tolist() == [.5, .5, .5]
+    calls.clear()
+    untimed = timing.take_turns(dict(a=contestant('a', 2.0), b=contestant('b', 0.5)), 2, 0, lambda: now[0],
+                                before=dict(b=contestant('-', 7.0)))
+    assert ''.join(calls) == 'a-b' + '-ba' and untimed['b'].tolist() == [.5, .5]
     with pytest.raises(ValueError, match='at least one of each expected, got 1 and 0'):
         timing.take_turns(dict(a=calls.clear), 0)
 

@@ -1,10 +1,14 @@
 """Training samples of the H80K part: JPEG of 1000x1000 px -> input tensor, with all the paper's augmentation.
 
+The frames are rendered ones, in the JPEG quality of CHALL_H80K's own (quantisation tables of quality 75, some 65 kB)
+and in a higher one.
+
 Baseline: the whole frame decoded and converted to RGB, a camera fitted by SVD, the frame mirrored, python loops over
 joints, and colour gains and normalisation in float32 on the CPU. It asks malloc for memory as a process does by
 default. Ours: the pipeline of configs/integral_r152_h80k.py on its H80K part, from frames and from a crop cache; it
 ends with uint8 pixels, which the model's device normalises. First all give the same labels and pixels; then one core is
-timed in turns, then worker processes that hand batches of 16 to this one.
+timed in turns (each draws a few samples before its clock starts, so that it finds its memory as a worker does that has
+run for a while), then worker processes that hand batches of 16 to this one.
 """
 import contextlib
 import ctypes
@@ -18,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from data_stages import measure_stages
 from measure import ResultsDiffer, compare
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -38,12 +43,15 @@ COLUMNS = dict(case='what', contestant='how', ms='CPU, ms a sample', cpu_ratio='
 PLAIN, OURS, CACHED = 'plain', 'ours', 'ours, crop cache'
 REPO = Path(__file__).resolve().parents[2]
 CONFIG = REPO / 'configs' / 'integral_r152_h80k.py'
+OWN_QUALITY = 75  # of CHALL_H80K's frames
 SOFTER = 1.5  # grey levels, mean over a sample; rounding comes to 0.25, a second JPEG to as much again
 
 
 def add_arguments(parser):
     parser.add_argument('--data-loading-frames', type=int, default=32, help='different frames, read again and again')
     parser.add_argument('--data-loading-size', type=int, default=1000, help='their side, px')
+    parser.add_argument('--data-loading-frame-quality', type=int, nargs='+', default=[OWN_QUALITY, 95],
+                        help=f'of their JPEGs (default: {OWN_QUALITY}, as CHALL_H80K has, and 95)')
     parser.add_argument('--data-loading-workers', type=int, nargs='+', help='default: 1, 2, 4 ... up to the cores')
     parser.add_argument('--data-loading-quality', type=int, help="of the crop cache (default: the frames' own)")
 
@@ -51,23 +59,27 @@ def add_arguments(parser):
 def run(args):
     """Rows of one core, and of worker processes."""
     frames, size = (4, 256) if args.quick else (args.data_loading_frames, args.data_loading_size)
-    config = prepare(args.work, frames, size)
-    cache_mb = build_cache(args.work, config, args.data_loading_quality)
-    ours = build(config, 'none')
-    cached = build(config, str(args.work / 'crops'))
-    input_size = next(step.input_size for step in config.train_dataloader.dataset.pipeline if 'input_size' in step)
-    plain = PlainFrames(ours.datasets[0], tuple(input_size))
-    rows = one_core(plain, ours, cached, args.rounds or (2 if args.quick else 15), f'{size}x{size} JPEG')
-    for row in rows:
-        row['cache_mb'] = cache_mb if row['contestant'] == CACHED else None
+    rows, of_workers = [], None
+    for quality in args.data_loading_frame_quality:
+        config = prepare(args.work / f'{quality}', frames, size, quality)
+        cache_mb = build_cache(args.work / f'{quality}', config, args.data_loading_quality)
+        sets = build_sets(config, str(args.work / f'{quality}' / 'crops'))
+        more = one_core(sets, args.rounds or (2 if args.quick else 60), f'{size}x{size} JPEG, quality {quality}')
+        for row in more:
+            row['cache_mb'] = cache_mb if row['contestant'] == CACHED else None
+        for name in (OURS, CACHED):
+            stages = measure_stages(sets[name], 2 if args.quick else 15)
+            more += [dict(case=f'stages, quality {quality}, {name}', contestant=stage, ms=ms)
+                     for stage, ms in stages.items() if ms[1] > 0]
+        rows, of_workers = rows + more, of_workers or sets
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     powers = {2 ** k for k in range(cores.bit_length()) if 2 ** k <= cores}
     workers = [1] if args.quick else args.data_loading_workers or sorted({cores, *powers})
     samples = 32 if args.quick else 640
-    return rows + worker_rows({PLAIN: plain, OURS: ours, CACHED: cached}, workers, samples)
+    return rows + worker_rows(of_workers, workers, samples)
 
 
-def prepare(work, frames, size):
+def prepare(work, frames, size, quality):
     """Render a Train split and what its preparation makes, with the truth in place of models.
 
     Returns:
@@ -76,6 +88,8 @@ def prepare(work, frames, size):
     make_standin(work / 'data', num_train=frames, num_val=1, num_test=0, num_mpii=0, num_coco=0, image_size=size,
                  num_workers=1, progress=False)
     root = work / 'data' / 'h80k'
+    for path in (root / 'Train' / 'IMG').glob('*.jpg'):
+        cv2.imwrite(str(path), cv2.imread(str(path)), [cv2.IMWRITE_JPEG_QUALITY, quality])
     index, faults = scan_split(root, 'Train')
     if faults:
         raise ValueError(f'stand-in frames: {faults[0]}')
@@ -112,6 +126,13 @@ def build_cache(work, config, quality):
     crops = next((work / 'crops').glob('*.crops'))
     return crops.stat().st_size / len(load_index(config.train_dataloader.dataset.datasets[0].data_root
                                                  + 'annotations/h80k_train.npz').frame_ids) / 1e3
+
+
+def build_sets(config, crop_cache):
+    """The contestants as data sets of the same frames."""
+    ours = build(config, 'none')
+    input_size = next(step.input_size for step in config.train_dataloader.dataset.pipeline if 'input_size' in step)
+    return {PLAIN: PlainFrames(ours.datasets[0], tuple(input_size)), OURS: ours, CACHED: build(config, crop_cache)}
 
 
 def build(config, crop_cache):
@@ -156,17 +177,28 @@ def as_ours():
     malloc_thresholds(LARGEST, KEPT)
 
 
-def one_core(plain, ours, cached, rounds, case):
-    """Rows of :func:`measure.compare`, a round being a pass over the frames with new augmentation."""
-    number = {name: 0 for name in (PLAIN, OURS, CACHED)}
+def one_core(sets, rounds, case):
+    """Rows of :func:`measure.compare`, a round being the next few frames with new augmentation.
 
-    def contestant(name, dataset, settings):
-        def one_pass():
-            settings()
+    Turns are short, as what other machines on the same processor do changes within seconds.
+    """
+    number, count = dict.fromkeys(sets, 0), len(sets[PLAIN])
+    turn = min(count, 8)
+
+    def contestant(name, dataset):
+        def next_frames():
             np.random.seed(number[name])
+            first = number[name] * turn
             number[name] += 1
-            return [dataset[i] for i in range(len(dataset))]
-        return one_pass, len(dataset)
+            return [dataset[i % count] for i in range(first, first + turn)]
+        return next_frames, turn
+
+    def settle(name, dataset):
+        def draw_some():
+            (as_plain if name == PLAIN else as_ours)()
+            for i in range(turn // 2):
+                dataset[i]
+        return draw_some
 
     def check(expected, found):
         levels = []
@@ -180,9 +212,9 @@ def one_core(plain, ours, cached, rounds, case):
             raise ResultsDiffer(f'pixels of a sample differ by {max(levels):.2f} grey levels in the mean')
         return float(np.mean(levels))
 
-    rows = compare(case, {PLAIN: contestant(PLAIN, plain, as_plain), OURS: contestant(OURS, ours, as_ours),
-                          CACHED: contestant(CACHED, cached, as_ours)}, rounds, unit='sample',
-                   target={OURS: 1.6, CACHED: 4.0}, check=check)
+    rows = compare(case, {name: contestant(name, dataset) for name, dataset in sets.items()}, rounds, unit='sample',
+                   target={OURS: 1.6, CACHED: 4.0}, check=check,
+                   before={name: settle(name, dataset) for name, dataset in sets.items()})
     return [dict(row, ms=[value / 1e3 for value in row['cpu_us']]) for row in rows]
 
 

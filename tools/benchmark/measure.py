@@ -40,7 +40,7 @@ def same_within(tolerance):
     return check
 
 
-def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, check=None, judge='cpu'):
+def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, check=None, judge='cpu', before=None):
     """Check that all contestants give the same, then time them in turns.
 
     Args:
@@ -54,6 +54,7 @@ def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, ch
         check (callable, optional): of the baseline's and a candidate's result; gives the largest difference (or None),
             or raises :class:`ResultsDiffer`.
         judge (str): 'cpu' or 'wall', the clock whose ratio meets the target or does not.
+        before (dict[str, callable], optional): of some contestants; called before each of their calls, and not timed.
 
     Returns:
         list[dict]: a row a contestant. Triples are quartiles 25 %, 50 %, 75 % over the rounds; ratios are those of
@@ -65,7 +66,7 @@ def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, ch
     calls = {name: call if isinstance(call, tuple) else (call, 1) for name, call in contestants.items()}
     baseline = next(iter(calls))
     differences = _differences(case, calls, baseline, check) if check else {}
-    seconds = take_turns({name: call for name, (call, _) in calls.items()}, rounds, warmup, both_clocks)
+    seconds = take_turns({name: call for name, (call, _) in calls.items()}, rounds, warmup, both_clocks, before)
     micros = {name: seconds[name] / units * 1e6 for name, (_, units) in calls.items()}
     rows = []
     for name, (_, units) in calls.items():

@@ -1,4 +1,4 @@
-"""Where an inferencer's time goes: read, detect, crop, network, post-processing, drawing."""
+"""Where time goes, by stage; an inferencer's: read, detect, crop, network, post-processing, drawing."""
 import contextlib
 import time
 from collections import defaultdict
@@ -17,11 +17,12 @@ class StageClock:
     Args:
         clock (callable): seconds.
         wait (callable): called before each reading, for work that a GPU still does.
+        rest (str): stage of all that is in no other.
     """
 
-    def __init__(self, clock, wait):
+    def __init__(self, clock, wait, rest='post-processing'):
         self.clock, self.wait = clock, wait
-        self.seconds, self._open, self._last = defaultdict(float), ['post-processing'], clock()
+        self.seconds, self._open, self._last = defaultdict(float), [rest], clock()
 
     def switch(self):
         """Give the time since the last reading to the stage that is open."""

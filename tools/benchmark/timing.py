@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 
-def take_turns(contestants, rounds, warmup=3, clock=time.perf_counter):
+def take_turns(contestants, rounds, warmup=3, clock=time.perf_counter, before=None):
     """Time functions in turns; the order is reversed in every other round.
 
     Args:
@@ -21,6 +21,7 @@ def take_turns(contestants, rounds, warmup=3, clock=time.perf_counter):
         rounds (int): timed calls of each.
         warmup (int): calls of each before these.
         clock (callable): seconds, or an array of several clocks' seconds.
+        before (dict[str, callable], optional): called before each call, and not timed.
 
     Returns:
         dict[str, np.ndarray]: (rounds,) seconds of each, in the order of the rounds; (rounds, clocks) for several.
@@ -30,17 +31,24 @@ def take_turns(contestants, rounds, warmup=3, clock=time.perf_counter):
     """
     if not contestants or rounds < 1:
         raise ValueError(f'contestants and rounds: at least one of each expected, got {len(contestants)} and {rounds}')
+    before = before or {}
     for _ in range(warmup):
-        for call in contestants.values():
+        for name, call in contestants.items():
+            before.get(name, _nothing)()
             call()
     seconds = {name: [None] * rounds for name in contestants}
     for number in range(rounds):
         names = list(contestants)
         for name in names if number % 2 == 0 else reversed(names):
+            before.get(name, _nothing)()
             start = clock()
             contestants[name]()
             seconds[name][number] = clock() - start
     return {name: np.array(values) for name, values in seconds.items()}
+
+
+def _nothing():
+    pass
 
 
 def summarise(seconds):
