@@ -4,6 +4,7 @@ A Python process needs some six seconds for the imports alone, more than most of
 """
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -85,7 +86,7 @@ class ForkServer:
         script.write_text(SERVER)
         environment = dict(os.environ, CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1')
         self.server = subprocess.Popen([sys.executable, '-W', 'ignore', script], text=True, stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, env=environment)
+                                       stdout=subprocess.PIPE, env=environment, start_new_session=True)
 
     def start(self, script, *arguments, ranks=None, path=(), **environment):
         """Start a script, once all that were started before have ended.
@@ -125,8 +126,13 @@ class ForkServer:
         return self.start(*args, **kwargs)()
 
     def stop(self):
+        """End the server, and what still runs because no test waited for it."""
         self.server.stdin.close()
-        self.server.wait(timeout=60)
+        try:
+            self.server.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.server.pid, signal.SIGKILL)
+            self.server.wait()
 
 
 def free_port():

@@ -123,8 +123,8 @@ def read_npz(path):
         FileNotFoundError: no such file.
         ValueError: the file is something else.
     """
-    table = read_arrays(path, 'people', (*_FRAME_ARRAYS, *_PERSON_ARRAYS, 'joint_names'),
-                           'make it with tools/infer.py --npz')
+    table = read_arrays(path, 'table of people', (*_FRAME_ARRAYS, *_PERSON_ARRAYS, 'joint_names'),
+                        'make it with tools/infer.py --npz')
     for names, like in ((_FRAME_ARRAYS, 'frame_path'), (_PERSON_ARRAYS, 'frame')):
         for name in names:
             if len(table[name]) != len(table[like]):

@@ -62,7 +62,10 @@ def load_index(path):
     if not os.path.isfile(path):
         raise FileNotFoundError(f'crop cache: {path} expected beside {path}.npz, it is not there; {REMEDY}')
     index = read_arrays(f'{path}.npz', 'index of crops', INDEX_ARRAYS, REMEDY)
-    index['settings'] = json.loads(str(index['settings']))
+    try:
+        index['settings'] = json.loads(str(index['settings']))
+    except ValueError as error:
+        raise ValueError(f'index of crops {path}.npz: settings are no JSON ({error}); {REMEDY}') from error
     if os.path.getsize(path) != index['data_size']:
         raise ValueError(f'crop cache: {path} has {os.path.getsize(path)} bytes, its index says {index["data_size"]}; '
                          f'{REMEDY}')

@@ -79,7 +79,7 @@ def encode(image, quality=95):
     data = _encode(image, options)
     lengths = np.diff(read_layout(data).bounds).astype('<u2').tobytes()
     size = 2 + len(_NAME) + len(lengths)
-    if size > 0xFFFF:  # a picture of 33 megapixels; it is read without the segment
+    if size > 0xFFFF:  # a picture of 17 megapixels; it is read without the segment
         return data
     return b''.join([data[:2], bytes([0xFF, _LENGTHS]), size.to_bytes(2, 'big'), _NAME, lengths, data[2:]])
 
@@ -96,7 +96,7 @@ def _check_huffman_tables():
     data = _encode(np.full((MCU, CELL, 3), 128, np.uint8), dict(quality=95))
     if data[read_layout(data).bounds[0]:-2] != _GREY_CELL:
         raise RuntimeError('crop cache: JPEGs with the Huffman tables of the standard expected, this Pillow writes '
-                           'others; install the Pillow of requirements/runtime.txt')
+                           'others; install the Pillow of requirements/base.txt')
 
 
 def read_layout(data):
@@ -118,6 +118,8 @@ def read_layout(data):
             size_at = at + 5
         elif marker == _LENGTHS and data.startswith(_NAME, at + 4):
             tables_at = at + 2 + length
+            if tables_at > len(data) or length % 2:
+                raise NotWindowed('the lengths of its cells are cut off')
             lengths = np.frombuffer(data[at + 4 + len(_NAME):tables_at], '<u2')
         at += 2 + length
         if marker == _SOS:

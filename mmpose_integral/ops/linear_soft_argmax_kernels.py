@@ -25,7 +25,7 @@ def _product(features, weight, rows, pixels, channels, num_rows, num_pixels, str
 
 
 @triton.jit
-def _moments_kernel(features, weight, bias, parts, stride_n, stride_c, stride_p, channels, num_rows, num_pixels,
+def moments_kernel(features, weight, bias, parts, stride_n, stride_c, stride_p, channels, num_rows, num_pixels,
                     width, span, ROWS: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
                     DTYPE: tl.constexpr, OPERAND: tl.constexpr, PRECISION: tl.constexpr):
     part, image = tl.program_id(1), tl.program_id(2).to(tl.int64)
@@ -78,7 +78,7 @@ def _axis(mass, total, place, square, out, std, step):
 
 
 @triton.jit
-def _join_kernel(parts, lse, mean, std, steps, count, depth, num_rows, ENTRIES: tl.constexpr):
+def join_kernel(parts, lse, mean, std, steps, count, depth, num_rows, ENTRIES: tl.constexpr):
     joint, image = tl.program_id(0), tl.program_id(1).to(tl.int64)
     entry = tl.arange(0, ENTRIES)
     inside, cell = entry < count * depth, entry % depth
@@ -117,7 +117,7 @@ def _gradient_tile(features, weight, terms, rows, pixels, channels, num_rows, nu
 
 
 @triton.jit
-def _features_kernel(features, weight, terms, grad, stride_n, stride_c, stride_p, grad_n, grad_c, grad_p, channels,
+def features_kernel(features, weight, terms, grad, stride_n, stride_c, stride_p, grad_n, grad_c, grad_p, channels,
                      num_rows, num_pixels, width, ROWS: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
                      OUT: tl.constexpr, DTYPE: tl.constexpr, OPERAND: tl.constexpr, PRECISION: tl.constexpr):
     image = tl.program_id(2).to(tl.int64)
@@ -137,7 +137,7 @@ def _features_kernel(features, weight, terms, grad, stride_n, stride_c, stride_p
 
 
 @triton.jit
-def _weights_kernel(features, weight, terms, grad_weight, grad_bias, stride_n, stride_c, stride_p, channels, num_rows,
+def weights_kernel(features, weight, terms, grad_weight, grad_bias, stride_n, stride_c, stride_p, channels, num_rows,
                     num_pixels, width, tiles, blocks, span, ROWS: tl.constexpr, PIXELS: tl.constexpr,
                     CHANNELS: tl.constexpr, OUT: tl.constexpr, DTYPE: tl.constexpr, OPERAND: tl.constexpr,
                     PRECISION: tl.constexpr):

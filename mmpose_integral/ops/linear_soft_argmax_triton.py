@@ -12,17 +12,16 @@ import triton
 import triton.language as tl
 from torch.autograd.function import once_differentiable
 
-from .linear_soft_argmax_kernels import _features_kernel, _join_kernel, _moments_kernel, _weights_kernel
-from .soft_argmax_triton import can_run
+from .linear_soft_argmax_kernels import features_kernel, join_kernel, moments_kernel, weights_kernel
+from .soft_argmax_triton import can_run, on_its_device
 
 # ROWS x PIXELS logits a tile, CHANNELS a step of the product (each at least 16, as tl.dot wants), OUT channels of a
 # gradient that a program owns. 8 warps are 256 threads, and an accumulator takes at most 64 of a thread's registers:
 # 128 x 128 / 256 of the moments' tile, whose weights take as much again, and 256 x 64 / 256 of OUT x PIXELS or
-# ROWS x OUT, beside 16 of the tile. The stages of a product lie in shared memory, 3 x (128 x 64 + 64 x 128) x 2 bytes =
-# 96 KB for the moments in half precision, of 163 KB on Ampere. Compiled for sm_90, no kernel takes more than 233
-# registers or 96 KB and none spills: one program of the moments, two of most others fit a multiprocessor; for sm_80 the
-# moments spill 40 bytes. float32 that must not be cut to TF32 is multiplied by the ordinary cores: smaller tiles.
-# How fast these sizes are has not been measured on a GPU.
+# ROWS x OUT, beside 16 of the tile. Compiled for sm_90, no kernel takes more than 219 registers or 64 KB of shared
+# memory and none spills; for sm_80 two spill some bytes (tools/benchmark/kernel_code.py --kernels linear_soft_argmax).
+# float32 that must not be cut to TF32 is multiplied by the ordinary cores: smaller tiles. How fast these sizes are has
+# not been measured on a GPU.
 BLOCKS = {2: (dict(ROWS=128, PIXELS=128, CHANNELS=64, num_warps=8, num_stages=3),
               dict(ROWS=64, PIXELS=64, CHANNELS=64, OUT=256, num_warps=8, num_stages=2)),
           4: (dict(ROWS=64, PIXELS=64, CHANNELS=32, num_warps=8, num_stages=2),
@@ -72,6 +71,7 @@ class LinearSoftArgmax3DTriton(torch.autograd.Function):
     """Mean and std; see the module and :class:`LinearSoftArgmax3D`."""
 
     @staticmethod
+    @on_its_device
     def forward(ctx, features, weight, bias, grids, num_joints):
         (batch, channels, pixels), rows, depth = features.shape, len(weight), len(grids[2])
         # Grids start at 0 and are even: their step says everything. Where an axis has one cell, that cell is at 0.
@@ -86,16 +86,17 @@ class LinearSoftArgmax3DTriton(torch.autograd.Function):
         row_blocks, tiles = triton.cdiv(rows, blocks['ROWS']), triton.cdiv(pixels, blocks['PIXELS'])
         parts, span = _cut(tiles, batch * row_blocks, features.device)
         partial = steps.new_empty(batch, parts, 6, rows)
-        _moments_kernel[row_blocks, parts, batch](
+        moments_kernel[row_blocks, parts, batch](
             features, weight, bias, partial, *features.stride(), channels, rows, pixels, len(grids[0]),
             span * blocks['PIXELS'], **blocks)
-        _join_kernel[num_joints, batch](
+        join_kernel[num_joints, batch](
             partial, lse, mean, std, steps, parts, depth, rows, ENTRIES=triton.next_power_of_2(parts * depth),
             num_warps=4)
         return mean, std
 
     @staticmethod
     @once_differentiable
+    @on_its_device
     def backward(ctx, grad_mean, _):
         features, weight, bias, lse, mean, steps, *grids = ctx.saved_tensors
         to_features, to_weight, to_bias = ctx.needs_input_grad[:3]
@@ -116,7 +117,7 @@ def _launch_features(features, weight, terms, grad, width, blocks):
     """Fill the features' gradient."""
     batch, channels, pixels = features.shape
     grid = triton.cdiv(pixels, blocks['PIXELS']), triton.cdiv(channels, blocks['OUT']), batch
-    _features_kernel[grid](features, weight, terms, grad, *features.stride(), *grad.stride(), channels, len(weight),
+    features_kernel[grid](features, weight, terms, grad, *features.stride(), *grad.stride(), channels, len(weight),
                            pixels, width, **blocks)
 
 
@@ -127,12 +128,13 @@ def _launch_weights(features, weight, terms, width, blocks):
     pixel_blocks = triton.cdiv(pixels, blocks['PIXELS'])
     parts, span = _cut(batch * pixel_blocks, row_blocks * out_blocks, features.device)
     grad_weight, grad_bias = terms.new_empty(parts, rows, channels), terms.new_empty(parts, rows)
-    _weights_kernel[row_blocks, out_blocks, parts](
+    weights_kernel[row_blocks, out_blocks, parts](
         features, weight, terms, grad_weight, grad_bias, *features.stride(), channels, rows, pixels, width,
         batch * pixel_blocks, pixel_blocks, span, **blocks)
     return grad_weight.sum(0), grad_bias.sum(0)
 
 
+@torch.compiler.disable  # as soft_argmax_triton
 def linear_soft_argmax_triton(features, weight, bias, grids, num_joints):
     """See :func:`mmpose_integral.ops.linear_soft_argmax.linear_soft_argmax_reference`: same arguments and results.
 

@@ -14,6 +14,10 @@ lane's moments. Lanes do not wait for each other until the end.
 import triton
 import triton.language as tl
 
+# What a program of the forward kernel leaves for its part of a volume: peak and mass, and of three axes the peak's
+# cell, the first moments about it, and the second moments about the part's mean.
+FIELDS = tl.constexpr(11)
+
 
 @triton.jit
 def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.constexpr):
@@ -31,7 +35,7 @@ def _moved(mass, first, second, distance):
 
 
 @triton.jit
-def _store_joined(out, peak, mass, centre, first, second, shrink, best, lanes, axis: tl.constexpr):
+def _store_joined(out, mass, centre, first, second, shrink, best, lanes, axis: tl.constexpr):
     """Join an axis' moments of all lanes: first ones about the largest logit's place, second ones about the mean."""
     middle = tl.sum(tl.where(lanes == best, centre, 0))
     first, second = _moved(mass, first, second, (middle - centre).to(mass.dtype))
@@ -85,12 +89,12 @@ def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, 
     peak_of_all = tl.max(peak, 0)
     shrink = tl.exp(peak - tl.where(peak_of_all == float('-inf'), 0.0, peak_of_all))
     best = tl.argmax(peak, 0)
-    out = parts + (volume * tl.num_programs(1) + part) * 11  # FIELDS
+    out = parts + (volume * tl.num_programs(1) + part) * FIELDS
     tl.store(out, peak_of_all)
     tl.store(out + 1, tl.sum(mass * shrink))
-    _store_joined(out, peak, mass, c0, m0, q0, shrink, best, lanes, 0)
-    _store_joined(out, peak, mass, c1, m1, q1, shrink, best, lanes, 1)
-    _store_joined(out, peak, mass, c2, m2, q2, shrink, best, lanes, 2)
+    _store_joined(out, mass, c0, m0, q0, shrink, best, lanes, 0)
+    _store_joined(out, mass, c1, m1, q1, shrink, best, lanes, 1)
+    _store_joined(out, mass, c2, m2, q2, shrink, best, lanes, 2)
 
 
 @triton.jit
@@ -99,7 +103,7 @@ def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl
     volume = tl.program_id(0).to(tl.int64)
     lanes = tl.arange(0, PARTS)
     inside = lanes < count
-    base = parts + (volume * count + lanes) * 11
+    base = parts + (volume * count + lanes) * FIELDS
     peaks = tl.load(base, mask=inside, other=float('-inf'))
     peak = tl.max(peaks)
     best = tl.argmax(peaks, 0)
@@ -125,7 +129,8 @@ def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl
 def gradient_kernel(logits, lse, mean, grad_mean, grad, steps, stride_b, stride_k, joints, s0, s1, s2,
                     P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, N0: tl.constexpr, N1: tl.constexpr,
                     N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
-    volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    blocks: tl.constexpr = (N0 * N1 * (N2 // V) + ROWS - 1) // ROWS  # of a volume; a grid's second axis ends at 65535
+    volume, part = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(0) % blocks
     shift = ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
     number, places = part * ROWS + tl.arange(0, ROWS), tl.arange(0, V)
     a0, a1, a2, distance = _vectors(number, s0, s1, s2, N1, N2, V)

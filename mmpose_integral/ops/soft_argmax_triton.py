@@ -1,4 +1,5 @@
 """Launches the kernels of :mod:`soft_argmax_kernels`; nothing of the volume's size is saved between the passes."""
+import contextlib
 import functools
 import os
 
@@ -7,20 +8,26 @@ import triton
 import triton.language as tl
 from torch.autograd.function import once_differentiable
 
-from .soft_argmax_kernels import combine_kernel, gradient_kernel, moments_kernel
+from .soft_argmax_kernels import FIELDS, combine_kernel, gradient_kernel, moments_kernel
 
 # Vectors that a program takes in one step (two a thread), and programs for each multiprocessor, so that few volumes
 # fill the GPU too.
 ROWS, WARPS, PROGRAMS_PER_SM = 256, 4, 16
 VECTOR_BYTES = 16  # what a thread can read at once
-# What a program leaves for its part of a volume: peak and mass, and of three axes the peak's cell, the first moments
-# about it, and the second moments about the part's mean.
-_FIELDS = 11
 
 
 def can_run(device):
     """Whether kernels run there: on CUDA, or anywhere in Triton's interpreter (``TRITON_INTERPRET=1``)."""
     return device.type == 'cuda' or os.environ.get('TRITON_INTERPRET') == '1'
+
+
+def on_its_device(function):
+    """Decorator of an autograd function's passes: Triton launches on the current device, not on the tensor's."""
+    @functools.wraps(function)
+    def launched(ctx, tensor, *args):
+        with torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext():
+            return function(ctx, tensor, *args)
+    return launched
 
 
 @functools.lru_cache(maxsize=8)
@@ -75,6 +82,7 @@ class SoftArgmax3DTriton(torch.autograd.Function):
     """Mean and std of the softmax of a volume; see the module and :class:`SoftArgmax3D`."""
 
     @staticmethod
+    @on_its_device
     def forward(ctx, logits, steps, with_std):
         batch, joints = logits.shape[:2]
         mean, std = (steps.new_empty(batch, joints, 3) for _ in range(2))
@@ -85,7 +93,7 @@ class SoftArgmax3DTriton(torch.autograd.Function):
             return mean, std
         layout = _layout(logits)
         parts, span = _splits(batch * joints, logits[0, 0].numel() // layout['vector'], logits.device)
-        partial = steps.new_empty(batch * joints, parts, _FIELDS)
+        partial = steps.new_empty(batch * joints, parts, FIELDS.value)
         moments_kernel[batch * joints, parts](
             logits, partial, *layout['outer'], joints, span, *layout['strides'], *layout['sizes'], V=layout['vector'],
             ROWS=ROWS, DTYPE=_triton_type(steps.dtype), STD=with_std, num_warps=WARPS)
@@ -95,13 +103,14 @@ class SoftArgmax3DTriton(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @on_its_device
     def backward(ctx, grad_mean, _):
         logits, lse, mean, steps = ctx.saved_tensors
         grad = torch.empty_like(logits)  # dense, so with the same strides
         if grad.numel():
             layout = _layout(logits)
             blocks = triton.cdiv(logits[0, 0].numel() // layout['vector'], ROWS)
-            gradient_kernel[lse.numel(), blocks](
+            gradient_kernel[lse.numel() * blocks, ](
                 logits, lse, mean, grad_mean.contiguous(), grad, steps, *layout['outer'], logits.shape[1],
                 *layout['strides'], *layout['places'], *layout['sizes'], V=layout['vector'], ROWS=ROWS,
                 DTYPE=_triton_type(steps.dtype), num_warps=WARPS)
@@ -120,5 +129,8 @@ def soft_argmax_triton(logits, grids, with_std=True):
                            'a backend that can run')
     # Grids start at 0 and are even: their step says everything. Where an axis has one cell, that cell is at 0.
     steps = torch.stack([grid[1] if len(grid) > 1 else torch.ones_like(grid[0]) for grid in grids])
-    mean, std = SoftArgmax3DTriton.apply(logits if is_dense(logits) else logits.contiguous(), steps, with_std)
+    reach = sum((size - 1) * stride for size, stride in zip(logits.shape[2:], logits.stride()[2:], strict=True))
+    if not is_dense(logits) or reach >= 2**31:  # offsets within a volume have 32 bits
+        logits = logits.contiguous()
+    mean, std = SoftArgmax3DTriton.apply(logits, steps, with_std)
     return mean, std if with_std else None

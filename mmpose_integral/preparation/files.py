@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def read_arrays(path, what, required, remedy):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     # AttributeError and TypeError: the array of an npy file
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f'{what} {path}: not readable as an npz file ({error}); {remedy}') from error
     absent = [name for name in required if name not in arrays]
     if absent:

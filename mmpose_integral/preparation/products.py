@@ -82,7 +82,7 @@ def load_keypoints_2d(path, frame_ids):
         ValueError: a wanted frame is not in it, or its arrays have the wrong shape.
     """
     arrays = read_arrays(path, 'file of coarse 2D joints', ('frame_ids', 'keypoints_2d', 'keypoints_2d_score'),
-                      'make it with tools/dataset_converters/predict_keypoints_2d.py')
+                         'make it with tools/dataset_converters/predict_keypoints_2d.py')
     ids, keypoints, scores = arrays['frame_ids'], arrays['keypoints_2d'], arrays['keypoints_2d_score']
     if keypoints.shape != (len(ids), NUM_JOINTS, 2) or scores.shape != (len(ids), NUM_JOINTS):
         raise ValueError(f'{path}: (N, 18, 2) joints and (N, 18) scores of {len(ids)} frames expected, got '

@@ -1,6 +1,7 @@
 """What is in the table is what the inferencer said, as CSV and as NPZ."""
 import csv
 import math
+import zipfile
 
 import numpy as np
 import pytest
@@ -115,6 +116,14 @@ def test_other_files_are_refused(table, tmp_path):
             path.write_bytes(path.read_bytes()[:3000])
         with pytest.raises(ValueError, match='not readable as an npz file'):
             read_npz(path)
+    write_npz(path, table)
+    data = bytearray(path.read_bytes())
+    start = zipfile.ZipFile(path).infolist()[0]
+    begin = start.header_offset + 30 + len(start.filename) + 20  # behind the header, which numpy gives 20 bytes more
+    data[begin:begin + 12] = bytes(255 - one for one in data[begin:begin + 12])
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match='not readable as an npz file'):
+        read_npz(path)
     np.savez(path, **{name: value for name, value in table.items() if name != 'bbox_px'})
     with pytest.raises(ValueError, match='has no bbox_px'):
         read_npz(path)

@@ -110,17 +110,19 @@ def tool(name):
 
 @pytest.mark.parametrize('path', KEYPOINTS, ids=lambda path: path.stem)
 def test_2d_model_trains_and_predicts_our_joints(path, standin, tmp_path):
-    as_it_is = Config.fromfile(path)
-    half_crops(as_it_is._cfg_dict, set())
-    as_it_is.dump(tmp_path / path.name)
-    runner = one_epoch(small(tmp_path / path.name, tmp_path, batch_size=5))
+    if path != KEYPOINTS[0]:  # one runs as it is
+        as_it_is = Config.fromfile(path)
+        half_crops(as_it_is._cfg_dict, set())
+        path = tmp_path / path.name
+        as_it_is.dump(path)
+    runner = one_epoch(small(path, tmp_path, batch_size=5))
     score = 'coco/AP' if 'coco' in path.stem else 'PCK'
     assert runner.message_hub.get_scalar(f'val/{score}').current() >= -1
     index = scan_split(standin / 'h80k', 'Val')[0]
     save_index(index, tmp_path / 'h80k_val.npz')
     save_boxes(tmp_path / 'boxes.json', {int(i): dict(bbox=[20., 15., 60., 100.], score=0.9) for i in index.frame_ids})
     status = tool('predict_keypoints_2d').main([
-        str(tmp_path / path.name), str(next(tmp_path.glob('epoch_*.pth'))), '--index', str(tmp_path / 'h80k_val.npz'),
+        str(path), str(next(tmp_path.glob('epoch_*.pth'))), '--index', str(tmp_path / 'h80k_val.npz'),
         '--root', str(standin / 'h80k'), '--boxes', str(tmp_path / 'boxes.json'), '--out',
         str(tmp_path / 'keypoints.npz'), '--device', 'cpu', '--num-workers', '0'])
     assert status == 0

@@ -236,7 +236,7 @@ def test_other_settings_are_refused_until_fresh(config, cache, tmp_path):
 
 
 def test_cache_without_lengths_of_cells_is_read(config, cache, tmp_path):
-    """As it was written before JPEGs told them, and is for images too large to tell."""
+    """As images are written that are too large to tell."""
     index = load_index(cache / 'h80k_train.crops')
     data = (cache / 'h80k_train.crops').read_bytes()
     jpeg = data[index['offset'][3]:index['offset'][3] + index['length'][3]]
@@ -246,6 +246,7 @@ def test_cache_without_lengths_of_cells_is_read(config, cache, tmp_path):
     corners = np.array([[20, 5], [60, 20], [50, 70], [10, 50]])
     found, expected = (window_jpeg.decode_window(one, (10, 5, 60, 70), corners) for one in (bare, jpeg))
     np.testing.assert_array_equal(found[0], expected[0])
+    assert found[1] == expected[1]
 
 
 def test_orientation_tag_is_ignored(tmp_path):
@@ -325,9 +326,11 @@ def test_own_quantisation_loses_next_to_nothing(tmp_path):
 
 
 def test_other_jpegs_are_no_windows():
-    data = window_jpeg.encode(np.zeros((40, 70, 3), np.uint8))
+    data = window_jpeg.encode(np.random.default_rng(7).integers(0, 255, (40, 70, 3), dtype=np.uint8))
+    begin, end = window_jpeg.read_layout(data).bounds[[2, 3]].tolist()
     plain = cv2.imencode('.jpg', np.zeros((40, 70, 3), np.uint8))[1].tobytes()
-    for bad in (b'', b'no JPEG at all', data[:-1], data[:100], plain, data[:-700] + data[-690:]):
+    for bad in (b'', b'no JPEG at all', data[:-1], data[:100], plain, data[:begin + 9] + data[end - 9:],
+                data[:10]):
         with pytest.raises(window_jpeg.NotWindowed):
             window_jpeg.read_layout(bad)
     with pytest.raises(ValueError, match='nothing in common'):

@@ -1,10 +1,4 @@
 """The Triton kernels against the float64 reference: on the GPU where there is one, else in Triton's interpreter."""
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -13,27 +7,7 @@ from mmpose_integral.ops import linear_soft_argmax_3d
 kernels = pytest.importorskip('mmpose_integral.ops.linear_soft_argmax_triton',
                               reason='Triton is not installed; it comes with torch for CUDA on Linux')
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
-BLOCKS = kernels.BLOCKS
-KERNELS = Path(kernels.__file__).with_name('linear_soft_argmax_kernels.py')
-# Without torch, so that this takes seconds; a process of its own, as kernels of the interpreter cannot be compiled.
-COMPILE = """
-import importlib.util, json, sys
-import triton, triton.language as tl
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-spec = importlib.util.spec_from_file_location('kernels', sys.argv[1])
-kernels = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(kernels)
-for name, arch, blocks in json.loads(sys.argv[2]):
-    options = {key: blocks.pop(key) for key in ('num_warps', 'num_stages')}
-    constants = dict(blocks, DTYPE=tl.float32, OPERAND=tl.bfloat16, PRECISION='ieee', stride_p=1)
-    function, types = getattr(kernels, name), dict.fromkeys(('features', 'weight', 'bias', 'grad'), '*bf16')
-    types.update(dict.fromkeys(('parts', 'terms', 'grad_weight', 'grad_bias'), '*fp32'))
-    types = {key: 'constexpr' if key in constants else types.get(key, 'i32') for key in function.arg_names}
-    source = ASTSource(function, types, {(function.arg_names.index(key), ): one for key, one in constants.items()})
-    done = triton.compile(source, target=GPUTarget('cuda', arch, 32), options=options)
-    print(json.dumps([name, arch, done.metadata.shared, 'wgmma' in done.asm['ptx'], 'mma.sync' in done.asm['ptx']]))
-"""
+
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
@@ -173,17 +147,7 @@ def test_images_beyond_offsets_of_32_bits_are_refused(monkeypatch):
         kernels.linear_soft_argmax_triton(torch.empty(1, 2, 2**31, device='meta'), None, None, (), 1)
 
 
-def test_kernels_compile_for_gpus_that_are_not_here(tmp_path):
-    """With the blocks of half precision they use the matrix units and fit the shared memory of Hopper and Ampere."""
-    moments, gradients = BLOCKS[2]
-    wanted = [('_moments_kernel', 90, moments), ('_features_kernel', 90, gradients),
-              ('_weights_kernel', 90, gradients), ('_moments_kernel', 80, moments)]
-    environment = {name: value for name, value in os.environ.items() if name != 'TRITON_INTERPRET'}
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', COMPILE, str(KERNELS), json.dumps(wanted)], text=True,
-                          capture_output=True, check=False, env=dict(environment, TRITON_CACHE_DIR=str(tmp_path)))
-    assert done.returncode == 0, done.stderr[-2000:]
-    results = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(name, arch) for name, arch, *_ in results] == [(name, arch) for name, arch, _ in wanted]
-    for _, arch, shared, hopper_units, ampere_units in results:
-        assert shared <= {90: 227, 80: 163}[arch] * 1024
-        assert hopper_units if arch == 90 else ampere_units
+def test_in_a_compiled_function():
+    arguments, _ = problem(1, 2, 3, 5, 4, 7, torch.float32)
+    compiled = torch.compile(lambda *arguments: linear_soft_argmax_3d(*arguments, 2, 'triton') + 1, backend='eager')
+    torch.testing.assert_close(compiled(*arguments), linear_soft_argmax_3d(*arguments, 2, 'reference') + 1)

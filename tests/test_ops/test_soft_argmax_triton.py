@@ -1,7 +1,9 @@
 """The Triton kernels against the float64 reference: on the GPU where there is one, else in Triton's interpreter."""
+import contextlib
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -145,6 +147,20 @@ def test_in_a_compiled_function():
     logits = torch.randn(1, 2, 3, 5, 4, device=DEVICE)
     compiled = torch.compile(lambda logits: soft_argmax_3d(logits * 2, 'triton') + 1, backend='eager')
     torch.testing.assert_close(compiled(logits), soft_argmax_3d(logits * 2, 'reference') + 1)
+
+
+def test_kernels_run_on_the_tensors_device(monkeypatch):
+    """Triton launches on the current device, which may be another one."""
+    entered = []
+
+    def enter(device):
+        entered.append(device)
+        return contextlib.nullcontext()
+    monkeypatch.setattr(torch.cuda, 'device', enter)
+    launch = kernels.on_its_device(lambda ctx, tensor: entered.append('launched'))
+    launch(None, SimpleNamespace(is_cuda=True, device='cuda:1'))
+    launch(None, SimpleNamespace(is_cuda=False, device='cpu'))
+    assert entered == ['cuda:1', 'launched', 'launched']
 
 
 def test_empty_batch():

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 import mmpose_integral  # noqa: F401  registers everything
 from mmpose_integral.datasets.crop_cache import SUFFIX, damaged_crops, load_index, save_index
+from mmpose_integral.datasets.window_jpeg import CELL
 from mmpose_integral.preparation.frames import iterate_batches
 from mmpose_integral.preparation.launch import run_resumable
 from mmpose_integral.preparation.person_crops import CropsOfImages, boxes_of_dataset, image_key, largest_augmentation
@@ -90,8 +91,8 @@ def build(path, dataset, steps, input_size, args):
     with bar(len(dataset), f'{path.stem}: boxes', 'person') as progress:
         boxes = boxes_of_dataset(dataset, steps, input_size, progress.update)
     keys = [image_key(image, dataset.data_root) for image in boxes]
-    settings = dict(largest_augmentation(steps)._asdict(), quality=args.quality, input_size=list(input_size),
-                    images=len(keys), people=len(dataset),
+    settings = dict(largest_augmentation(steps)._asdict(), quality=args.quality, cell=CELL,
+                    input_size=list(input_size), images=len(keys), people=len(dataset),
                     boxes=fingerprint(keys, *(rows.tolist() for rows in boxes.values())))
     if path.is_file() and not args.fresh:
         if load_index(path)['settings'] != settings:

@@ -26,6 +26,8 @@ class RandomChannelGain(BaseTransform):
         gains = np.random.uniform(1 - self.gain, 1 + self.gain, size=3)
         table = np.clip(np.arange(256) * gains[:, None] + 0.5, 0, 255).astype(np.uint8)
         image = results['img']
+        if image.dtype != np.uint8 or image.shape[2:] != (3, ):
+            raise ValueError(f'img: (H, W, 3) uint8 expected, got {image.shape} {image.dtype}')
         planes = np.empty((3, *image.shape[:2]), np.uint8)  # a plane a channel is faster, and packing wants planes
         cv2.split(image, list(planes))
         for plane, gain, column in zip(planes, gains.tolist(), table, strict=True):
