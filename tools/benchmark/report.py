@@ -139,6 +139,7 @@ def plot_ratios(rows, figure):
     """Bars of the CPU ratio (wall where there is none) with quartiles, on a logarithmic axis, and the targets."""
     axes = figure.subplots()
     rows = [row for row in rows if row.get('cpu_ratio') or row.get('wall_ratio')][::-1]
+    figure.set_figheight(max(4.5, 1.3 + 0.35 * len(rows)))  # two lines a bar
     for place, row in enumerate(rows):
         low, middle, high = row.get('cpu_ratio') or row['wall_ratio']
         axes.barh(place, middle, color='#0072B2' if row.get('target') else '#9a9a9a',
@@ -149,6 +150,8 @@ def plot_ratios(rows, figure):
             axes.plot([wanted, wanted], [place - .45, place + .45], color='#D55E00', lw=2)
     axes.set_yticks(range(len(rows)), [f'{row["case"]}\n{row["contestant"]}' for row in rows], fontsize=8)
     axes.set_xscale('log')
+    for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        set_formatter(lambda value, _: f'{value:g}' if f'{value:e}'[0] in '12357' else '')
     axes.set_xlabel('times as fast as the baseline, CPU time (orange: target)')
     axes.margins(x=.15)
 
