@@ -8,9 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmpose.datasets.transforms import LoadImage, RandomBBoxTransform
+from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import DATASETS, TRANSFORMS
-from mmpose.structures.bbox import get_warp_matrix
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -19,14 +18,8 @@ from mmpose_integral.datasets import window_jpeg
 from mmpose_integral.datasets.crop_cache import DamagedCrop, load_index, open_cache
 from mmpose_integral.datasets.h80k_index import index_path, save_index, scan_split
 from mmpose_integral.datasets.samplers.equal_parts import EpochIndex
-from mmpose_integral.datasets.transforms.affine import shown_part
 from mmpose_integral.preparation.person_crops import (
-    Augmentation,
     CropsOfImages,
-    clip_boxes,
-    image_key,
-    largest_augmentation,
-    reachable_boxes,
 )
 from mmpose_integral.preparation.products import save_boxes, save_keypoints_2d
 from mmpose_integral.preparation.sharded_job import SettingsDiffer
@@ -260,146 +253,3 @@ def test_orientation_tag_is_ignored(tmp_path):
     assert (number, size, file_size, crops[0][0]) == (0, (150, 90), path.stat().st_size, [0, 0, 150, 90])
     stored = cv2.imdecode(np.frombuffer(crops[0][1], np.uint8), cv2.IMREAD_COLOR)[:, :150]
     assert np.abs(stored.astype(int) - image).mean() < 2
-
-
-@pytest.mark.parametrize('size', [(150, 90), (64, 16), (65, 17), (401, 333)])
-def test_window_is_the_part_of_the_whole(size):
-    rng = np.random.default_rng(1)
-    data = window_jpeg.encode(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8), 90)
-    whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    for _ in range(40):
-        x0, y0 = rng.integers(-20, size[0]), rng.integers(-20, size[1])
-        x1, y1 = max(x0, 0) + rng.integers(1, 90), max(y0, 0) + rng.integers(1, 70)
-        part, (x, y) = window_jpeg.decode_window(data, (x0, y0, x1, y1))
-        rows, columns = slice(max(y0, 0), min(y1, size[1])), slice(max(x0, 0), min(x1, size[0]))
-        found = part[rows.start - y:rows.stop - y, columns.start - x:columns.stop - x]
-        np.testing.assert_array_equal(found, whole[rows, columns])
-        assert part.shape[1] <= x1 - x0 + 2 * (window_jpeg.CELL + 2) and part.shape[0] <= y1 - y0 + 2 * 18
-
-
-@pytest.mark.parametrize('angle', [0, 17, 45, 80, -60])
-def test_turned_window_is_the_part_of_the_whole(angle):
-    """What a warp reads of it; the corners around are grey, and cost no bytes."""
-    rng = np.random.default_rng(5)
-    data = window_jpeg.encode(rng.integers(0, 255, (390, 330, 3), dtype=np.uint8), 90)
-    whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    for center in ((160, 190), (20, 200), (310, 60), (-90, 350)):
-        matrix = get_warp_matrix(np.float64(center), np.float64([240, 180]), angle, (100, 75))
-        box, corners = shown_part(matrix, (100, 75), (390, 330))
-        part, offset = window_jpeg.decode_window(data, box, corners)
-        moved = matrix.copy()
-        moved[:, 2] += matrix[:, :2] @ offset
-        np.testing.assert_array_equal(cv2.warpAffine(part, moved, (100, 75)), cv2.warpAffine(whole, matrix, (100, 75)))
-    grey = (window_jpeg.decode_window(data, *shown_part(get_warp_matrix(
-        np.float64([160, 190]), np.float64([240, 180]), angle, (100, 75)), (100, 75), (390, 330)))[0] == 128).all(-1)
-    assert grey.mean() > 0.2 if angle % 90 else grey.mean() < 0.1
-
-
-def test_reach_of_a_part_in_stripes():
-    """Against points all along its outline."""
-    rng = np.random.default_rng(6)
-    rows = np.array([[0, 16], [16, 32], [30, 50], [50, 51], [51, 100], [200, 210]], dtype=float)
-    for _ in range(20):
-        corners = cv2.boxPoints(((60, 50), tuple(rng.uniform(20, 60, 2)), rng.uniform(0, 360))).astype(np.float64)
-        steps = np.linspace(0, 1, 4001)[:, None, None]
-        outline = (corners * (1 - steps) + np.roll(corners, -1, axis=0) * steps).reshape(-1, 2)
-        for row, low, high in zip(rows, *window_jpeg.reach_of_rows(corners, rows), strict=True):
-            x = outline[(outline[:, 1] >= row[0]) & (outline[:, 1] <= row[1]), 0]
-            if len(x):
-                np.testing.assert_allclose([low, high], [x.min(), x.max()], atol=0.1)
-            else:
-                assert low > high
-
-
-def test_own_quantisation_loses_next_to_nothing(tmp_path):
-    rng = np.random.default_rng(2)
-    blurred = cv2.GaussianBlur(rng.integers(0, 255, (160, 192, 3), dtype=np.uint8), (0, 0), 3)
-    path = tmp_path / 'a.jpg'
-    cv2.imwrite(str(path), blurred, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    image = cv2.imread(str(path))
-    errors = [np.abs(cv2.imdecode(np.frombuffer(window_jpeg.encode(image[16:, 32:], quality), np.uint8), 1).astype(int)
-                     [:, :160] - image[16:, 32:]).mean() for quality in (window_jpeg.quantisation(path), 80 - 7)]
-    assert errors[0] < 0.3 < errors[1]
-    png = tmp_path / 'a.png'
-    cv2.imwrite(str(png), image)
-    assert window_jpeg.quantisation(png) is None
-
-
-def test_other_jpegs_are_no_windows():
-    data = window_jpeg.encode(np.random.default_rng(7).integers(0, 255, (40, 70, 3), dtype=np.uint8))
-    begin, end = window_jpeg.read_layout(data).bounds[[2, 3]].tolist()
-    plain = cv2.imencode('.jpg', np.zeros((40, 70, 3), np.uint8))[1].tobytes()
-    for bad in (b'', b'no JPEG at all', data[:-1], data[:100], plain, data[:begin + 9] + data[end - 9:],
-                data[:10]):
-        with pytest.raises(window_jpeg.NotWindowed):
-            window_jpeg.read_layout(bad)
-    with pytest.raises(ValueError, match='nothing in common'):
-        window_jpeg.decode_window(data, (200, 0, 210, 10))
-
-
-def test_reach_holds_every_crop_and_little_more():
-    rng = np.random.default_rng(3)
-    limits = Augmentation(1.25, 30.0, 0.02)
-    center, size = np.array([[400.0, 500.0]]), np.array([[180.0, 410.0]])
-    x0, y0, x1, y1 = reachable_boxes(center, size, INPUT_SIZE, limits)[0]
-    seen = []
-    for _ in range(3000):
-        scale, angle, *shift = rng.choice([-1, 1], 4) * rng.uniform(0.7, 1, 4) ** 0.1 * [0.25, 30, 0.02, 0.02]
-        box = np.array([410 * 0.75, 410.0]) * (1 + scale)
-        matrix = get_warp_matrix(center[0] + shift * size[0], box, angle, INPUT_SIZE)
-        seen.append(shown_part(matrix, INPUT_SIZE, (2000, 2000))[0])
-    seen = np.array(seen)
-    low, high = seen[:, :2].min(0), seen[:, 2:].max(0)
-    assert (low >= [x0, y0]).all() and (high <= [x1, y1]).all()
-    assert (low - [x0, y0]).max() < 25 and ([x1, y1] - high).max() < 25
-
-
-def test_limits_come_from_the_pipeline():
-    steps = [dict(type='RandomBBoxTransform3D', shift_factor=0.1, scale_factor=(0.5, 1.4), rotate_factor=20),
-             dict(type='RandomFlip3D')]
-    assert largest_augmentation(steps) == (1.4, 20, 0.1)
-    assert largest_augmentation([dict(type='RandomBBoxReleased')]) == (1.25, 60, 0)
-    assert largest_augmentation([]) == (1, 0, 0)
-
-
-def test_boxes_on_the_grid_inside_the_image():
-    boxes = np.array([[-20, 30, 70, 95], [-20, 30, 70, 95], [500, 500, 600, 600]])
-    np.testing.assert_array_equal(clip_boxes(boxes, (200, 100)), [[0, 16, 70, 95]])  # the same twice, one outside
-    crowd = np.array([[0, 0, 150, 90], [30, 10, 190, 99]])
-    np.testing.assert_array_equal(clip_boxes(crowd, (200, 100)), [[0, 0, 200, 100]])
-    assert len(clip_boxes(boxes[2:], (200, 100))) == 0
-
-
-def test_names_of_images():
-    assert image_key('data/h80k/Train/IMG/00001.jpg', 'data/h80k/') == 'Train/IMG/00001.jpg'
-    with pytest.raises(ValueError, match='data_root'):
-        image_key('elsewhere/a.jpg', 'data/h80k/')
-
-
-def test_box_transform_draws_what_mmpose_draws():
-    options = dict(shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), rotate_factor=30, rotate_prob=0.6)
-    theirs, ours = RandomBBoxTransform(**options), TRANSFORMS.build(dict(type='RandomBBoxTransform3D', **options))
-    for seed in range(20):
-        results = []
-        for transform in (theirs, ours):
-            np.random.seed(seed)
-            sample = dict(bbox_center=np.float32([[50, 60]]), bbox_scale=np.float32([[30, 40]]))
-            results.append(transform(sample))
-        for key in ('bbox_center', 'bbox_scale', 'bbox_rotation'):
-            np.testing.assert_allclose(results[0][key], results[1][key], rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize('gain', [None, 0.2])
-def test_packed_planes_are_the_images(gain):
-    image = np.random.default_rng(4).integers(0, 256, (7, 5, 3), dtype=np.uint8)
-    results, expected = dict(img=image.copy()), image
-    if gain:
-        np.random.seed(3)
-        results = TRANSFORMS.build(dict(type='RandomChannelGain', gain=gain))(results)
-        np.random.seed(3)
-        gains = np.random.uniform(1 - gain, 1 + gain, size=3)
-        expected = np.clip(np.floor(image * gains + 0.5), 0, 255)
-        np.testing.assert_array_equal(results['img'], expected)
-    inputs = TRANSFORMS.build(dict(type='PackPose3DInputs'))(results)['inputs']
-    assert inputs.dtype == torch.uint8 and inputs.is_contiguous()
-    np.testing.assert_array_equal(inputs.numpy(), expected.transpose(2, 0, 1))

@@ -34,21 +34,19 @@ def take_turns(contestants, rounds, warmup=3, clock=time.perf_counter, before=No
     before = before or {}
     for _ in range(warmup):
         for name, call in contestants.items():
-            before.get(name, _nothing)()
+            if name in before:
+                before[name]()
             call()
     seconds = {name: [None] * rounds for name in contestants}
     for number in range(rounds):
         names = list(contestants)
         for name in names if number % 2 == 0 else reversed(names):
-            before.get(name, _nothing)()
+            if name in before:
+                before[name]()
             start = clock()
             contestants[name]()
             seconds[name][number] = clock() - start
     return {name: np.array(values) for name, values in seconds.items()}
-
-
-def _nothing():
-    pass
 
 
 def summarise(seconds):
