@@ -5,9 +5,13 @@ Name scenarios first (default: all), then options; `run.py cameras --help` lists
 import argparse
 import importlib
 import itertools
+import os
 import sys
 import tempfile
 from pathlib import Path
+
+# numpy's BLAS reads it when it is imported; its waiting threads would count as computing time.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import report
 from measure import ResultsDiffer
