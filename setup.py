@@ -1,9 +1,12 @@
-"""Build mmpose_integral; configs, tools and model index travel inside it, where mmengine and mim look for them."""
+"""Build mmpose_integral; its metadata is in pyproject.toml.
+
+Configs, tools and the model index are put inside the package, where mmengine and mim look for them.
+"""
 import os
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
@@ -42,30 +45,4 @@ def remove(path):
         shutil.rmtree(path)
 
 
-def read_version():
-    """The version, read without importing the package: its imports are not there in an isolated build."""
-    names = {}
-    exec((ROOT / PACKAGE / 'version.py').read_text(encoding='utf-8'), names)
-    return names['__version__']
-
-
-readme = ROOT / 'README.md'
-setup(
-    name=PACKAGE,
-    version=read_version(),
-    description='Integral 3D human pose regression for MMPose: one image in, 18 joints in millimetres out',
-    long_description=readme.read_text(encoding='utf-8') if readme.exists() else '',
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['assets/*.pth']},
-    python_requires='>=3.10',
-    # What the code imports, without upper limits: `pip install .` leaves a working MMPose environment as it is.
-    # mmpose and mmcv are absent on purpose. mmpose drags in chumpy, which no longer builds, and the right mmcv
-    # depends on torch; tools/install.sh sets all of them up.
-    install_requires=['matplotlib', 'mmengine>=0.10.0', 'numpy', 'opencv-python', 'pillow>=10.2', 'scipy', 'torch',
-                      'torchvision', 'tqdm'],
-    extras_require=dict(demo=['gradio', 'plotly'], export=['onnx', 'onnxruntime', 'onnxscript']),
-    cmdclass={'build_py': BuildWithMim},
-    zip_safe=False,
-)
+setup(cmdclass={'build_py': BuildWithMim}, zip_safe=False)

@@ -13,6 +13,10 @@ if not digit_version(MMPOSE_MINIMUM_VERSION) <= digit_version(mmpose_version) < 
                       f'< {MMPOSE_BELOW_VERSION}; found {mmpose_version}. Install one: '
                       '`pip install --no-deps mmpose==1.3.2`.')
 
+from .compat import restore_all  # noqa: E402
+
+restore_all()  # before the imports below, which need some of it
+
 # After the check: with another MMPose these would fail for reasons that name neither it nor the remedy.
 from . import apis, codecs, datasets, engine, evaluation, models, visualization  # noqa: E402
 

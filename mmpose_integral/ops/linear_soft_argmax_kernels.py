@@ -159,4 +159,5 @@ def weights_kernel(features, weight, terms, grad_weight, grad_bias, stride_n, st
     inside = rows < num_rows
     tl.store(grad_weight + part * num_rows * channels + rows[:, None] * channels + own[None, :], total,
              mask=inside[:, None] & (own < channels)[None, :])
-    tl.store(grad_bias + part * num_rows + rows, total_bias, mask=inside & (tl.program_id(1) == 0))
+    if tl.program_id(1) == 0:
+        tl.store(grad_bias + part * num_rows + rows, total_bias, mask=inside)
