@@ -5,7 +5,6 @@ Importing ``mmpose_integral`` calls :func:`restore_all`. Each function does noth
 A config with ``mmpose::`` bases may be read before this package is imported. MMEngine then still needs
 ``pkg_resources``, and no code of ours has run. The pin ``setuptools==81.0.0`` covers that case.
 """
-import functools
 import importlib.util
 import pkgutil
 from importlib import metadata
@@ -98,10 +97,9 @@ def accept_one_element_radius() -> None:
     """
     from mmpose.visualization.opencv_backend_visualizer import OpencvBackendVisualizer
     draw_circles = OpencvBackendVisualizer.draw_circles
-    if np.lib.NumpyVersion(np.__version__) < '2.4.0' or hasattr(draw_circles, '__wrapped__'):
+    if np.lib.NumpyVersion(np.__version__) < '2.4.0' or draw_circles.__module__ == __name__:
         return
 
-    @functools.wraps(draw_circles)
     def draw_circles_of_any_radius(self, center, radius, *args, **kwargs):
         if self.backend == 'opencv':  # the matplotlib backend insists on an array
             radius = np.asarray(radius).item()

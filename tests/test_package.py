@@ -18,9 +18,9 @@ def source_copy(tmp_path_factory):
     copy = tmp_path_factory.mktemp('source')
     ignore = shutil.ignore_patterns('__pycache__', '.mim', 'build', '*.egg-info', '.*', 'data', 'work_dirs')
     for file in ROOT.iterdir():
-        if file.is_dir() and file.name in ('mmpose_integral', 'configs', 'tools', 'packages', 'requirements', 'docs'):
+        if file.is_dir() and file.name in ('mmpose_integral', 'configs', 'tools', 'packages', 'docs'):
             shutil.copytree(file, copy / file.name, ignore=ignore)
-        elif file.suffix in ('.py', '.toml', '.md', '.in', '.yml') or file.name == 'LICENSE':
+        elif file.suffix in ('.py', '.toml', '.md', '.in', '.yml', '.lock') or file.name == 'LICENSE':
             shutil.copy(file, copy)
     return copy
 

@@ -204,7 +204,7 @@ def export(kind, module, crops, path, facts):
         try:
             run = WRITERS[kind](module, crops[:2], str(path), facts)
         except ImportError as error:
-            raise ValueError(f'{kind}: {error}; install requirements/export.txt') from error
+            raise ValueError(f'{kind}: {error}; pip install onnx onnxruntime onnxscript') from error
         except (RuntimeError, torch._dynamo.exc.UserError) as error:
             raise ValueError(f'{kind}: torch {torch.__version__} cannot export {facts["config"]} with a free batch '
                              f'size: {str(error).strip().splitlines()[0]}') from error

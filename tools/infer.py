@@ -33,11 +33,15 @@ def check_inputs(args, inputs):
 
 
 def check_display(args, inputs):
-    """OSError where no window can be opened: Qt would end the whole process."""
+    """Raise OSError if a window is wanted and none can be opened."""
     from mmpose_integral.apis.command_inputs import is_camera
+    from mmpose_integral.visualization import check_window
     wanted = '--show' if args.show else next(filter(is_camera, inputs.videos), None)
-    if wanted and sys.platform.startswith('linux') and not any(map(os.environ.get, ('DISPLAY', 'WAYLAND_DISPLAY'))):
-        raise OSError(f'{wanted} opens a window, and there is no display (DISPLAY is not set)')
+    if wanted:
+        try:
+            check_window()
+        except OSError as error:
+            raise OSError(f'{wanted}: {error}') from error
 
 
 def make_folders(args):

@@ -63,7 +63,7 @@ timed quickstart bash tools/quickstart.sh --size tiny
 versions=$("${VIRTUAL_ENV:-.venv}/bin/python" -c 'import platform; from importlib.metadata import version as v
 print("Python", platform.python_version(), *(f", {n} {v(n)}" for n in ("torch", "numpy", "scipy", "matplotlib", "opencv-python-headless")), sep=" ")' | sed 's/ ,/,/g')
 [ -z "$TRY_TESTS" ] || summary+=", $(tail -1 /work/tests.log)"
-echo "$TRY_RELEASE, $versions$summary"
+echo "$TRY_RELEASE, $versions$summary" | tee /work/summary
 RUN
 # The mounts belong to a namespace of their own and go away with it, also after Ctrl-C.
 export TRY_RELEASE=$release TRY_TESTS=$tests TRY_PYTHON=${python:+$python/bin/python3} TRY_DIR=$python TRY_SYSTEM=$system

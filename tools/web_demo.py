@@ -1,6 +1,6 @@
 """A web page that shows the 3D pose of the people in a photo; stop it with Ctrl-C.
 
-The page is for this machine (127.0.0.1) unless --host says otherwise. It needs `pip install -r requirements/demo.txt`.
+The page is for this machine (127.0.0.1) unless --host says otherwise. It needs `pip install gradio plotly`.
 """
 import argparse
 import os
@@ -98,7 +98,7 @@ def main(args=None):
         except ModuleNotFoundError as error:
             if error.name not in ('gradio', 'plotly'):
                 raise
-            print(f'web_demo: {error.name} is not installed: pip install -r requirements/demo.txt', file=sys.stderr)
+            print(f'web_demo: {error.name} is not installed: pip install gradio plotly', file=sys.stderr)
             return 1
         except (OSError, ValueError) as error:
             print(f'web_demo: {error}', file=sys.stderr)

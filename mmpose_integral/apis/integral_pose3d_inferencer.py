@@ -22,7 +22,7 @@ from mmpose_integral.apis.person_boxes import boxes_of_frame, build_detector, ch
 from mmpose_integral.apis.result_files import ResultFiles
 from mmpose_integral.apis.smoothing import PoseSmoother
 from mmpose_integral.engine.weights import check_weights
-from mmpose_integral.visualization import IntegralPose3dVisualizer
+from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 from mmpose_integral.visualization.instances import resolve_bone_length
 
 # Crops that go through the network at once, however many people the images of a batch hold.
@@ -163,6 +163,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
         return_datasamples = return_datasamples if asked is None else asked
         visualize = dict(dict(show=media.is_camera), **visualize)
+        if visualize['show']:
+            check_window()
         index = 0
         with ResultFiles(visualize.pop('vis_out_dir', ''), pred_out_dir, media) as files:
             batches = self.preprocess(media, batch_size, **preprocess)

@@ -1,6 +1,6 @@
 """A web page for one photo at a time: boxes and skeleton, a 3D view to turn, a slider for the bone length, JSON.
 
-Needs gradio and plotly (``requirements/demo.txt``); nothing else of the package imports this module. The network runs
+Needs gradio and plotly (the extra ``demo``); nothing else of the package imports this module. The network runs
 once a picture; its answer stays in the visitor's session, and the slider rescales it.
 """
 import math

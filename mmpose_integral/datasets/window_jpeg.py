@@ -96,7 +96,7 @@ def _check_huffman_tables():
     data = _encode(np.full((MCU, CELL, 3), 128, np.uint8), dict(quality=95))
     if data[read_layout(data).bounds[0]:-2] != _GREY_CELL:
         raise RuntimeError('crop cache: JPEGs with the Huffman tables of the standard expected, this Pillow writes '
-                           'others; install the Pillow of requirements/base.txt')
+                           'others; install the Pillow of requirements.lock')
 
 
 def read_layout(data):

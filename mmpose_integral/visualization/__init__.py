@@ -3,12 +3,12 @@ from .calibration import draw_calibration
 from .canvas import save_picture
 from .curves import draw_curves, read_scalars
 from .panel import compose_panel
-from .pose_visualizer import IntegralPose3dVisualizer
+from .pose_visualizer import IntegralPose3dVisualizer, check_window
 from .scene_3d import draw_skeletons_3d
 from .skeleton_drawing import draw_skeleton_2d
 from .view_3d import VIEWS
 from .visualization_hook import IntegralVisualizationHook
 
 __all__ = [
-    'VIEWS', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'compose_panel', 'draw_calibration',
-    'draw_curves', 'draw_skeleton_2d', 'draw_skeletons_3d', 'read_scalars', 'save_picture']
+    'VIEWS', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'check_window', 'compose_panel',
+    'draw_calibration', 'draw_curves', 'draw_skeleton_2d', 'draw_skeletons_3d', 'read_scalars', 'save_picture']

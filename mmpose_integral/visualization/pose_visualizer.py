@@ -1,3 +1,7 @@
+import os
+import sys
+
+import cv2
 import numpy as np
 from mmengine.dist import master_only
 from mmpose.registry import VISUALIZERS
@@ -13,6 +17,19 @@ from .room import SteadyRooms
 _MMPOSE_RADIUS, _MMPOSE_LINE_WIDTH = 3, 1
 # px, of a whole image in the picture: letters stay readable below, screens show it and video stays fast above.
 _LEAST_HEIGHT, _MOST_HEIGHT, _MOST_WIDTH = 480, 1080, 1920
+
+
+def check_window() -> None:
+    """Check that OpenCV can open a window here.
+
+    Raises:
+        OSError: If OpenCV was built without windows, or if there is no display.
+    """
+    if not cv2.currentUIFramework():
+        raise OSError('this OpenCV cannot open a window; for one that can, run '
+                      '`pip uninstall -y opencv-python-headless` and `pip install opencv-python==4.14.0.94`')
+    if sys.platform.startswith('linux') and not any(map(os.environ.get, ('DISPLAY', 'WAYLAND_DISPLAY'))):
+        raise OSError('a window cannot be opened: there is no display (DISPLAY is not set)')  # Qt would end the process
 
 
 @VISUALIZERS.register_module()

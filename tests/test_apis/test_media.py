@@ -84,7 +84,7 @@ def test_a_camera_is_read_until_it_ends(monkeypatch):
 
         def read(self):
             self.left -= 1
-            return self.left >= 0, np.full((4, 4, 3), self.left, np.uint8)
+            return self.left >= 0, np.full((4, 4, 3), max(self.left, 0), np.uint8)
 
         def release(self):
             self.number = None

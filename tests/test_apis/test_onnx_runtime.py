@@ -15,7 +15,7 @@ from PIL import Image
 from mmpose_integral.evaluation.functional import rescale_to_bone_length, skeleton_length
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 
-NO_EXPORT = 'onnx, onnxruntime or onnxscript is not installed (requirements/export.txt)'
+NO_EXPORT = 'onnx, onnxruntime or onnxscript is not installed (pip install onnx onnxruntime onnxscript)'
 onnx = pytest.importorskip('onnx', reason=NO_EXPORT)
 pytest.importorskip('onnxruntime', reason=NO_EXPORT)
 pytest.importorskip('onnxscript', reason=NO_EXPORT)

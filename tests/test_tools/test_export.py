@@ -20,7 +20,7 @@ REPO = Path(__file__).parents[2]
 STANDIN = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
 KEYPOINTS_2D = REPO / 'configs' / 'quickstart' / 'keypoints_2d_r18_mpii.py'
 WIDTH, HEIGHT = 64, 96
-NO_EXPORT = 'onnx, onnxruntime or onnxscript is not installed (requirements/export.txt)'
+NO_EXPORT = 'onnx, onnxruntime or onnxscript is not installed (pip install onnx onnxruntime onnxscript)'
 BACKBONE = dict(base_channels=8, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1, ))
 HEAD = dict(in_channels=16, depth_bins=10, deconv_out_channels=(8, 8))
 REGRESSION = dict(_delete_=True, type='Regression3DHead', in_channels=16, num_joints=18,

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip('gradio', reason='gradio is not installed (requirements/demo.txt)')
-pytest.importorskip('plotly', reason='plotly is not installed (requirements/demo.txt)')
+pytest.importorskip('gradio', reason='gradio is not installed (pip install gradio plotly)')
+pytest.importorskip('plotly', reason='plotly is not installed (pip install gradio plotly)')
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::FutureWarning',
                                         'ignore:.*copy keyword', 'ignore:.*no_silent_downcasting')
@@ -177,7 +177,7 @@ def test_what_cannot_start_says_why(demo, capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'gradio', None)
     monkeypatch.delitem(sys.modules, 'mmpose_integral.apis.web_app')
     assert demo.main(port) == 1
-    assert 'gradio is not installed: pip install -r requirements/demo.txt' in capsys.readouterr().err
+    assert 'gradio is not installed: pip install gradio plotly' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('args, words', [

@@ -7,7 +7,7 @@ from bodies import t_pose
 
 from mmpose_integral.structures.skeleton import JOINT_NAMES, LEFT_COLOR, MIDDLE_COLOR, RIGHT_COLOR
 
-pytest.importorskip('plotly', reason='plotly is not installed (requirements/demo.txt)')
+pytest.importorskip('plotly', reason='plotly is not installed (pip install gradio plotly)')
 from mmpose_integral.visualization.figure_3d import draw_figure_3d  # noqa: E402
 
 

@@ -1,4 +1,7 @@
 """What is drawn of people, and from which numbers."""
+import contextlib
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from pose_samples import LENGTH, make_sample
 
 import mmpose_integral  # noqa: F401  registers the visualizer and the hook
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS, skeleton_length
+from mmpose_integral.visualization import check_window
 from mmpose_integral.visualization.instances import read_people, read_truth, resolve_bone_length
 
 
@@ -223,3 +227,17 @@ def test_rooms_of_a_video_keep_still(image, visualizer, monkeypatch):
         np.testing.assert_array_equal(room, steady[1])
     visualizer.forget_rooms()
     np.testing.assert_array_equal(rooms_of([0.7])[0], breathing[2])
+
+
+@pytest.mark.parametrize('framework, variables, message', [
+    ('', {'DISPLAY': ':0'}, 'pip install opencv-python=='), ('QT6', {}, 'no display'), ('QT6', {'DISPLAY': ':0'}, None),
+    ('GTK3', {'WAYLAND_DISPLAY': 'wayland-0'}, None)])
+def test_window_that_cannot_be_opened(framework, variables, message, monkeypatch):
+    monkeypatch.setattr(cv2, 'currentUIFramework', lambda: framework)
+    monkeypatch.setattr(sys, 'platform', 'linux')
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OSError, match=message) if message else contextlib.nullcontext():
+        check_window()

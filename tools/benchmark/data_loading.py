@@ -36,7 +36,7 @@ from mmpose_integral.preparation.products import save_boxes, save_keypoints_2d
 from mmpose_integral.synthetic import make_standin
 
 TITLE = 'Data: training samples'
-PACKAGES = ('torch', 'opencv-python', 'mmpose')
+PACKAGES = ('torch', 'opencv-python-headless', 'mmpose')
 COLUMNS = dict(case='what', contestant='how', ms='CPU, ms a sample', cpu_ratio='times as fast',
                difference='mean difference, grey levels', workers='workers', samples_s='samples/s, wall',
                cache_mb='cache, MB for 1000 people')

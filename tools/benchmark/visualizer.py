@@ -29,7 +29,7 @@ from mmpose_integral.synthetic.poses import random_pose
 from mmpose_integral.visualization import IntegralPose3dVisualizer
 
 TITLE = 'A picture of the visualizer'
-PACKAGES = ('mmpose', 'matplotlib', 'opencv-python')
+PACKAGES = ('mmpose', 'matplotlib', 'opencv-python-headless')
 
 
 def add_arguments(parser):
