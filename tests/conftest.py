@@ -13,7 +13,7 @@ _REPO = Path(__file__).resolve().parents[1]
 _SLOWEST_FIRST = (
     'test_quickstart.py', 'test_preparation_configs.py', 'test_distributed.py', 'test_export.py', 'test_package.py',
     'test_resume.py', 'test_submit.py', 'test_integral_configs.py', 'test_benchmark_run.py', 'test_benchmark_models.py',
-    'test_onnx_runtime.py', 'test_notebook.py', 'test_crop_cache.py', 'test_soft_argmax_triton.py')
+    'test_onnx_runtime.py', 'test_notebook.py', 'test_soft_argmax_triton.py')
 
 if not torch.cuda.is_available():
     os.environ['TRITON_INTERPRET'] = '1'  # Triton reads it when it is first imported, by whatever test

@@ -19,7 +19,7 @@ from ablation_rows import ROWS, TABLE_2
 from mmengine.config import Config
 
 from mmpose_integral.engine.shrink import shrink_config
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import write_json
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs'
@@ -176,8 +176,7 @@ class Ablation:
         if path.exists() and json.loads(path.read_text()) != settings:
             raise SystemExit(f'{path} is of rows with other settings, {path.read_text().strip()}, than now, '
                              f'{json.dumps(settings)}: give another --work-dir, or delete this one')
-        with replace_when_done(path) as temporary:
-            temporary.write_text(json.dumps(settings))
+        write_json(path, settings)
 
     def run(self):
         """All rows: trainings first, then what evaluates the trainings of others, then ensembles."""

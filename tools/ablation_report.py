@@ -1,5 +1,4 @@
 """The tables and the plot of ``tools/ablation.py``, from the products that its rows left."""
-import json
 from typing import NamedTuple
 
 import matplotlib
@@ -9,7 +8,7 @@ from ablation_rows import ROWS, TABLE_1, TABLE_2, VARIANTS
 
 from mmpose_integral.evaluation.functional import paired_bootstrap
 from mmpose_integral.evaluation.predictions import load_predictions
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import replace_when_done, write_json, write_whole
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
@@ -159,9 +158,7 @@ def write_report(ablation, args):
     if any(row.key in results for row in VARIANTS) and 'mpii' in results:
         parts.append(table_variants(results, args.standin))
     text = '\n\n'.join(parts) + '\n'
-    with replace_when_done(args.work_dir / 'ABLATION.md') as temporary:
-        temporary.write_text(text)
-    with replace_when_done(args.work_dir / 'ablation.json') as temporary:
-        temporary.write_text(json.dumps({key: dict(
-            mpjpe=result.mpjpe.tolist(), metrics=result.metrics) for key, result in results.items()}, indent=1))
+    write_whole(args.work_dir / 'ABLATION.md', text)
+    write_json(args.work_dir / 'ablation.json', {
+        key: dict(mpjpe=result.mpjpe.tolist(), metrics=result.metrics) for key, result in results.items()})
     return text

@@ -14,7 +14,7 @@ from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import average_predictions
 from mmpose_integral.evaluation.metrics import H80KMetric, SubmissionMetric
 from mmpose_integral.evaluation.predictions import STD, load_predictions, to_records
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import replace_when_done
 
 
 def parse_args():

@@ -26,7 +26,7 @@ import mmpose_integral  # registers everything and makes checkpoints loadable
 from mmpose_integral.apis import find_alias
 from mmpose_integral.engine.weights import check_weights_file
 from mmpose_integral.models.deployment import METADATA_KEY, CropToPose, deployment_facts
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import replace_when_done
 from mmpose_integral.visualization.instances import resolve_bone_length
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.torchscript.pt', 'torch-export': '.pt2'}

@@ -3,13 +3,12 @@
 The predictions come from ``tools/test.py --predictions``, which also stores the truth and the standard deviations.
 """
 import argparse
-import json
 
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.evaluation.functional.calibration import calibrate_poses, normal_coverage
 from mmpose_integral.evaluation.predictions import load_predictions
-from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
+from mmpose_integral.utils.files import write_json
 from mmpose_integral.visualization import draw_calibration, save_picture
 
 
@@ -66,8 +65,7 @@ def main(args=None):
     except (OSError, ValueError) as error:
         raise SystemExit(f'plot_calibration: {error}') from None
     if args.json:
-        with replace_when_done(args.json) as temporary:
-            temporary.write_text(json.dumps(figures, indent=1) + '\n')
+        write_json(args.json, figures)
     for name, axis in figures['axes'].items():
         one, two = axis['coverage']['1.0'], axis['coverage']['2.0']
         print(f'{name:>3}: factor {axis["factor"]:.3f}, rank correlation {axis["rank_correlation"]:+.2f}, within 1 and '

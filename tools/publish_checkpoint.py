@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import mmpose_integral
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import replace_when_done
 
 
 def parse_args():
@@ -58,7 +58,6 @@ def main():
         small = publish(checkpoint, Config.fromfile(args.config), not args.full_precision)
     except ValueError as error:
         raise SystemExit(f'{args.checkpoint}: {error}') from None
-    os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
     with replace_when_done(args.out) as temporary:
         torch.save(small, temporary)
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')

@@ -17,6 +17,8 @@ from dataset_converters import detect_boxes, index_h80k, predict_keypoints_2d, r
 from mmengine.config import Config
 from quickstart_report import draw_pictures, write_results
 
+from mmpose_integral.utils.files import write_json
+
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / 'configs' / 'quickstart'
 SPLITS = ('train', 'val', 'test')
@@ -222,8 +224,7 @@ def run_stages(chain, work):
         start = time.monotonic()
         method()
         done[name] = time.monotonic() - start
-        record.with_suffix('.tmp').write_text(json.dumps(done, indent=1))
-        os.replace(record.with_suffix('.tmp'), record)
+        write_json(record, done)
         print(f'--- {title}: {done[name]:.0f} s, all so far {sum(done.values()):.0f} s', flush=True)
     return done
 

@@ -1,6 +1,4 @@
 """The closing table and the pictures of the quickstart."""
-import json
-import os
 from pathlib import Path
 
 import mmcv
@@ -12,6 +10,7 @@ from torchvision.ops import box_iou
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import mean_skeleton_length, mpjpe, rescale_to_bone_length
 from mmpose_integral.preparation.products import load_boxes
+from mmpose_integral.utils.files import write_json, write_whole
 from mmpose_integral.visualization import compose_panel, draw_curves, read_scalars, save_picture
 
 BONE_LENGTHS = ('train+val', 'train', 'val', 'per-frame')
@@ -78,9 +77,8 @@ def write_results(data, work, seconds):
     table = '\n'.join(['| figure | value |', '| --- | --- |', *(f'| {name} | {value} |' for name, value in rows),
                        '', f'{sum(seconds.values()) / 60:.1f} minutes in all; seconds a stage: {minutes}.',
                        f'Submission: {work / "submission.zip"} (validated). Pictures: {work / "pictures"}.'])
-    for name, text in (('RESULTS.md', table + '\n'), ('results.json', json.dumps(dict(rows), indent=1))):
-        (work / f'{name}.tmp').write_text(text)
-        os.replace(work / f'{name}.tmp', work / name)
+    write_whole(work / 'RESULTS.md', table + '\n')
+    write_json(work / 'results.json', dict(rows))
     return table
 
 

@@ -22,7 +22,7 @@ from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
 from mmpose_integral.engine.weights import check_runner
 from mmpose_integral.evaluation.submission import find_faults
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import write_whole
 
 SAME_MM = 0.005  # bone lengths that differ by less give the same two decimals
 
@@ -158,8 +158,7 @@ def make_ensemble(cfg, checkpoints, weights=None):
     # Python, as Config.dump would write it, but without yapf, which takes seconds.
     text = ''.join(f'{name} = {pprint.pformat(value, width=118, sort_dicts=False)}\n' for name, value in member.items())
     path = osp.join(cfg.work_dir, f'submission_member_{hashlib.sha256(text.encode()).hexdigest()[:8]}.py')
-    with replace_when_done(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+    write_whole(path, text)
     weights = weights or [1.0] * len(checkpoints)
     cfg.model = dict(type='EnsembleEstimator', members=[
         dict(config=path, checkpoint=checkpoint, weight=weight)

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
 from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
 from mmpose_integral.engine.weights import check_runner
+from mmpose_integral.utils.files import replace_when_done
 
 
 def parse_args():
@@ -31,10 +32,8 @@ class WriteMetrics(Hook):
 
     def after_test_epoch(self, runner, metrics=None):
         if runner.rank == 0:
-            root, extension = os.path.splitext(self.path)
-            os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-            mmengine.dump(metrics, f'{root}.tmp{extension}')
-            os.replace(f'{root}.tmp{extension}', self.path)
+            with replace_when_done(self.path) as temporary:
+                mmengine.dump(metrics, temporary)
 
 
 def apply_arguments(cfg, args):

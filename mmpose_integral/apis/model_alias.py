@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mmengine.config import Config
 
 from mmpose_integral.apis.model_index import config_of, index_file, indexed_models, weights_of
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import write_json
 
 HOME_VARIABLE = 'MMPOSE_INTEGRAL_HOME'
 
@@ -59,8 +59,7 @@ def register_alias(name, config, checkpoint):
     known = load_aliases()
     known[name] = alias
     entries = {key: known[key]._asdict() for key in sorted(known)}
-    with replace_when_done(alias_file()) as temporary:
-        temporary.write_text(json.dumps(entries, indent=1) + '\n')
+    write_json(alias_file(), entries)
     return alias
 
 

@@ -1,12 +1,11 @@
 """Files that an inferencer leaves behind: pictures or a video, and predictions, named and laid out as mmpose's."""
 import contextlib
-import json
 from pathlib import Path
 
 import cv2
 from mmengine.logging import print_log
 
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import replace_when_done, write_json
 from mmpose_integral.visualization import save_picture
 
 
@@ -79,8 +78,7 @@ class ResultFiles:
 
     @staticmethod
     def _write_json(path, content):
-        with replace_when_done(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + '\n')
+        write_json(path, content, indent=2)
 
 
 class VideoFile:

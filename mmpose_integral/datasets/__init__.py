@@ -1,4 +1,5 @@
 from .h80k_dataset import H80KDataset
+from .memory import keep_freed_memory
 from .mixed_dataset import MixedPoseDataset
 from .mpii_zero_based import ZeroBasedMpiiDataset
 from .samplers import EqualPartsBatchSampler, EqualPartsSampler
@@ -6,7 +7,6 @@ from .transforms import (
     FitWeakPerspective,
     GetBBoxFromKeypoints,
     KeypointConverter3D,
-    LoadPersonImage,
     MemberInputs,
     PackPose3DInputs,
     PerturbBBox,
@@ -20,6 +20,6 @@ from .transforms import (
 
 __all__ = [
     'H80KDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'EqualPartsBatchSampler', 'EqualPartsSampler',
-    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'LoadPersonImage', 'MemberInputs',
+    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'MemberInputs',
     'PackPose3DInputs', 'PerturbBBox', 'RandomBBoxReleased', 'RandomBBoxTransform3D', 'RandomChannelGain',
-    'RandomFlip3D', 'RandomOcclusion', 'TopdownAffine3D']
+    'RandomFlip3D', 'RandomOcclusion', 'TopdownAffine3D', 'keep_freed_memory']

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mmpose_integral.preparation.files import read_arrays, replace_when_done
 from mmpose_integral.structures.skeleton import NUM_JOINTS
+from mmpose_integral.utils.files import read_arrays, replace_when_done
 
 FIELDS = dict(frame_ids='frame_id', paths='path', box_found='box_found', pred_px='pred')
 STD = 'std_px'  # a head without a volume has none

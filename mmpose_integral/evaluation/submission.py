@@ -6,8 +6,6 @@
 in one ZIP archive, or in a folder where that is more convenient. Joints are those of the pose files, in their order.
 """
 import json
-import os
-import shutil
 import zipfile
 import zlib
 from collections import Counter
@@ -15,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
+from mmpose_integral.utils.files import replace_when_done
 
 CSV_FOLDER, JSON_NAME = 'Test_PRED', 'Test_Prediction.JSON'
 ROUNDING_MM = 0.0051  # half of the last decimal that is written, and a little for binary fractions
@@ -65,17 +63,11 @@ def write_submission(path, keypoints_mm, frame_ids, stems=None):
         return
     if path.exists() and {item.name for item in path.iterdir()} - {CSV_FOLDER, JSON_NAME}:
         raise FileExistsError(f'{path} holds other things than a submission; give a new folder or a .zip name')
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
+    with replace_when_done(path) as temporary:
         (temporary / CSV_FOLDER).mkdir(parents=True)
         for stem, text in zip(stems, texts, strict=True):
             (temporary / CSV_FOLDER / f'{stem}.csv').write_text(text)
         (temporary / JSON_NAME).write_text(summary)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _format_poses(keypoints_mm, frame_ids, stems):

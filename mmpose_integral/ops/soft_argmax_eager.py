@@ -1,4 +1,7 @@
-"""Soft-argmax in eager PyTorch with its own backward: logits and one number a joint are all that is kept."""
+"""Soft-argmax in eager PyTorch with its own backward.
+
+Only the logits themselves and, per joint, the log-sum-exp and the mean (three coordinates) are kept for it.
+"""
 import torch
 from torch.autograd.function import once_differentiable
 

@@ -21,7 +21,17 @@ FIELDS = tl.constexpr(11)
 
 @triton.jit
 def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.constexpr):
-    """Cells where vectors begin, and their distance from the volume's first; strides are in vectors where V > 1."""
+    """Cells where vectors begin.
+
+    Args:
+        number: Numbers of the vectors within the volume, counted along the fastest axis first.
+        s0, s1, s2: Strides of the axes, slowest first; s0 and s1 in vectors, s2 in elements (1 where V > 1).
+        N1, N2: Numbers of cells along the middle and the fastest axis.
+        V: Elements of a vector, a divisor of N2.
+
+    Returns:
+        tuple: Cell along each axis, and offset from the volume's first element, in elements.
+    """
     within = number % (N2 // V)
     a0, a1 = number // (N1 * (N2 // V)), (number // (N2 // V)) % N1
     return a0, a1, within * V, (a0 * s0 + a1 * s1 + within * s2) * V
@@ -29,14 +39,34 @@ def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.const
 
 @triton.jit
 def _moved(mass, first, second, distance):
-    """First and second moments about a centre that lies at a distance from the old one."""
+    """Moments of a mass about another centre.
+
+    Args:
+        mass: Sum of the weights.
+        first, second: Sums of the weights times the position, and times its square, about the old centre.
+        distance: Position of the new centre relative to the old one, in cells.
+
+    Returns:
+        tuple: First and second moment about the new centre.
+    """
     shifted = distance * mass
     return first - shifted, second - distance * (2 * first - shifted)
 
 
 @triton.jit
 def _store_joined(out, mass, centre, first, second, shrink, best, lanes, axis: tl.constexpr):
-    """Join an axis' moments of all lanes: first ones about the largest logit's place, second ones about the mean."""
+    """Join the moments of all lanes along one axis and store them.
+
+    First moments are about the cell of the largest logit, second ones about the mean.
+
+    Args:
+        out: Pointer to the FIELDS of this program's part.
+        mass, centre, first, second: Mass, centre (cell) and moments about it, of each lane.
+        shrink: Factor that takes each lane's weights to the largest logit of all.
+        best: Number of the lane that has the largest logit.
+        lanes: Numbers of the lanes.
+        axis: 0, 1 or 2, from the slowest to the fastest axis.
+    """
     middle = tl.sum(tl.where(lanes == best, centre, 0))
     first, second = _moved(mass, first, second, (middle - centre).to(mass.dtype))
     of_all, total = tl.sum(first * shrink), tl.sum(mass * shrink)
@@ -49,6 +79,21 @@ def _store_joined(out, mass, centre, first, second, shrink, best, lanes, axis: t
 @triton.jit
 def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, N0: tl.constexpr, N1: tl.constexpr,
                    N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr, STD: tl.constexpr):
+    """Peak, mass and moments of one part of one volume. Programs: (batch times joints, parts).
+
+    Args:
+        logits: Pointer to the logits, (B, K) volumes of any layout.
+        parts: Pointer to the result, (B * K, parts, FIELDS) of type DTYPE.
+        stride_b, stride_k: Strides of batch and joints, in vectors.
+        joints: Number of joints, K.
+        span: Vectors of a part, a multiple of ROWS.
+        s0, s1, s2: Strides of the axes, as in :func:`_vectors`.
+        N0, N1, N2: Numbers of cells along the axes, from the slowest to the fastest.
+        V: Elements of a vector.
+        ROWS: Lanes, which are the vectors that a program reads in one step.
+        DTYPE: Type of the statistics, float32 or float64.
+        STD: Whether second moments are wanted; without them the moments are about the origin and the second ones 0.
+    """
     volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     base = logits + ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
     lanes, places = tl.arange(0, ROWS), tl.arange(0, V)
@@ -100,6 +145,17 @@ def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, 
 @triton.jit
 def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr,
                    PARTS: tl.constexpr):
+    """Join the parts of one volume. Programs: (batch times joints, ).
+
+    Args:
+        parts: Pointer to the result of :func:`moments_kernel`, (B * K, count, FIELDS).
+        lse: Pointer to the log-sum-exp to write, (B * K).
+        mean, std: Pointers to the mean and standard deviation to write, (B * K, 3) as x, y, z, normalised.
+        count: Number of parts.
+        steps: Pointer to the distance of neighbouring cells along x, y, z, (3), normalised.
+        P0, P1, P2: Places (0 x, 1 y, 2 z) of the axes, from the slowest to the fastest.
+        PARTS: The number of parts, rounded up to a power of 2.
+    """
     volume = tl.program_id(0).to(tl.int64)
     lanes = tl.arange(0, PARTS)
     inside = lanes < count
@@ -129,6 +185,23 @@ def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl
 def gradient_kernel(logits, lse, mean, grad_mean, grad, steps, stride_b, stride_k, joints, s0, s1, s2,
                     P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, N0: tl.constexpr, N1: tl.constexpr,
                     N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
+    """Gradient of ROWS vectors of one volume's logits. Programs: (batch times joints times blocks of ROWS vectors, ).
+
+    Args:
+        logits: Pointer to the logits, (B, K) volumes of any layout.
+        lse, mean: Pointers to the results of the forward pass, (B * K) and (B * K, 3) as x, y, z.
+        grad_mean: Pointer to the gradient of the mean, (B * K, 3).
+        grad: Pointer to the gradient to write, of the logits' type and layout.
+        steps: Pointer to the distance of neighbouring cells along x, y, z, (3), normalised.
+        stride_b, stride_k: Strides of batch and joints, in vectors.
+        joints: Number of joints, K.
+        s0, s1, s2: Strides of the axes, as in :func:`_vectors`.
+        P0, P1, P2: Places (0 x, 1 y, 2 z) of the axes, from the slowest to the fastest.
+        N0, N1, N2: Numbers of cells along the axes, from the slowest to the fastest.
+        V: Elements of a vector.
+        ROWS: Vectors of a program.
+        DTYPE: Type of the statistics, float32 or float64.
+    """
     blocks: tl.constexpr = (N0 * N1 * (N2 // V) + ROWS - 1) // ROWS  # of a volume; a grid's second axis ends at 65535
     volume, part = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(0) % blocks
     shift = ((volume // joints) * stride_b + (volume % joints) * stride_k) * V

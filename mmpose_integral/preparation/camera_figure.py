@@ -4,9 +4,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmpose_integral.preparation.camera_statistics import joint_shares, worst_frames
-from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.preparation.frames import read_image
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS, side_color
+from mmpose_integral.utils.files import replace_when_done
 from mmpose_integral.visualization.skeleton_drawing import DRAWN_BONES
 
 BLUE, GREY, GREEN = '#0072B2', '#5A5A5A', '#009E73'

@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.preparation.safe_pickle import load_plain_npz, load_plain_pickle
+from mmpose_integral.preparation.safe_pickle import load_plain_pickle, loads_plain
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
+from mmpose_integral.utils.files import read_arrays
 
 SPLIT_SUBJECTS = dict(Train=(1, 5, 6, 7), Val=(8,), Test=(9, 11))
 """No subject in two splits: the challenge's mean skeleton lengths differ from split to split."""
@@ -152,7 +153,7 @@ def read_annotations(path, subjects):
         FileNotFoundError: no such file.
         ValueError: wrong arrays, shapes or names, values that are not finite, or not in metres before the camera.
     """
-    arrays = load_plain_npz(path, ('imgname', 'S', 'part'))
+    arrays = read_arrays(path, 'annotations', ('imgname', 'S', 'part'), REMEDY, loads_plain)
     names, joints, points = arrays['imgname'], arrays['S'], arrays['part']
     for key, array, columns in (('S', joints, (3, 4)), ('part', points, (2, 3))):
         if array.ndim != 3 or array.shape[:2] != (len(names), NUM_FILE_JOINTS) or array.shape[2] not in columns:

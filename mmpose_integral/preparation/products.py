@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpose_integral.preparation.files import read_arrays, replace_when_done, write_json_lines_list
 from mmpose_integral.structures.skeleton import NUM_JOINTS
+from mmpose_integral.utils.files import read_arrays, replace_when_done, write_json_lines_list
 
 
 def missing_path(boxes_path):

@@ -19,6 +19,8 @@ import numpy as np
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
 from tqdm import tqdm
 
+from mmpose_integral.utils.files import write_json
+
 
 class SettingsDiffer(ValueError):
     """The parts folder belongs to a run with other settings."""
@@ -71,9 +73,7 @@ class ShardedJob:
             # ones.
             for path in self.parts.glob('rank*.jsonl'):
                 path.unlink()
-            temporary = header.with_suffix('.tmp')
-            temporary.write_text(json.dumps(self.settings, indent=1))
-            temporary.replace(header)
+            write_json(header, self.settings)
         for path in self.parts.glob('rank*.jsonl'):
             drop_unfinished_line(path)
         return set(self.results())

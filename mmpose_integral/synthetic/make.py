@@ -12,7 +12,8 @@ import numpy as np
 from mmengine.utils import ProgressBar
 
 from ..structures.skeleton import BONES
-from .parts import H80K_SPLITS, chunks_of, draw_chunk, final_paths, join_part, make_folders, record_path, write_atomic
+from ..utils.files import write_json
+from .parts import H80K_SPLITS, chunks_of, draw_chunk, final_paths, join_part, make_folders, record_path
 
 VERSION = 2                             # of the pictures: raise it when the same seed would draw something else
 _MANIFEST = 'standin.json'
@@ -49,7 +50,7 @@ def make_standin(root, num_train=2000, num_val=500, num_test=300, num_mpii=1000,
         _remove(root)
     _check_manifest(root, parameters)
     make_folders(root)
-    write_atomic(root / _MANIFEST, json.dumps(parameters, indent=1))
+    write_json(root / _MANIFEST, parameters)
     started = time.perf_counter()
     todo = [part for part in counts if counts[part] and not all(p.exists() for p in final_paths(root, part))]
     jobs = [(str(root), int(seed), int(image_size), *chunk)

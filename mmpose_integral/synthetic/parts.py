@@ -4,13 +4,13 @@ A chunk is finished when its record under ``parts/`` exists; a run that was cut 
 """
 import io
 import json
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.io import savemat
 
+from ..utils.files import write_whole
 from .formats import coco_head, coco_row, mpii_headbox, mpii_row, pose_csv
 from .studio_frame import encode_jpeg, render_frame
 from .wild_frame import render_wild
@@ -19,16 +19,6 @@ CHUNK = 32
 H80K_SPLITS = ('train', 'val', 'test')
 _MAT_HEADER = 'MATLAB 5.0 MAT-file, rendered stand-in data'
 _VAL_EVERY, _VAL_OFFSET = 8, 1          # of the wild images, number 1, 9, 17, ... are validation
-
-
-def write_atomic(path, data):
-    """Write bytes or text under a temporary name, then rename, so that no half file is ever seen."""
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    if isinstance(data, str):
-        data = data.encode()
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
 
 
 def is_wild_val(index):
@@ -80,7 +70,7 @@ def draw_chunk(job):
     root, seed, image_size, part, start, stop = job
     draw = _draw_studio_chunk if part in H80K_SPLITS else _draw_wild_chunk
     record = draw(Path(root), seed, image_size, part, start, stop)
-    write_atomic(record_path(root, part, start, stop), record)
+    write_whole(record_path(root, part, start, stop), record)
     return stop - start
 
 
@@ -95,9 +85,9 @@ def _draw_studio_chunk(root, seed, image_size, split, start, stop):
     rows = []
     for index in range(start, stop):
         image, truth, box = render_frame(seed, split, index, image_size)
-        write_atomic(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
+        write_whole(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
         if split != 'test':
-            write_atomic(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))
+            write_whole(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))
         rows.append((index + 1, truth, box))
     return _npz(dict(
         frame_ids=np.array([row[0] for row in rows], np.int32),
@@ -117,13 +107,13 @@ def _draw_wild_chunk(root, seed, image_size, part, start, stop):
         shape = image.shape[:2]
         if part == 'mpii':
             name = f'{index + 1:09d}.jpg'
-            write_atomic(root / 'mpii' / 'images' / name, encode_jpeg(image, 90))
+            write_whole(root / 'mpii' / 'images' / name, encode_jpeg(image, 90))
             rows = [dict(row=mpii_row(person, name, shape), headbox=mpii_headbox(person).tolist())
                     for person in people]
         else:
             name = f'{index + 1:012d}.jpg'
             folder = 'val2017' if is_wild_val(index) else 'train2017'
-            write_atomic(root / 'coco' / folder / name, encode_jpeg(image, 90))
+            write_whole(root / 'coco' / folder / name, encode_jpeg(image, 90))
             rows = [coco_row(person, index + 1, 10 * (index + 1) + k, shape) for k, person in enumerate(people)]
         records.append(dict(index=index, name=name, width=shape[1], height=shape[0], people=rows))
     return json.dumps(records)
@@ -140,7 +130,7 @@ def join_part(root, part, count):
     paths = [record_path(root, *chunk) for chunk in chunks_of(part, count)]
     if part in H80K_SPLITS:
         loaded = [np.load(path) for path in paths]
-        write_atomic(final_paths(root, part)[0], _npz({
+        write_whole(final_paths(root, part)[0], _npz({
             name: np.concatenate([arrays[name] for arrays in loaded]) for name in loaded[0].files}))
         return
     records = [record for path in paths for record in json.loads(path.read_text())]
@@ -150,7 +140,7 @@ def join_part(root, part, count):
         return
     for path, chosen in zip(final_paths(root, 'coco'), by_val, strict=True):
         images = [dict(id=r['index'] + 1, file_name=r['name'], width=r['width'], height=r['height']) for r in chosen]
-        write_atomic(path, json.dumps(dict(
+        write_whole(path, json.dumps(dict(
             **coco_head(), images=images, annotations=[row for r in chosen for row in r['people']])))
 
 
@@ -158,7 +148,7 @@ def _join_mpii(root, by_val):
     """MPII's two JSON files, and the .mat that MpiiDataset and MPII's own PCKh read for the val part."""
     train, val, mat = final_paths(root, 'mpii')
     for path, chosen in zip((train, val), by_val, strict=True):
-        write_atomic(path, json.dumps([person['row'] for r in chosen for person in r['people']]))
+        write_whole(path, json.dumps([person['row'] for r in chosen for person in r['people']]))
     people = [person for r in by_val[1] for person in r['people']]
     boxes = np.array([person['headbox'] for person in people], float).reshape(-1, 2, 2)
     joints = np.array([person['row']['joints'] for person in people], float).reshape(-1, 16, 2)
@@ -167,4 +157,4 @@ def _join_mpii(root, by_val):
     savemat(buffer, dict(headboxes_src=boxes.transpose(1, 2, 0), pos_gt_src=joints.transpose(1, 2, 0),
                          jnt_missing=missing.T))
     # A .mat opens with the time of writing: a fixed text keeps the file the same for the same seed.
-    write_atomic(mat, _MAT_HEADER.ljust(116).encode() + buffer.getvalue()[116:])
+    write_whole(mat, _MAT_HEADER.ljust(116).encode() + buffer.getvalue()[116:])

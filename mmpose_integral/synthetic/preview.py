@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..structures.skeleton import BONES, COCO_TO_H80K, JOINT_NAMES, MPII_TO_H80K, NUM_JOINTS, side_color
-from .parts import write_atomic
+from ..utils.files import write_whole
 
 _TILE, _GAP = 208, 6
 
@@ -40,8 +40,7 @@ def save_preview(root, path, per_part=6):
     sheet = np.vstack([cv2.copyMakeBorder(row, 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT,
                                           value=(255, 255, 255)) for row in rows])
     options = [cv2.IMWRITE_JPEG_QUALITY, 72] if path.suffix.lower() != '.png' else []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, cv2.imencode(path.suffix.lower(), sheet, options)[1].tobytes())
+    write_whole(path, cv2.imencode(path.suffix.lower(), sheet, options)[1].tobytes())
 
 
 def draw_skeleton(image, keypoints, present=None, thickness=1):

@@ -12,7 +12,7 @@ import mmcv
 import numpy as np
 from PIL import ImageFont
 
-from ..preparation.files import replace_when_done
+from ..utils.files import replace_when_done
 
 WHITE, INK, FAINT = (255, 255, 255), (45, 45, 45), (130, 130, 130)
 # OpenCV takes fixed-point coordinates; 4 fractional bits keep slow motion in a video smooth.

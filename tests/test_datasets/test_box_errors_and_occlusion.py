@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from mmpose.datasets.transforms import RandomBBoxTransform
 from mmpose.registry import TRANSFORMS
 from PIL import Image
 
@@ -52,6 +53,18 @@ def test_released_augmentation_is_clipped_and_rotates_six_in_ten():
     assert np.mean(scales[:, 0] == scales[:, 0].max()) == pytest.approx(0.159, abs=0.02)  # P(N > 1)
     assert np.abs(rotations).max() == pytest.approx(60)
     assert np.mean(rotations != 0) == pytest.approx(0.6, abs=0.03)
+
+
+def test_box_transform_draws_what_mmpose_draws():
+    options = dict(shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), rotate_factor=30, rotate_prob=0.6)
+    theirs, ours = RandomBBoxTransform(**options), TRANSFORMS.build(dict(type='RandomBBoxTransform3D', **options))
+    for seed in range(20):
+        results = []
+        for transform in (theirs, ours):
+            np.random.seed(seed)
+            results.append(transform(box()))
+        for key in ('bbox_center', 'bbox_scale', 'bbox_rotation'):
+            np.testing.assert_allclose(results[0][key], results[1][key], rtol=1e-5, atol=1e-5)
 
 
 def test_bad_arguments_are_named():

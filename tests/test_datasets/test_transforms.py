@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.datasets.transforms import GetBBoxCenterScale, RandomFlip, TopdownAffine
 from mmpose.registry import TRANSFORMS
@@ -206,3 +207,19 @@ def test_channel_gain_scales_each_channel_by_its_own_factor():
     assert means.min() >= 79 and means.max() <= 121 and (np.ptp(means, axis=0) > 35).all()
     assert np.abs(np.corrcoef(means.T)[0, 1]) < 0.2
     assert transform(dict(img=np.full((2, 2, 3), 255, np.uint8)))['img'].dtype == np.uint8
+
+
+@pytest.mark.parametrize('gain', [None, 0.2])
+def test_packed_planes_are_the_images(gain):
+    image = np.random.default_rng(4).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    results, expected = dict(img=image.copy()), image
+    if gain:
+        np.random.seed(3)
+        results = TRANSFORMS.build(dict(type='RandomChannelGain', gain=gain))(results)
+        np.random.seed(3)
+        gains = np.random.uniform(1 - gain, 1 + gain, size=3)
+        expected = np.clip(np.floor(image * gains + 0.5), 0, 255)
+        np.testing.assert_array_equal(results['img'], expected)
+    inputs = TRANSFORMS.build(dict(type='PackPose3DInputs'))(results)['inputs']
+    assert inputs.dtype == torch.uint8 and inputs.is_contiguous()
+    np.testing.assert_array_equal(inputs.numpy(), expected.transpose(2, 0, 1))

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from mmpose_integral.preparation.safe_pickle import load_plain_npz, load_plain_pickle
+from mmpose_integral.preparation.safe_pickle import load_plain_pickle
 
 VALUES = [
     {('S1', '54138969'): dict(R=np.eye(3), T=np.zeros((3, 1)), w=1000, name='camera1')},

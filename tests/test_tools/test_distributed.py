@@ -138,7 +138,8 @@ def test_slurm_test_and_other_tools(slurm, monkeypatch):
 
 
 @pytest.mark.parametrize('variables, meeting', [
-    ({}, '--standalone'), (dict(PORT='29801'), '--nnodes 1 --node_rank 0 --master_addr 127.0.0.1 --master_port 29801'),
+    ({}, '--standalone --local-addr localhost'),
+    (dict(PORT='29801'), '--nnodes 1 --node_rank 0 --master_addr 127.0.0.1 --master_port 29801'),
     (dict(NNODES='3', NODE_RANK='2', MASTER_ADDR='10.0.0.7', PORT='29801'),
      '--nnodes 3 --node_rank 2 --master_addr 10.0.0.7 --master_port 29801')])
 def test_processes_meet_on_one_machine_or_on_several(tmp_path, variables, meeting):

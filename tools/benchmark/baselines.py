@@ -52,15 +52,6 @@ def fit_cameras(keypoints_mm, keypoints_2d, right=None):
     return scale, rotation, translation, residual
 
 
-def read_poses(paths):
-    """Poses of CSV files, read anew: (N, 17, 3) float32, mm, root at the origin."""
-    result = np.empty((len(paths), NUM_FILE_JOINTS, 3), np.float32)
-    for n, path in enumerate(paths):
-        pose = np.genfromtxt(path, delimiter=',')
-        result[n] = pose - pose[0]
-    return result
-
-
 def rescale(pose, length_mm):
     """One pose, (18, 3) of any unit, root at the origin and bones that sum to ``length_mm``."""
     length = 0.0

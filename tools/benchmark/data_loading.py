@@ -5,16 +5,12 @@ and in a higher one.
 
 Baseline: the whole frame decoded and converted to RGB, a camera fitted by SVD, the frame mirrored, python loops over
 joints, and colour gains and normalisation in float32 on the CPU. It asks malloc for memory as a process does by
-default. Ours: the pipeline of configs/integral_r152_h80k.py on its H80K part, from frames and from a crop cache; it
-ends with uint8 pixels, which the model's device normalises. First all give the same labels and pixels; then one core is
-timed in turns (each draws a few samples before its clock starts, so that it finds its memory as a worker does that has
-run for a while), then worker processes that hand batches of 16 to this one.
+default. Ours: the pipeline of configs/integral_r152_h80k.py on its H80K part; it ends with uint8 pixels, which the
+model's device normalises. First both give the same labels and pixels; then one core is timed in turns (each draws a few
+samples before its clock starts, so that it finds its memory as a worker does that has run for a while), then worker
+processes that hand batches of 16 to this one.
 """
-import contextlib
-import ctypes
-import importlib.util
 import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -26,21 +22,21 @@ from data_stages import measure_stages
 from measure import ResultsDiffer, compare
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from plain_sample import MEAN, STD, plain_sample
 from torch.utils.data import DataLoader, Dataset
 
-from mmpose_integral.datasets.h80k_index import index_path, load_index, save_index, scan_split
-from mmpose_integral.datasets.memory import KEPT, LARGEST
+from mmpose_integral.datasets import keep_freed_memory
+from mmpose_integral.datasets.h80k_index import index_path, save_index, scan_split
 from mmpose_integral.preparation.products import save_boxes, save_keypoints_2d
 from mmpose_integral.synthetic import make_standin
 
 TITLE = 'Data: training samples'
 PACKAGES = ('torch', 'opencv-python-headless', 'mmpose')
 COLUMNS = dict(case='what', contestant='how', ms='CPU, ms a sample', cpu_ratio='times as fast',
-               difference='mean difference, grey levels', workers='workers', samples_s='samples/s, wall',
-               cache_mb='cache, MB for 1000 people')
-PLAIN, OURS, CACHED = 'plain', 'ours', 'ours, crop cache'
+               difference='mean difference, grey levels', workers='workers', samples_s='samples/s, wall')
+PLAIN, OURS = 'plain', 'ours'
 REPO = Path(__file__).resolve().parents[2]
 CONFIG = REPO / 'configs' / 'integral_r152_h80k.py'
 OWN_QUALITY = 75  # of CHALL_H80K's frames
@@ -53,7 +49,6 @@ def add_arguments(parser):
     parser.add_argument('--data-loading-frame-quality', type=int, nargs='+', default=[OWN_QUALITY, 95],
                         help=f'of their JPEGs (default: {OWN_QUALITY}, as CHALL_H80K has, and 95)')
     parser.add_argument('--data-loading-workers', type=int, nargs='+', help='default: 1, 2, 4 ... up to the cores')
-    parser.add_argument('--data-loading-quality', type=int, help="of the crop cache (default: the frames' own)")
 
 
 def run(args):
@@ -61,17 +56,12 @@ def run(args):
     frames, size = (4, 256) if args.quick else (args.data_loading_frames, args.data_loading_size)
     rows, of_workers = [], None
     for quality in args.data_loading_frame_quality:
-        config = prepare(args.work / f'{quality}', frames, size, quality)
-        cache_mb = build_cache(args.work / f'{quality}', config, args.data_loading_quality)
-        sets = build_sets(config, str(args.work / f'{quality}' / 'crops'))
-        more = one_core(sets, args.rounds or (2 if args.quick else 60), f'{size}x{size} JPEG, quality {quality}')
-        for row in more:
-            row['cache_mb'] = cache_mb if row['contestant'] == CACHED else None
-        for name in (OURS, CACHED):
-            stages = measure_stages(sets[name], 2 if args.quick else 15)
-            more += [dict(case=f'stages, quality {quality}, {name}', contestant=stage, ms=ms)
-                     for stage, ms in stages.items() if ms[1] > 0]
-        rows, of_workers = rows + more, of_workers or sets
+        sets = build_sets(prepare(args.work / f'{quality}', frames, size, quality))
+        rows += one_core(sets, args.rounds or (2 if args.quick else 60), f'{size}x{size} JPEG, quality {quality}')
+        stages = measure_stages(sets[OURS], 2 if args.quick else 15)
+        rows += [dict(case=f'stages, quality {quality}, {OURS}', contestant=stage, ms=ms)
+                 for stage, ms in stages.items()]
+        of_workers = of_workers or sets
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     powers = {2 ** k for k in range(cores.bit_length()) if 2 ** k <= cores}
     workers = [1] if args.quick else args.data_loading_workers or sorted({cores, *powers})
@@ -113,34 +103,12 @@ def prepare(work, frames, size, quality):
     return config
 
 
-def build_cache(work, config, quality):
-    """Make the cache with its tool; returns MB for 1000 people."""
-    path = REPO / 'tools' / 'dataset_converters' / 'build_crop_cache.py'
-    spec = importlib.util.spec_from_file_location('build_crop_cache', path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    config.dump(work / 'config.py')
-    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
-        given = [] if quality is None else ['--quality', str(quality)]
-        tool.main([str(work / 'config.py'), '--out', str(work / 'crops'), '--num-workers', '0', *given])
-    crops = next((work / 'crops').glob('*.crops'))
-    return crops.stat().st_size / len(load_index(config.train_dataloader.dataset.datasets[0].data_root
-                                                 + 'annotations/h80k_train.npz').frame_ids) / 1e3
-
-
-def build_sets(config, crop_cache):
+def build_sets(config):
     """The contestants as data sets of the same frames."""
-    ours = build(config, 'none')
+    init_default_scope('mmpose')
+    ours = DATASETS.build(config.train_dataloader.dataset)
     input_size = next(step.input_size for step in config.train_dataloader.dataset.pipeline if 'input_size' in step)
-    return {PLAIN: PlainFrames(ours.datasets[0], tuple(input_size)), OURS: ours, CACHED: build(config, crop_cache)}
-
-
-def build(config, crop_cache):
-    """The training set with and without a cache."""
-    config = config.copy()
-    dataset = config.train_dataloader.dataset.copy()
-    dataset.datasets[0].pipeline[0].crop_cache = crop_cache
-    return DATASETS.build(dataset)
+    return {PLAIN: PlainFrames(ours.datasets[0], tuple(input_size)), OURS: ours}
 
 
 class PlainFrames(Dataset):
@@ -160,21 +128,12 @@ class PlainFrames(Dataset):
         return plain_sample(self.frames[int(number)], self.input_size)
 
 
-def malloc_thresholds(mmap, trim):
-    """Where glibc gives memory back; nothing on other C libraries."""
-    if platform.libc_ver()[0] == 'glibc':
-        ctypes.CDLL(None).mallopt(-3, mmap)
-        ctypes.CDLL(None).mallopt(-1, trim)
-
-
-def as_plain():
-    """What glibc's own adjustment comes to after the first frame is freed: its size, and twice that."""
-    malloc_thresholds(3 << 20, 6 << 20)
-
-
-def as_ours():
-    """As LoadPersonImage sets it."""
-    malloc_thresholds(LARGEST, KEPT)
+def set_memory(name):
+    """Let malloc work as a contestant's loader has it."""
+    if name == OURS:
+        keep_freed_memory()
+    else:  # what glibc's own adjustment comes to after the first frame is freed: its size, and twice that
+        keep_freed_memory(largest=3 << 20, kept=6 << 20)
 
 
 def one_core(sets, rounds, case):
@@ -195,7 +154,7 @@ def one_core(sets, rounds, case):
 
     def settle(name, dataset):
         def draw_some():
-            (as_plain if name == PLAIN else as_ours)()
+            set_memory(name)
             for i in range(turn // 2):
                 dataset[i]
         return draw_some
@@ -213,7 +172,7 @@ def one_core(sets, rounds, case):
         return float(np.mean(levels))
 
     rows = compare(case, {name: contestant(name, dataset) for name, dataset in sets.items()}, rounds, unit='sample',
-                   target={OURS: 1.6, CACHED: 4.0}, check=check,
+                   target=1.6, check=check,
                    before={name: settle(name, dataset) for name, dataset in sets.items()})
     return [dict(row, ms=[value / 1e3 for value in row['cpu_us']]) for row in rows]
 
@@ -236,7 +195,7 @@ def worker_rows(datasets, workers, samples):
     rows = []
     for count in workers:
         for name, dataset in datasets.items():
-            (as_plain if name == PLAIN else as_ours)()  # which workers inherit
+            set_memory(name)  # which workers inherit
             batches = DataLoader(Repeated(dataset, samples + 32 * count), batch_size=16, num_workers=count,
                                  collate_fn=None if name == PLAIN else pseudo_collate, worker_init_fn=one_thread)
             seen = 0
@@ -258,7 +217,7 @@ def one_thread(_):
 def plot(rows, figure):
     """Samples/s against workers."""
     axes = figure.add_subplot()
-    for name in (PLAIN, OURS, CACHED):
+    for name in (PLAIN, OURS):
         points = [(row['workers'], row['samples_s']) for row in rows
                   if row.get('workers') and row['contestant'] == name]
         axes.plot(*zip(*points, strict=True), marker='o', label=name)

@@ -1,4 +1,4 @@
-"""Where a training sample's time goes: decoding, cells, warp, colour, packing, and the rest."""
+"""Where a training sample's time goes: decoding, warp, colour, packing, and the rest."""
 import contextlib
 import time
 from unittest import mock
@@ -7,13 +7,11 @@ import cv2
 import numpy as np
 from stages import StageClock
 
-from mmpose_integral.datasets import crop_cache
 from mmpose_integral.datasets.transforms import PackPose3DInputs, RandomChannelGain
 
-# Stage to the functions that are it; what is in none is the rest: meta data, box, camera, labels.
-STAGES = {'decode': [(cv2, 'imdecode')], 'read and join cells': [(crop_cache.CropCache, 'window')],
-          'warp': [(cv2, 'warpAffine')], 'colour': [(RandomChannelGain, 'transform')],
-          'pack': [(PackPose3DInputs, 'transform')]}
+# Stage to the function that is it; what is in none is the rest: meta data, box, camera, labels.
+STAGES = {'decode': (cv2, 'imdecode'), 'warp': (cv2, 'warpAffine'), 'colour': (RandomChannelGain, 'transform'),
+          'pack': (PackPose3DInputs, 'transform')}
 REST = 'the rest'
 
 
@@ -32,9 +30,8 @@ def measure_stages(dataset, passes):
         np.random.seed(number)
         clock = StageClock(time.process_time, lambda: None, REST)
         with contextlib.ExitStack() as stack:
-            for stage, parts in STAGES.items():
-                for owner, name in parts:
-                    stack.enter_context(mock.patch.object(owner, name, clock.wrap(stage, getattr(owner, name))))
+            for stage, (owner, name) in STAGES.items():
+                stack.enter_context(mock.patch.object(owner, name, clock.wrap(stage, getattr(owner, name))))
             for i in range(len(dataset)):
                 dataset[i]
             clock.switch()

@@ -57,21 +57,20 @@ def predictions(truth_mm, error_mm=40.0, seed=2):
     return (truth_mm + rng.normal(0, error_mm, truth_mm.shape).astype(np.float32)) * scale + np.float32(500)
 
 
-def write_split(root, split, keypoints_mm, image_size=16):
-    """Write a split as CHALL_H80K lies on disk: ``IMG/00001.jpg`` and, if there are poses, ``POSE/00001.csv``.
+def write_split(root, keypoints_mm, image_size=16):
+    """Write a Train split as CHALL_H80K lies on disk: ``Train/IMG/00001.jpg`` and ``Train/POSE/00001.csv``.
 
     Args:
-        root (Path): folder of the splits.
-        split (str): 'Train', 'Val' or 'Test' (no POSE).
+        root (Path): Folder of the splits.
         keypoints_mm (np.ndarray): (N, 18, 3), mm.
-        image_size (int): px; all images are the same noise.
+        image_size (int): Width and height of the images in px; all are the same noise.
     """
     noise = np.random.default_rng(0).integers(0, 256, (image_size, image_size, 3), np.uint8)
     image = cv2.imencode('.jpg', noise)[1].tobytes()
-    for kind in ('IMG', 'POSE') if split != 'Test' else ('IMG', ):
-        (root / split / kind).mkdir(parents=True)
+    images, files = root / 'Train' / 'IMG', root / 'Train' / 'POSE'
+    images.mkdir(parents=True)
+    files.mkdir()
     template = '%.4f,%.4f,%.4f\n' * NUM_FILE_JOINTS
     for number, pose in enumerate(keypoints_mm[:, :NUM_FILE_JOINTS].reshape(len(keypoints_mm), -1).tolist(), 1):
-        (root / split / 'IMG' / f'{number:05d}.jpg').write_bytes(image)
-        if split != 'Test':
-            (root / split / 'POSE' / f'{number:05d}.csv').write_text(template % tuple(pose))
+        (images / f'{number:05d}.jpg').write_bytes(image)
+        (files / f'{number:05d}.csv').write_text(template % tuple(pose))

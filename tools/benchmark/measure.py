@@ -2,9 +2,6 @@
 import time
 
 import numpy as np
-from timing import take_turns
-
-WALL, CPU = 0, 1
 
 
 class ResultsDiffer(RuntimeError):
@@ -20,11 +17,11 @@ def same_within(tolerance):
     """A ``check`` for :func:`compare` that compares arrays, or sequences of arrays, one by one.
 
     Args:
-        tolerance (float): largest absolute difference that passes. A longer result is compared as far as the shorter
-            one goes, as a baseline may handle the first units only.
+        tolerance (float): Largest absolute difference that passes. A longer result is compared as far as the shorter
+            one goes, because a baseline may handle the first units only.
 
     Returns:
-        callable: of both results; gives the largest difference, float.
+        callable: Function of both results that gives the largest difference, float.
     """
     def check(expected, found):
         pairs = zip(expected, found, strict=True) if isinstance(expected, (tuple, list)) else [(expected, found)]
@@ -40,41 +37,71 @@ def same_within(tolerance):
     return check
 
 
+def take_turns(calls, rounds, warmup=1, before=None):
+    """Time functions in turns within one process, so that other load on the machine falls on all of them.
+
+    Args:
+        calls (dict[str, callable]): Functions without arguments, which return when their work is done.
+        rounds (int): Timed calls of each. The order is reversed in every other round.
+        warmup (int): Calls of each before these.
+        before (dict[str, callable], optional): Functions that are called before each call of that name, untimed.
+
+    Returns:
+        dict[str, np.ndarray]: (rounds, 2) wall and CPU seconds of each.
+    """
+    seconds = {name: [] for name in calls}
+    for number in range(-warmup, rounds):
+        for name in list(calls)[::1 if number % 2 == 0 else -1]:
+            if before and name in before:
+                before[name]()
+            start = both_clocks()
+            calls[name]()
+            if number >= 0:
+                seconds[name].append(both_clocks() - start)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
 def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, check=None, judge='cpu', before=None):
     """Check that all contestants give the same, then time them in turns.
 
     Args:
-        case (str): what is done; the first cell of each row.
-        contestants (dict[str, callable | tuple]): function of nothing, or function and the number of units that it
-            handles a call. The first one is the baseline.
-        rounds (int): timed calls of each.
-        unit (str): what time is given for.
-        warmup (int): calls of each before these; the one for ``check`` comes on top.
-        target (float | dict[str, float], optional): how many times as fast the candidates must be.
-        check (callable, optional): of the baseline's and a candidate's result; gives the largest difference (or None),
-            or raises :class:`ResultsDiffer`.
-        judge (str): 'cpu' or 'wall', the clock whose ratio meets the target or does not.
-        before (dict[str, callable], optional): of some contestants; called before each of their calls, and not timed.
+        case (str): Name of what is done, the first cell of each row.
+        contestants (dict[str, callable | tuple]): Function without arguments, or function and the number of units that
+            one call handles. The first one is the baseline.
+        rounds (int): Timed calls of each.
+        unit (str): Name of what the time is given for.
+        warmup (int): Calls of each before these; the one for ``check`` comes on top.
+        target (float | dict[str, float], optional): Wanted ratio of the baseline's time to the candidates'.
+        check (callable, optional): Function of the baseline's and a candidate's result that gives the largest
+            difference (or None), or raises :class:`ResultsDiffer`.
+        judge (str): Clock whose ratio meets the target or does not, 'cpu' or 'wall'.
+        before (dict[str, callable], optional): See :func:`take_turns`.
 
     Returns:
-        list[dict]: a row a contestant. Triples are quartiles 25 %, 50 %, 75 % over the rounds; ratios are those of
-        the baseline's time for a unit to the contestant's in the same round.
+        list[dict]: One row per contestant. Triples are quartiles 25 %, 50 %, 75 % over the rounds; ratios are those of
+        the baseline's time per unit to the contestant's in the same round.
 
     Raises:
-        ResultsDiffer: a candidate gives something else.
+        ResultsDiffer: If a candidate gives something else.
     """
     calls = {name: call if isinstance(call, tuple) else (call, 1) for name, call in contestants.items()}
-    baseline = next(iter(calls))
-    differences = _differences(case, calls, baseline, check) if check else {}
-    seconds = take_turns({name: call for name, (call, _) in calls.items()}, rounds, warmup, both_clocks, before)
+    baseline, differences = next(iter(calls)), {}
+    if check:
+        results = {name: call() for name, (call, _) in calls.items()}
+        for name in list(calls)[1:]:
+            try:
+                differences[name] = check(results[baseline], results[name])
+            except ResultsDiffer as error:
+                raise ResultsDiffer(f'{case}: {name} against {baseline}: {error}') from None
+    seconds = take_turns({name: call for name, (call, _) in calls.items()}, rounds, warmup, before)
     micros = {name: seconds[name] / units * 1e6 for name, (_, units) in calls.items()}
     rows = []
     for name, (_, units) in calls.items():
-        wall, cpu = (_quartiles(micros[name][:, clock]) for clock in (WALL, CPU))
-        ratio = micros[baseline] / np.maximum(micros[name], 1e-9)
+        wall, cpu = quartiles(micros[name]).T.tolist()
+        wall_ratio, cpu_ratio = quartiles(micros[baseline] / np.maximum(micros[name], 1e-9)).T.tolist()
         row = dict(case=case, contestant=name, unit=unit, units=units, wall_us=wall, cpu_us=cpu,
-                   wall_ratio=_quartiles(ratio[:, WALL]), cpu_ratio=_quartiles(ratio[:, CPU]),
-                   difference=differences.get(name))
+                   wall_ms=[us / 1e3 for us in wall], cpu_ms=[us / 1e3 for us in cpu], wall_ratio=wall_ratio,
+                   cpu_ratio=cpu_ratio, difference=differences.get(name))
         wanted = target.get(name) if isinstance(target, dict) else target
         if name != baseline and wanted is not None:
             slow, middle, fast = row[f'{judge}_ratio']
@@ -84,18 +111,6 @@ def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, ch
     return rows
 
 
-def _differences(case, calls, baseline, check):
-    """Largest difference of each candidate's result from the baseline's."""
-    results = {name: call() for name, (call, _) in calls.items()}
-    differences = {}
-    for name in results:
-        if name != baseline:
-            try:
-                differences[name] = check(results[baseline], results[name])
-            except ResultsDiffer as error:
-                raise ResultsDiffer(f'{case}: {name} against {baseline}: {error}') from None
-    return differences
-
-
-def _quartiles(values):
-    return np.percentile(values, (25, 50, 75)).tolist()
+def quartiles(values):
+    """25 %, 50 %, 75 % along the first axis: (N, ...) -> (3, ...)."""
+    return np.percentile(values, (25, 50, 75), axis=0)

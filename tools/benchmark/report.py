@@ -1,46 +1,76 @@
-"""What a run leaves behind: a record, a table and a plot a scenario, and a summary of all records in the folder.
+"""What a run leaves behind: a record and a table per scenario, and a summary of all records in the folder.
 
     python tools/benchmark/report.py work_dirs/benchmark docs/benchmarks.md
 
-puts the tables of a folder's records into a document: between `<!-- benchmark: NAME -->` and `<!-- end -->`, and the
-plot beside it where the document shows `images/benchmark_NAME.png`.
+puts the tables of a folder's records into a document, between `<!-- benchmark: NAME -->` and `<!-- end -->`.
 """
 import json
+import os
+import platform
 import re
-import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
-from timing import table
-
-from mmpose_integral.preparation.files import replace_when_done
+from mmpose_integral.utils.files import replace_when_done
 
 # Columns of rows that come from measure.compare; a scenario's COLUMNS replace them.
-COLUMNS = dict(case='what', contestant='how', unit='a', wall_us='wall, us', cpu_us='CPU, us',
+COLUMNS = dict(case='what', contestant='how', unit='per', wall_us='wall, us', cpu_us='CPU, us',
                wall_ratio='times as fast, wall', cpu_ratio='times as fast, CPU', difference='largest difference')
 SUMMARY = ('what', 'target', 'measured', 'met?')
 
 
-def write(folder, name, record, columns=None, plot=None):
-    """Write ``NAME.json``, ``NAME.md``, ``NAME.png`` and the summary anew; returns the Markdown.
+def describe_machine(*packages):
+    """Processor, cores, system and versions; nothing that tells whose machine it is.
 
     Args:
-        folder (Path): output folder.
-        name (str): of the scenario.
-        record (dict): ``title``, ``command``, ``machine``, ``options``, ``rows``.
-        columns (dict[str, str], optional): title by key of a row.
-        plot (callable, optional): of rows and a figure. Default: ratios to the baseline as bars.
+        *packages (str): Names of installed distributions.
+
+    Returns:
+        dict: ``cpu``, ``cores``, ``gpu`` (None without one), ``system``, ``load`` of the last minute (None where
+        unknown), and ``versions``.
     """
-    record = dict(record, columns=columns or COLUMNS)
+    info = Path('/proc/cpuinfo')
+    cpu = re.search(r'model name\s*: (.*)', info.read_text()) if info.is_file() else None
+    versions = dict(python=platform.python_version(), **{name: metadata.version(name) for name in packages})
+    torch = sys.modules.get('torch')  # a scenario that does not use it is not delayed by its import
+    gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
+    if gpu:
+        versions['cuda'] = torch.version.cuda
+    return dict(cpu=cpu[1] if cpu else platform.processor() or platform.machine(), cores=os.cpu_count(), gpu=gpu,
+                system=f'{platform.system()} {platform.machine()}', versions=versions,
+                load=round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else None)
+
+
+def write(folder, name, record):
+    """Write ``NAME.json``, ``NAME.md`` and the summary anew; returns the Markdown.
+
+    Args:
+        folder (Path): Output folder.
+        name (str): Name of the scenario.
+        record (dict): ``title``, ``command``, ``machine``, ``columns`` (title by key of a row), ``rows``.
+    """
     text = markdown(record)
-    with replace_when_done(folder / f'{name}.json') as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
-    with replace_when_done(folder / f'{name}.md') as temporary:
-        temporary.write_text(text, encoding='utf-8')
-    save_plot(folder / f'{name}.png', record, plot or plot_ratios)
+    for suffix, content in (('.json', json.dumps(record, indent=1) + '\n'), ('.md', text)):
+        with replace_when_done(folder / f'{name}{suffix}') as temporary:
+            temporary.write_text(content, encoding='utf-8')
     with replace_when_done(folder / 'summary.md') as temporary:
         temporary.write_text(summary(folder), encoding='utf-8')
     return text
+
+
+def table(rows, columns):
+    """A Markdown table.
+
+    Args:
+        rows (list[Sequence[str]]): Cells.
+        columns (Sequence[str]): Titles; the first column is text, the others are numbers.
+
+    Returns:
+        str: Without a newline at the end.
+    """
+    rule = ['---', *['---:'] * (len(columns) - 1)]
+    return '\n'.join('| ' + ' | '.join(map(str, row)) + ' |' for row in (columns, rule, *rows))
 
 
 def markdown(record):
@@ -49,8 +79,12 @@ def markdown(record):
              if any(row.get(key) is not None for row in record['rows'])}
     rows = [[cell(row.get(key)) for key in shown] for row in record['rows']
             if any(row.get(key) is not None for key in list(shown)[2:])]  # the others are for the summary
+    machine = record['machine']
+    gpu = f', {machine["gpu"]}' if machine['gpu'] else ''
+    load = '' if machine['load'] is None else f', load {machine["load"]} before the run'
+    versions = ', '.join(f'{name} {version}' for name, version in machine['versions'].items())
     return (f'## {record["title"]}\n\n```\n{record["command"]}\n```\n\n{table(rows, list(shown.values()))}\n\n'
-            f'{machine_line(record["machine"])}\n')
+            f'{machine["cpu"]}, {machine["cores"]} cores{gpu}, {machine["system"]}{load}; {versions}.\n')
 
 
 def cell(value):
@@ -75,24 +109,12 @@ def number(value):
     return f'{value:.{decimals}f}'
 
 
-def machine_line(machine):
-    """Processor, cores, GPU, system and versions in one sentence."""
-    versions = ', '.join(f'{name} {version}' for name, version in machine['versions'].items())
-    gpu = f', {machine["gpu"]}' if machine['gpu'] else ''
-    load = '' if machine['load'] is None else f', load {machine["load"]} before the run'
-    return f'{machine["cpu"]}, {machine["cores"]} cores{gpu}, {machine["system"]}{load}; {versions}.'
-
-
 def summary(folder):
     """Table of all rows with a target in the records of a folder."""
     rows = []
     for path in sorted(Path(folder).glob('*.json')):
-        record = json.loads(path.read_text(encoding='utf-8'))
-        for row in record.get('rows', ()):
-            if row.get('target'):
-                met = cell(row.get('met')) if row.get('met') is not None else 'not decided here'
-                rows.append((f'{path.stem}: {row.get("case")}, {row.get("contestant")}', row['target'],
-                             row.get('measured', '-'), '; '.join(filter(None, (met, row.get('remark'))))))
+        rows += [(f'{path.stem}: {row["case"]}, {row["contestant"]}', row['target'], row['measured'], cell(row['met']))
+                 for row in json.loads(path.read_text(encoding='utf-8')).get('rows', ()) if row.get('target')]
     return table(rows, SUMMARY) + '\n'
 
 
@@ -100,10 +122,10 @@ def update_document(folder, path):
     """Fill a document's blocks from the records of a folder; see the top of this file.
 
     Returns:
-        list[str]: scenarios that were put in.
+        list[str]: Scenarios that were put in.
 
     Raises:
-        ValueError: the document has no block of any record.
+        ValueError: If the document has no block of any record.
     """
     folder, path, done = Path(folder), Path(path), []
     text = path.read_text(encoding='utf-8')
@@ -114,46 +136,11 @@ def update_document(folder, path):
             body = markdown(record).split('\n\n', 1)[1]
             text = block.sub(lambda match, body=body: f'{match[1]}\n{body}\n{match[2]}', text)
             done.append(name)
-            picture = path.parent / 'images' / f'benchmark_{name}.png'
-            if f'(images/{picture.name})' in text:
-                picture.parent.mkdir(exist_ok=True)
-                shutil.copyfile(folder / f'{name}.png', picture)
     if not done:
         raise ValueError(f'{path}: no block <!-- benchmark: NAME --> of a record in {folder}')
     with replace_when_done(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
     return done
-
-
-def save_plot(path, record, plot):
-    """Draw into a new figure and write it."""
-    from matplotlib.figure import Figure
-    figure = Figure(figsize=(8, 4.5), layout='constrained')
-    plot(record['rows'], figure)
-    figure.suptitle(record['title'])
-    with replace_when_done(path) as temporary:
-        figure.savefig(temporary, dpi=100)
-
-
-def plot_ratios(rows, figure):
-    """Bars of the CPU ratio (wall where there is none) with quartiles, on a logarithmic axis, and the targets."""
-    axes = figure.subplots()
-    rows = [row for row in rows if row.get('cpu_ratio') or row.get('wall_ratio')][::-1]
-    figure.set_figheight(max(4.5, 1.3 + 0.35 * len(rows)))  # two lines a bar
-    for place, row in enumerate(rows):
-        low, middle, high = row.get('cpu_ratio') or row['wall_ratio']
-        axes.barh(place, middle, color='#0072B2' if row.get('target') else '#9a9a9a',
-                  xerr=[[middle - low], [high - middle]])
-        axes.annotate(f'{number(middle)}x', (high, place), (4, 0), textcoords='offset points', va='center')
-        if row.get('target', '').startswith('>= '):
-            wanted = float(row['target'][3:].rstrip('x'))
-            axes.plot([wanted, wanted], [place - .45, place + .45], color='#D55E00', lw=2)
-    axes.set_yticks(range(len(rows)), [f'{row["case"]}\n{row["contestant"]}' for row in rows], fontsize=8)
-    axes.set_xscale('log')
-    for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        set_formatter(lambda value, _: f'{value:g}' if f'{value:e}'[0] in '12357' else '')
-    axes.set_xlabel('times as fast as the baseline, CPU time (orange: target)')
-    axes.margins(x=.15)
 
 
 if __name__ == '__main__':

@@ -15,11 +15,10 @@ os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import report
 from measure import ResultsDiffer
-from timing import describe_machine
 
 # In the order of docs/benchmarks.md. A scenario is a module beside this file; README.md tells what it has.
-SCENARIOS = ('cameras', 'index', 'metrics', 'preparation', 'data_loading', 'soft_argmax', 'features_to_moments',
-             'training_step', 'inference', 'startup', 'visualizer', 'onnx_runtime')
+SCENARIOS = ('cameras', 'metrics', 'preparation', 'soft_argmax', 'data_loading', 'training_step', 'loss_curves',
+             'inference', 'visualizer', 'onnx_runtime')
 COMMON = ('quick', 'rounds', 'threads', 'device')
 
 
@@ -48,6 +47,8 @@ def parse_args(args=None):
     parsed = parser.parse_args(args[len(names):])
     if parsed.threads < 1 or (parsed.rounds is not None and parsed.rounds < 1):
         parser.error('--threads, --rounds: numbers above 0 expected')
+    if parsed.device == 'cuda' and not importlib.import_module('torch').cuda.is_available():
+        parser.error('--device cuda: torch finds no GPU here')
     return parsed, modules, {name: common + own for name, own in actions.items()}
 
 
@@ -57,40 +58,24 @@ def command_of(name, actions, args):
     for action in actions:
         value = getattr(args, action.dest)
         if value != action.default:
-            values = value if isinstance(value, list) else [] if value is True else [value]
-            words += [action.option_strings[0], *map(plain, values)]
+            values = map(str, value if isinstance(value, list) else [] if value is True else [value])
+            words += [action.option_strings[0], *(Path(one).name if Path(one).is_absolute() else one for one in values)]
     return ' '.join(words)
 
 
-def plain(value):
-    """An option's value as text, without folders of this machine."""
-    path = Path(str(value))
-    return path.name if path.is_absolute() else str(value)
-
-
-def set_threads(count):
-    """Threads of OpenCV and torch, as far as they are loaded."""
-    if 'cv2' in sys.modules:
-        sys.modules['cv2'].setNumThreads(count)
-    if 'torch' in sys.modules:
-        sys.modules['torch'].set_num_threads(count)
-
-
 def run_one(name, module, actions, args):
-    """Run a scenario and write what it gives; returns its record."""
-    set_threads(args.threads)
-    machine = describe_machine('numpy', *getattr(module, 'PACKAGES', ()))
+    """Run a scenario and write what it gives."""
+    if 'cv2' in sys.modules:
+        sys.modules['cv2'].setNumThreads(args.threads)
+    if 'torch' in sys.modules:
+        sys.modules['torch'].set_num_threads(args.threads)
+    machine = report.describe_machine('numpy', *getattr(module, 'PACKAGES', ()))
     with tempfile.TemporaryDirectory(prefix='benchmark_') as work:
         args.work = Path(work)
         rows = module.run(args)
-    record = dict(
-        scenario=name, title=module.TITLE, what=module.__doc__, command=command_of(name, actions, args),
-        options={action.dest: getattr(args, action.dest) for action in actions}, machine=machine, rows=rows)
-    record['options'] = {key: [plain(part) for part in value] if isinstance(value, list) else
-                         plain(value) if isinstance(value, (str, Path)) else value
-                         for key, value in record['options'].items()}
-    print(report.write(args.out, name, record, getattr(module, 'COLUMNS', None), getattr(module, 'plot', None)))
-    return record
+    record = dict(scenario=name, title=module.TITLE, what=module.__doc__, command=command_of(name, actions, args),
+                  columns=getattr(module, 'COLUMNS', report.COLUMNS), machine=machine, rows=rows)
+    print(report.write(args.out, name, record))
 
 
 def main(args=None):
@@ -103,7 +88,7 @@ def main(args=None):
         except (ResultsDiffer, FileNotFoundError, ValueError, ImportError) as error:
             print(f'{name}: {error}', file=sys.stderr)
             failed = True
-    print(f'{args.out}: records, tables and plots; summary.md\n\n{report.summary(args.out)}')
+    print(f'{args.out}: records, tables, summary.md\n\n{report.summary(args.out)}')
     return int(failed)
 
 

@@ -5,8 +5,12 @@ torch's Adam (a loop over the weights on a CPU, several at a time on a GPU), eac
 normalised by itself, the loss read after each step. Convolutions use torch's defaults, TF32 on GPUs that have it. The
 candidates are what mmpose_integral.engine.make_fast makes of the same config. All start from the same weights and see
 the same batch.
+
+With --training-step-profile, further rows say what the steps' time is spent on. It is that of the operators themselves,
+without what they call: of the processor, or of the GPU where one is used.
 """
 import copy
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,21 +23,36 @@ from mmengine.registry import HOOKS, init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+from torch.profiler import ProfilerActivity, profile
 
 import mmpose_integral  # noqa: F401  registers everything
 from mmpose_integral.engine import make_fast, stacked_collate
+from mmpose_integral.utils.files import replace_when_done
 
 TITLE = 'Training step'
 PACKAGES = ('torch', 'mmpose', 'mmengine')
 COLUMNS = dict(case='what', contestant='how', wall_ms='wall, ms a step', cpu_ms='CPU, ms a step',
-               wall_ratio='times as fast, wall', cpu_ratio='times as fast, CPU', memory_mib='peak memory, MiB',
-               difference='first loss differs by, relative')
+               share='share of the time, %', wall_ratio='times as fast, wall', cpu_ratio='times as fast, CPU',
+               memory_mib='peak memory, MiB', difference='first loss differs by, relative')
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 BY_DEVICE = dict(cpu='quickstart/integral_r18_standin.py', cuda='integral_r152_h80k.py')
 TARGET = 3
-ON_GPU = 'python tools/benchmark/run.py training_step --device cuda --training-step-each-part'
 # bfloat16 rounds to 2^-9; first losses of 10 and more are far beyond the noise of that.
 LOSS_TOLERANCE = 0.02
+# Kind of work by parts of an operator's name; the first that fits counts.
+KINDS = {
+    'batch norm': ('batch_norm', 'batchnorm', 'bn_fw', 'bn_bw'),
+    'convolutions': ('conv', 'xmma', 'gemm', 'cutlass', 'fprop', 'dgrad', 'wgrad'),
+    'ReLU, pooling': ('relu', 'clamp_min', 'threshold', 'max_pool'),
+    'optimizer': ('adam', 'optimizer', 'addcdiv', 'addcmul', 'lerp', 'foreach', 'sqrt', 'multi_tensor'),
+    'integral (kernels; on a CPU exp, sums, products)': (
+        'softargmax', 'moments', 'combine_kernel', 'gradient_kernel', 'exp_', 'softmax', 'sum', 'amax', 'mul', 'sub',
+        'mv', 'bmm', '::mm', 'addmm'),
+    'copies, conversions, filling': (
+        'copy', 'clone', '::cat', 'catarray', 'stack', 'memcpy', 'memset', 'fill', 'zero', 'reorder', 'flip',
+        'contiguous'),
+    'other': ('',),
+}
 
 
 def add_arguments(parser):
@@ -43,25 +62,25 @@ def add_arguments(parser):
     parser.add_argument('--training-step-batch', type=int, default=16, help='crops a step')
     parser.add_argument('--training-step-steps', type=int, help='steps a timed call (default: 10 on a GPU, else 1)')
     parser.add_argument('--training-step-each-part', action='store_true', help='add the parts one by one')
+    parser.add_argument('--training-step-profile', metavar='FOLDER', type=Path,
+                        help="say where the time goes, and write traces for chrome://tracing there")
 
 
-def plain_config(path):
-    """The config as the baseline has it."""
-    cfg = Config.fromfile(path)
+def make_plain(cfg):
+    """The config with torch's own Adam, in float32, and with the reference integral."""
     cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(cfg.optim_wrapper.optimizer))
     cfg.optim_wrapper.optimizer.pop('fused', None)
-    cfg.model.backbone.init_cfg = None
     if cfg.model.head.type == 'Integral3DHead':
         cfg.model.head.backend = 'reference'
-    # hooks that are parts of the fast path; contestants bring their own
-    cfg.default_hooks = {}
-    cfg.env_cfg.cudnn_benchmark = False
     return cfg
 
 
 def contestants(path, each_part, compiled):
     """Configs by name, baseline first; with ``each_part`` every one adds something to the one before."""
-    plain = plain_config(path)
+    plain = make_plain(Config.fromfile(path))
+    plain.model.backbone.init_cfg = None
+    plain.default_hooks = {}  # hooks that are parts of the fast path; contestants bring their own
+    plain.env_cfg.cudnn_benchmark = False
     own = copy.deepcopy(plain)
     own.model.head.pop('backend', None)
     fast = make_fast(copy.deepcopy(own), compiled=compiled)
@@ -107,10 +126,10 @@ class Trainer:
     """A model with its optimizer, hooks and batch, as mmengine's Runner would put them together.
 
     Args:
-        cfg (mmengine.Config): of :func:`contestants`.
-        device (str): where to.
-        batch_size (int): crops a step.
-        steps (int): of each call.
+        cfg (mmengine.Config): One of :func:`contestants`.
+        device (str): Device of the training.
+        batch_size (int): Number of crops per step.
+        steps (int): Number of steps per call.
     """
 
     def __init__(self, cfg, device, batch_size, steps):
@@ -191,11 +210,31 @@ def run(args):
     finally:
         torch.backends.cudnn.benchmark = benchmark
     for row, trainer in zip(rows, trainers.values(), strict=True):
-        row.update(wall_ms=[us / 1e3 for us in row['wall_us']], cpu_ms=[us / 1e3 for us in row['cpu_us']],
-                   memory_mib=trainer.peak_memory())
-    if not on_gpu:
-        rows[-1].update(
-            target=f'one GPU: >= {TARGET}x', met=None,
-            measured=f'{rows[-1]["cpu_ratio"][1]:.1f}x on this CPU',
-            remark=f'no GPU at hand: `{ON_GPU}`')
+        row.update(memory_mib=trainer.peak_memory())
+    if args.training_step_profile:
+        for name, trainer in trainers.items():
+            rows += profile_rows(name, trainer, args.training_step_profile)
     return rows
+
+
+def profile_rows(name, trainer, folder):
+    """One row per kind of work, from five calls after the timed ones."""
+    on_gpu = trainer.device.type == 'cuda'
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as profiler:
+        for _ in range(5):
+            trainer()
+    with replace_when_done(folder / f'{re.sub("[^a-z0-9]+", "_", name)}.json') as temporary:
+        profiler.export_chrome_trace(str(temporary))
+    micros = dict.fromkeys(KINDS, 0.0)
+    for event in profiler.key_averages():
+        # On a GPU the operators that launch kernels are listed with the kernels' time again.
+        if not event.key.startswith(('ProfilerStep', 'Optimizer.')) and not (
+                on_gpu and event.device_type == torch.autograd.DeviceType.CPU):
+            micros[kind_of(event.key)] += event.self_device_time_total if on_gpu else event.self_cpu_time_total
+    return [{'case': f'profile, {name}', 'contestant': kind, 'share': 100 * us / sum(micros.values()),
+             'wall_ms' if on_gpu else 'cpu_ms': us / 1e3 / 5 / trainer.steps} for kind, us in micros.items()]
+
+
+def kind_of(operator):
+    """Kind of work of an operator."""
+    return next(kind for kind, parts in KINDS.items() if any(part in operator.lower() for part in parts))

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.preparation.h36m import (
     MAX_FRAMES,
     SPLIT_SUBJECTS,
@@ -27,6 +26,7 @@ from mmpose_integral.preparation.h36m import (
 from mmpose_integral.preparation.launch import run_resumable
 from mmpose_integral.preparation.sharded_job import SettingsDiffer, fingerprint
 from mmpose_integral.synthetic.formats import pose_csv
+from mmpose_integral.utils.files import replace_when_done, write_json, write_whole
 
 MANIFEST = 'h36m_to_h80k.json'
 FOLDERS = ('Train', 'Val', 'Test', 'truth', 'annotations')
@@ -135,8 +135,7 @@ def prepare_folder(args, splits):
             raise SettingsDiffer(f'{args.out} was made with other settings: {"; ".join(differing)}. Start over with '
                                  '--fresh, or choose another folder')
         return
-    with replace_when_done(manifest) as temporary:
-        temporary.write_text(json.dumps(settings, indent=1) + '\n')
+    write_json(manifest, settings)
 
 
 def put_image(source, target, how):
@@ -176,8 +175,7 @@ def write_split(split, frames, truth, args):
                     mininterval=0.5 if sys.stderr.isatty() else 10):
         stem = f'{truth["frame_ids"][row]:05d}'
         if split != 'Test':
-            with replace_when_done(folder / 'POSE' / f'{stem}.csv') as temporary:
-                temporary.write_text(pose_csv(truth['keypoints_mm'][row]))
+            write_whole(folder / 'POSE' / f'{stem}.csv', pose_csv(truth['keypoints_mm'][row]))
         source = args.root / 'images' / frames.names[row]
         linked = put_image(source, folder / 'IMG' / f'{stem}.jpg', args.images) and linked
     path = args.out / 'truth' / f'h80k_{split.lower()}.npz'

@@ -12,9 +12,9 @@ from pathlib import Path
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.preparation.camera_figure import draw_report
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise, write_table
-from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.preparation.launch import run_resumable
 from mmpose_integral.preparation.products import load_keypoints_2d
+from mmpose_integral.utils.files import write_json
 
 
 def parse_args(args=None):
@@ -48,8 +48,7 @@ def main(args=None):
     summary = summarise(statistics)
     prefix = str(args.out_prefix)
     write_table(statistics, f'{prefix}.csv')
-    with replace_when_done(f'{prefix}_summary.json') as temporary:
-        temporary.write_text(json.dumps(summary, indent=1) + '\n')
+    write_json(f'{prefix}_summary.json', summary)
 
     def image_of(row):
         return args.root / index.img_paths[row] if args.root else None

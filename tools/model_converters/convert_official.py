@@ -21,8 +21,8 @@ import mmpose_integral
 from mmpose_integral.apis import register_alias, user_folder
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS
 from mmpose_integral.models.official_checkpoint import convert_official, load_official
-from mmpose_integral.preparation.files import replace_when_done
 from mmpose_integral.structures.skeleton import build_metainfo
+from mmpose_integral.utils.files import replace_when_done
 
 DEFAULT_CONFIG = Path(__file__).parents[2] / 'configs' / 'official' / 'integral_r152_train_288x384.py'
 

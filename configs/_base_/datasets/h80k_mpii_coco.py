@@ -1,8 +1,7 @@
 """CHALL_H80K, MPII and COCO: where they lie, how each becomes our 18 joints, and one crop for all of them (256x256).
 
-The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT move the data without an edit, and CROP_CACHE names the
-folder of a crop cache (docs/data.md) that training reads people from. Parts have names, so that a config which inherits
-from this one can list those it keeps: sources, and steps of the pipelines.
+The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT move the data without an edit. Parts have names, so that a
+config which inherits from this one can list those it keeps: sources, and steps of the pipelines.
 """
 h80k_root = '{{$H80K_ROOT:data/h80k}}/'
 mpii_root = '{{$MPII_ROOT:data/mpii}}/'
@@ -11,7 +10,6 @@ index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root
 
 codec = dict(type='Integral3DLabel', input_size=(256, 256))
 load_image = dict(type='LoadImage', color_type='color_ignore_orientation')
-load_person = dict(type='LoadPersonImage', crop_cache='{{$CROP_CACHE:none}}')  # in training
 detected_box = dict(type='GetBBoxCenterScale', padding=1.25)
 
 # Sources. What differs between them ends with the box; H80K and COCO boxes are 1.25 times as large as annotated. MPII's
@@ -19,19 +17,19 @@ detected_box = dict(type='GetBBoxCenterScale', padding=1.25)
 h80k = dict(
     type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
     bbox_file='annotations/h80k_train_boxes.json', keypoints_2d_file='annotations/h80k_train_keypoints_2d.npz',
-    pipeline=[load_person, dict(type='FitWeakPerspective'), detected_box])
+    pipeline=[load_image, dict(type='FitWeakPerspective'), detected_box])
 h80k_val = dict(  # for the challenge entry, which trains on it, too
     h80k, ann_file='annotations/h80k_val.npz', bbox_file='annotations/h80k_val_boxes.json',
     keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz')
 mpii = dict(
     type='ZeroBasedMpiiDataset', data_root=mpii_root, ann_file='annotations/mpii_train.json',
     data_prefix=dict(img='images/'),
-    pipeline=[load_person, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'),
+    pipeline=[load_image, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'),
               dict(type='GetBBoxCenterScale', padding=1.35)])
 coco = dict(
     type='CocoDataset', data_root=coco_root, ann_file='annotations/person_keypoints_train2017.json',
     data_prefix=dict(img='train2017/'),
-    pipeline=[load_person, dict(type='KeypointConverter3D', source='coco'),
+    pipeline=[load_image, dict(type='KeypointConverter3D', source='coco'),
               dict(type='GetBBoxCenterScale', padding=1.25)])
 
 # What is common to all sources, step by step, so that a config can name the steps that it keeps: the paper's
@@ -49,6 +47,7 @@ val_pipeline = [load_image, detected_box, crop, pack]
 
 train_dataloader = dict(
     batch_size=16, num_workers=4, persistent_workers=True, pin_memory=True,
+    worker_init_fn=dict(type='keep_freed_memory'),
     sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
     dataset=dict(type='MixedPoseDataset', datasets=[h80k], pipeline=train_pipeline))
 val_dataloader = dict(

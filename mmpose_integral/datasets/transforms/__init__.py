@@ -7,8 +7,7 @@ from .formatting import PackPose3DInputs
 from .joints import KeypointConverter3D
 from .members import MemberInputs
 from .occlusion import RandomOcclusion
-from .person_image import LoadPersonImage
 
 __all__ = ['RandomFlip3D', 'TopdownAffine3D', 'GetBBoxFromKeypoints', 'FitWeakPerspective', 'RandomChannelGain',
            'PackPose3DInputs', 'KeypointConverter3D', 'MemberInputs', 'PerturbBBox', 'RandomBBoxReleased',
-           'RandomBBoxTransform3D', 'RandomOcclusion', 'LoadPersonImage']
+           'RandomBBoxTransform3D', 'RandomOcclusion']

@@ -6,8 +6,6 @@ from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import flip_bbox, get_warp_matrix
 
-from mmpose_integral.datasets.transforms.person_image import PENDING_IMAGE
-
 # Set by RandomFlip3D, used up by TopdownAffine3D: the labels are mirrored, the pixels are not yet.
 MIRROR_PENDING = 'mirror_pending'
 
@@ -63,9 +61,8 @@ class TopdownAffine3D(TopdownAffine):
     The box is widened to the input's aspect ratio, its centre goes to (W / 2, H / 2), and one factor,
     W / ``input_scale[0]``, scales x, y and z alike. In-plane rotation leaves z.
 
-    Required keys: ``img`` (or ``pending_image`` and ``img_shape``, of :class:`LoadPersonImage`), ``bbox_center``
-    (1, 2), ``bbox_scale`` (1, 2); optional ``bbox_rotation`` (1,) degrees, ``keypoints`` (1, K, 3) image px with root
-    z = 0.
+    Required keys: ``img``, ``bbox_center`` (1, 2), ``bbox_scale`` (1, 2); optional ``bbox_rotation`` (1,) degrees,
+    ``keypoints`` (1, K, 3) image px with root z = 0.
     Modified keys: ``img`` (H, W, 3), ``bbox_scale``. Added keys: ``transformed_keypoints`` (1, K, 3) input px,
     ``input_size``, ``input_center``, ``input_scale``.
 
@@ -87,12 +84,7 @@ class TopdownAffine3D(TopdownAffine):
         if results.pop(MIRROR_PENDING, False):
             mirror = np.array([[-1, 0, results['img_shape'][1] - 1], [0, 1, 0], [0, 0, 1]], dtype=np.float64)
             image_matrix = matrix @ mirror
-        image = results.get('img')
-        if PENDING_IMAGE in results:
-            image, offset = results.pop(PENDING_IMAGE)(*shown_part(image_matrix, (width, height), results['img_shape']))
-            image_matrix = image_matrix.copy()
-            image_matrix[:, 2] += image_matrix[:, :2] @ offset
-        results['img'] = cv2.warpAffine(image, image_matrix, (width, height), flags=cv2.INTER_LINEAR)
+        results['img'] = cv2.warpAffine(results['img'], image_matrix, (width, height), flags=cv2.INTER_LINEAR)
         if 'keypoints' in results:
             keypoints = results['keypoints']
             if keypoints.ndim != 3 or keypoints.shape[-1] != 3:
@@ -103,25 +95,3 @@ class TopdownAffine3D(TopdownAffine):
             results['transformed_keypoints'] = np.concatenate([xy, z], axis=-1).astype(np.float32)
         results.update(input_size=self.input_size, input_center=center, input_scale=scale)
         return results
-
-
-def shown_part(matrix, output_size, img_shape):
-    """The part of an image that a warp reads.
-
-    Args:
-        matrix (np.ndarray): (2, 3), image px to output px.
-        output_size (tuple[int]): (W, H) of the output.
-        img_shape (tuple[int]): (height, width) of the image.
-
-    Returns:
-        tuple[tuple[int], np.ndarray | None]: x0, y0, x1, y1, the last ones exclusive, inside the image and at least
-        1 px large; (4, 2) x, y of the output's corner pixels, in order around it, None where these are the box's.
-    """
-    right, bottom = output_size[0] - 1, output_size[1] - 1
-    points = cv2.invertAffineTransform(matrix) @ np.array([[0, right, right, 0], [0, 0, bottom, bottom], [1, 1, 1, 1]])
-    limits = np.array(img_shape[1::-1])
-    # 1 px more, as the warp rounds places to 1/32 px
-    low = np.clip(np.floor(points.min(1)).astype(int) - 1, 0, limits - 1)
-    high = np.clip(np.ceil(points.max(1)).astype(int) + 2, low + 1, limits)
-    turned = abs(points[0, 0] - points[0, 3]) > 1e-3 or abs(points[1, 0] - points[1, 1]) > 1e-3
-    return (*low.tolist(), *high.tolist()), points.T if turned else None

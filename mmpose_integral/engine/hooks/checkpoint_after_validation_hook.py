@@ -5,7 +5,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 
-from mmpose_integral.engine.atomic_backend import write_whole
+from mmpose_integral.utils.files import write_whole
 
 
 @HOOKS.register_module()
@@ -122,7 +122,7 @@ class CheckpointAfterValidationHook(CheckpointHook):
             save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
             backend_args=self.backend_args, **self.args)
         if is_main_process():
-            write_whole(osp.join(runner.work_dir, 'last_checkpoint'), str(self.last_ckpt).encode())
+            write_whole(osp.join(runner.work_dir, 'last_checkpoint'), str(self.last_ckpt), durable=True)
         if self.max_keep_ckpts > 0:
             for outdated in steps[:-self.max_keep_ckpts]:
                 self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(outdated)))

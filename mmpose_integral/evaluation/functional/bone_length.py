@@ -15,13 +15,6 @@ PUBLISHED_SKELETON_LENGTHS = {'train+val': 4502.881, 'train': 4522.828, 'val': 4
 # head joint to the crown that is 1709 mm of stature.
 LENGTH_PER_HEIGHT = 2.62
 
-CHUNK_FRAMES = 512  # bones of a chunk (210 kB) stay in the processor's second-level cache
-
-# (17, 18): one row a bone, +1 at its child, -1 at its parent. One product with it is 3 times faster than indexing.
-_DIFFERENCES = np.zeros((len(BONES), NUM_JOINTS))
-for _row, (_parent, _child) in enumerate(BONES):
-    _DIFFERENCES[_row, _child], _DIFFERENCES[_row, _parent] = 1, -1
-
 
 def skeleton_length(keypoints):
     """Sum of the lengths of all 17 bones.
@@ -36,15 +29,10 @@ def skeleton_length(keypoints):
         ValueError: the last axes are not (18, 3).
     """
     keypoints = _check_skeleton(keypoints)
-    flat = keypoints.reshape(-1, NUM_JOINTS, 3)
-    lengths = np.empty(len(flat))
-    for start in range(0, len(flat), CHUNK_FRAMES):
-        part = slice(start, start + CHUNK_FRAMES)
-        with np.errstate(invalid='ignore'):
-            bones = _DIFFERENCES @ flat[part].astype(np.float64)
-        bones *= bones
-        lengths[part] = np.sqrt(bones[..., 0] + bones[..., 1] + bones[..., 2]).sum(axis=-1)
-    return lengths.reshape(keypoints.shape[:-2])[()]
+    parents, children = np.transpose(BONES)
+    with np.errstate(invalid='ignore'):
+        bones = np.subtract(keypoints[..., children, :], keypoints[..., parents, :], dtype=np.float64)
+    return np.sqrt(np.einsum('...c,...c->...', bones, bones)).sum(axis=-1)  # norm() is slow along so short an axis
 
 
 def mean_skeleton_length(*keypoints):

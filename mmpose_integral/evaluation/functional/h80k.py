@@ -9,7 +9,6 @@ from mmpose_integral.evaluation.functional.pck import auc, pck
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
 
 PER_FRAME = 'per-frame'
-CHUNK_FRAMES = 512  # poses of a chunk (220 kB an array) stay in the processor's second-level cache
 
 
 class H80KResult(NamedTuple):
@@ -59,50 +58,22 @@ def evaluate_h80k(pred, gt_mm, bone_lengths):
     if not bone_lengths:
         raise ValueError('bone_lengths: at least one choice expected, got none')
     gt_length = _true_length(gt)
-    unit = rescale_to_bone_length(pred, 1.0)
-    lengths = np.stack([
-        gt_length if isinstance(length, str) and length == PER_FRAME else np.full(len(gt), _number(name, length))
-        for name, length in bone_lengths.items()])
-    headline, sums = np.empty((len(pred), NUM_FILE_JOINTS)), 0
-    for start in range(0, len(pred), CHUNK_FRAMES):
-        part = slice(start, start + CHUNK_FRAMES)
-        errors, *others = _evaluate_chunk(unit[part], gt[part], lengths[:, part])
-        headline[part] = errors[0]
-        sums = sums + np.concatenate([values.ravel() for values in (errors.sum(axis=(1, 2)), *others)])
-    unit *= lengths[0][:, None, None]
-    means = sums / len(pred)
-    means[:-3] /= NUM_FILE_JOINTS
-    *mpjpe, rigid, similarity = means[:-3].tolist()
+    lengths = {name: np.reshape(
+        gt_length if isinstance(length, str) and length == PER_FRAME else _number(name, length), (-1, 1, 1))
+        for name, length in bone_lengths.items()}
+    gt, unit = np.subtract(gt, gt[:, :1], dtype=np.float64), rescale_to_bone_length(pred, 1.0)
+
+    def errors_of(poses):
+        return distances(poses[:, :NUM_FILE_JOINTS], gt[:, :NUM_FILE_JOINTS])
+
+    every = {name: errors_of(unit * length) for name, length in lengths.items()}
+    pred_mm, errors = unit * next(iter(lengths.values())), next(iter(every.values()))
+    rotated, centre, scale = procrustes(pred_mm, gt)
     return H80KResult(
-        mpjpe=dict(zip(bone_lengths, mpjpe, strict=True)), rigid=rigid, similarity=similarity,
-        per_joint=headline.mean(axis=0), per_axis=means[-3:], pck=pck(headline), auc=auc(headline), errors=headline,
-        pred_mm=unit)
-
-
-def _evaluate_chunk(unit, gt, lengths):
-    """Errors of n frames, few enough to stay in the processor's cache.
-
-    Args:
-        unit (np.ndarray): (n, 18, 3), predictions of skeleton length 1, root at the origin.
-        gt (np.ndarray): (n, 18, 3), mm.
-        lengths (np.ndarray): (C, n), mm, bone-length choices, headline first.
-
-    Returns:
-        tuple[np.ndarray]: errors (C, n, 17); for the headline the sums of rigid and of similarity aligned errors,
-        (), and of mean absolute errors along the axes, (3,).
-    """
-    gt = gt.astype(np.float64)
-    gt -= gt[:, :1].copy()
-    files = slice(0, NUM_FILE_JOINTS)
-    scaled = [unit * length[:, None, None] for length in lengths]
-    errors = np.stack([distances(pred[:, files], gt[:, files]) for pred in scaled])
-    rotated, centre, scale = procrustes(scaled[0], gt)
-    target = (gt - centre)[:, files]
-    rigid = distances(rotated[:, files], target).sum()
-    similarity = distances(rotated[:, files] * scale[:, None, None], target).sum()
-    along_axes = np.abs(scaled[0][:, files] - gt[:, files]).reshape(-1, 3)
-    # a product is faster than sum() along the long axis
-    return errors, rigid, similarity, np.full(len(along_axes), 1 / NUM_FILE_JOINTS) @ along_axes
+        mpjpe={name: float(one.mean()) for name, one in every.items()}, rigid=float(errors_of(rotated + centre).mean()),
+        similarity=float(errors_of(rotated * scale[:, None, None] + centre).mean()), per_joint=errors.mean(axis=0),
+        per_axis=np.abs(pred_mm - gt)[:, :NUM_FILE_JOINTS].mean(axis=(0, 1)), pck=pck(errors), auc=auc(errors),
+        errors=errors, pred_mm=pred_mm)
 
 
 def _true_length(gt):

@@ -1,0 +1,1 @@
+"""What all other folders may use; it imports the standard library and numpy only."""

@@ -1,0 +1,109 @@
+"""Writing output files so that a stopped run never leaves half of one behind, and reading arrays back."""
+import contextlib
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def replace_when_done(path, durable=False):
+    """Give a temporary name to write to; it takes the place of ``path`` when the block ends without an error.
+
+    The temporary name keeps the suffix, because ``np.savez`` and matplotlib choose the format by it.
+
+    Args:
+        path (str | Path): Final name of a file or folder; missing parent folders are made.
+        durable (bool): Whether the file also survives a crash of the machine. Its temporary name is then fixed,
+            ``<path>.part``, so that a run that is killed again and again fills no disk.
+
+    Yields:
+        Path: The name to write to, in the same folder, so that the rename is atomic.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'{path.name}.part' if durable else f'.{path.stem}.{os.getpid()}{path.suffix}')
+    try:
+        yield temporary
+        if durable:  # a crash may keep the rename and lose what was not yet on the disk
+            with open(temporary, 'r+b') as file:
+                os.fsync(file.fileno())
+        if temporary.is_dir() and path.is_dir():
+            shutil.rmtree(path)  # only an empty folder can be replaced
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path, content, durable=False):
+    """Write a file so that a kill at any moment leaves the old content or the new, never a part.
+
+    Args:
+        path (str | Path): Final name; missing folders are made.
+        content (bytes | str): New content; text is encoded as UTF-8.
+        durable (bool): See :func:`replace_when_done`.
+    """
+    with replace_when_done(path, durable) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path, value, indent=1):
+    """Write a value as JSON; see :func:`write_whole`."""
+    write_whole(path, json.dumps(value, indent=indent) + '\n')
+
+
+def write_json_lines_list(path, items):
+    """Write a JSON list with one item per line: valid JSON, and still readable by people and by ``diff``."""
+    text = ',\n'.join(json.dumps(item) for item in items)
+    write_whole(path, f'[\n{text}\n]\n' if text else '[]\n')
+
+
+def read_arrays(path, what, required, remedy, load_objects=None):
+    """Read the arrays of an npz file, without running any code that may be in it.
+
+    Args:
+        path (str | Path): File.
+        what (str): What it should be, for messages, such as 'H80K index'.
+        required (Iterable[str]): Arrays that it must have.
+        remedy (str): What to do if there is no such file, for messages.
+        load_objects (callable, optional): Reader of arrays of objects, from the bytes of their pickle and a name for
+            messages. With it, only the required arrays are read.
+
+    Returns:
+        dict[str, np.ndarray]: Arrays by name.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is no npz, is damaged, lacks an array, or has arrays of objects without ``load_objects``.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{what} {path}: no such file; {remedy}')
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = file.files
+            arrays = {name: _read_member(file, name, load_objects) for name in found
+                      if load_objects is None or name in required}
+    # AttributeError and TypeError: the array of an npy file
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, MemoryError,
+            zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f'{what} {path}: not readable as an npz file ({error}); {remedy}') from error
+    absent = [name for name in required if name not in arrays]
+    if absent:
+        raise ValueError(f'{what} {path} has no {", ".join(absent)}, only {", ".join(sorted(found))}; {remedy}')
+    return arrays
+
+
+def _read_member(file, name, load_objects):
+    try:
+        return file[name]
+    except ValueError:
+        if load_objects is None:
+            raise
+        data = file.zip.read(f'{name}.npy')  # a pickle after numpy's header, whose length is in bytes 8 and 9
+        return load_objects(data[10 + int.from_bytes(data[8:10], 'little'):], name)
