@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
-
 REPO = Path(__file__).resolve().parents[1]
 
 CONFIG = '''
@@ -21,9 +19,8 @@ model = dict(
 load = dict(type='LoadImage', color_type='color_ignore_orientation')
 box = dict(type='GetBBoxCenterScale', padding=1.25)
 augment = [
-    dict(type='RandomFlip3D', prob=0.5),
-    dict(type='RandomBBoxTransform', shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0, rotate_factor=30),
-    dict(type='TopdownAffine3D', input_size=(32, 64)), dict(type='RandomChannelGain', gain=0.2),
+    dict(type='RandomCropBox', input_size=(32, 64)), dict(type='TopdownAffine3D', input_size=(32, 64)),
+    dict(type='RandomFlip3D', prob=0.5), dict(type='RandomChannelGain', gain=0.2),
     dict(type='GenerateTarget', encoder=codec), dict(type='PackPose3DInputs')]
 train_dataloader = dict(
     batch_size=4, num_workers=0,
@@ -31,7 +28,7 @@ train_dataloader = dict(
     dataset=dict(type='MixedPoseDataset', datasets=[
         dict(type='H80KDataset', data_root='{standin}/h80k', ann_file=annotations + 'h80k_train.npz',
              bbox_file=annotations + 'h80k_train_boxes.json',
-             keypoints_2d_file=annotations + 'h80k_train_keypoints_2d.npz',
+             camera_file=annotations + 'h80k_train_cameras.npz',
              pipeline=[load, dict(type='FitWeakPerspective'), box, *augment]),
         dict(type='ZeroBasedMpiiDataset', data_root='{standin}/mpii', ann_file='annotations/mpii_train.json',
              data_prefix=dict(img='images/'),
@@ -60,21 +57,15 @@ def prepare(standin, folder):
         standin (Path): of the fixture of this name.
         folder (Path): where to.
     """
-    from mmpose_integral.datasets.h80k_index import save_index, scan_split
-    for split, count in (('Train', 12), ('Val', 7)):
-        index, _ = scan_split(standin / 'h80k', split, 1)
-        name = f'h80k_{split.lower()}'
-        save_index(index._replace(**{
-            field: getattr(index, field)[:count] for field in ('frame_ids', 'img_paths', 'img_sizes', 'keypoints_mm')
-        }), folder / f'{name}.npz')
-        with np.load(standin / 'truth' / f'{name}.npz') as truth:
-            boxes, points, ids = truth['bbox'][:count].astype(float), truth['keypoints_2d'][:count], \
-                truth['frame_ids'][:count]
-        (folder / f'{name}_boxes.json').write_text(json.dumps([
-            dict(image_id=int(i), category_id=1, bbox=[x0, y0, x1 - x0, y1 - y0], score=0.9)
-            for i, (x0, y0, x1, y1) in zip(ids, boxes, strict=True)]))
-        np.savez(folder / f'{name}_keypoints_2d.npz', frame_ids=ids, keypoints_2d=points.astype(np.float32),
-                 keypoints_2d_score=np.ones(points.shape[:2], np.float32))
+    from mmpose_integral.datasets.h80k_index import load_index, save_index
+    from mmpose_integral.synthetic.prepare import prepare_from_truth
+    prepare_from_truth(standin, folder, ('train', 'val'))
+    # Seven frames do not divide evenly between two ranks.
+    index, boxes = load_index(folder / 'h80k_val.npz'), folder / 'h80k_val_boxes.json'
+    save_index(index._replace(**{
+        field: getattr(index, field)[:7] for field in ('frame_ids', 'img_paths', 'img_sizes', 'keypoints_mm')
+    }), folder / 'h80k_val.npz')
+    boxes.write_text(json.dumps(json.loads(boxes.read_text())[:7]))
 
 
 def run_tool(name, *args):

@@ -1,5 +1,4 @@
 """The checkpoint that ships with the project, and the tool that made it small."""
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,11 @@ from mmengine.runner import load_checkpoint
 from mmpose.registry import DATASETS, MODELS
 from small_training import run_tool
 
-from mmpose_integral.datasets.h80k_index import save_index, scan_split
+from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import mpjpe, rescale_to_bone_length
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 from mmpose_integral.synthetic import make_standin
+from mmpose_integral.synthetic.prepare import prepare_from_truth
 
 REPO = Path(__file__).resolve().parents[1]
 CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
@@ -28,14 +28,8 @@ def frames(tmp_path_factory):
     root = tmp_path_factory.mktemp('demo')
     make_standin(root, num_train=0, num_val=40, num_test=0, num_mpii=0, num_coco=0, seed=123, num_workers=1,
                  progress=False)
-    index, faults = scan_split(root / 'h80k', 'Val', 1)
-    assert not faults
-    save_index(index, root / 'val.npz')
-    with np.load(root / 'truth' / 'h80k_val.npz') as truth:
-        boxes = [dict(image_id=int(i), category_id=1, bbox=[float(v) for v in (x0, y0, x1 - x0, y1 - y0)], score=1.0)
-                 for i, (x0, y0, x1, y1) in zip(truth['frame_ids'], truth['bbox'], strict=True)]
-    (root / 'boxes.json').write_text(json.dumps(boxes))
-    return root, index
+    prepare_from_truth(root, splits=('val',))
+    return root, load_index(root / 'h80k' / 'annotations' / 'h80k_val.npz')
 
 
 def test_metadata_tells_lengths_joints_and_config():
@@ -57,9 +51,7 @@ def test_it_predicts_poses_it_has_not_seen(frames):
     checkpoint = load_checkpoint(model, str(CHECKPOINT), map_location='cpu', strict=True)
     model.eval()
     assert next(model.parameters()).dtype == torch.float32
-    dataset = DATASETS.build(dict(
-        cfg.val_dataloader.dataset, data_root=str(root / 'h80k'), bbox_file=str(root / 'boxes.json'),
-        ann_file=str(root / 'val.npz')))
+    dataset = DATASETS.build(dict(cfg.val_dataloader.dataset, data_root=str(root / 'h80k')))
     with torch.no_grad():
         samples = model.test_step(pseudo_collate([dataset[i] for i in range(len(dataset))]))
     pred = np.concatenate([sample.pred_instances.keypoints for sample in samples])

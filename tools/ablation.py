@@ -176,7 +176,7 @@ class Ablation:
         if path.exists() and json.loads(path.read_text()) != settings:
             raise SystemExit(f'{path} is of rows with other settings, {path.read_text().strip()}, than now, '
                              f'{json.dumps(settings)}: give another --work-dir, or delete this one')
-        write_json(path, settings)
+        write_json(path, settings, indent=None)
 
     def run(self):
         """All rows: trainings first, then what evaluates the trainings of others, then ensembles."""

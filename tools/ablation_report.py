@@ -9,12 +9,10 @@ from ablation_rows import ROWS, TABLE_1, TABLE_2, VARIANTS
 from mmpose_integral.evaluation.functional import paired_bootstrap
 from mmpose_integral.evaluation.predictions import load_predictions
 from mmpose_integral.utils.files import replace_when_done, write_json, write_whole
+from mmpose_integral.visualization.palette import BLUE, ORANGE
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
-
-# Okabe-Ito: told apart with every common colour blindness.
-PAPER_COLOR, OUR_COLOR = '#E69F00', '#0072B2'
 
 
 class Result(NamedTuple):
@@ -122,15 +120,15 @@ def draw(results, path):
     figure, axis = plt.subplots(figsize=(8, 4.2), layout='constrained')
     x = np.arange(len(rows))
     ours = [results[row.key].mpjpe for row in rows]
-    axis.plot(x, [values.mean() for values in ours], 'o-', color=OUR_COLOR, label='ours')
+    axis.plot(x, [values.mean() for values in ours], 'o-', color=BLUE, label='ours')
     for position, values in zip(x, ours, strict=True):
-        axis.plot(np.full(len(values), position), values, '.', color=OUR_COLOR, alpha=0.5)
-    axis.set_ylabel('ours: MPJPE, mm (dots: trainings)', color=OUR_COLOR)
+        axis.plot(np.full(len(values), position), values, '.', color=BLUE, alpha=0.5)
+    axis.set_ylabel('ours: MPJPE, mm (dots: trainings)', color=BLUE)
     axis.set_xticks(x, [row.label for row in rows], rotation=25, ha='right')
     axis.grid(axis='y', alpha=0.3)
     other = axis.twinx()
-    other.plot(x, [row.paper_mm for row in rows], 's--', color=PAPER_COLOR, label='paper')
-    other.set_ylabel('paper: MPJPE, mm', color=PAPER_COLOR)
+    other.plot(x, [row.paper_mm for row in rows], 's--', color=ORANGE, label='paper')
+    other.set_ylabel('paper: MPJPE, mm', color=ORANGE)
     with replace_when_done(path) as temporary:
         figure.savefig(temporary, dpi=120)
     plt.close(figure)

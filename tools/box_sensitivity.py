@@ -15,6 +15,7 @@ from mmengine.runner import Runner, TestLoop
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
 from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
 from mmpose_integral.utils.files import replace_when_done
+from mmpose_integral.visualization.palette import BLUE
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402
@@ -72,7 +73,7 @@ def draw(rows, path):
     jitter = sorted((row['edge_std'], row['mpjpe']) for row in rows if row['scale'] == 1.0)
     for axis, points, label in ((axes[0], exact, 'scale of the box'),
                                 (axes[1], jitter, 'standard deviation of each edge, share of the padded side')):
-        axis.plot(*zip(*points, strict=True), 'o-', color='#0072B2')
+        axis.plot(*zip(*points, strict=True), 'o-', color=BLUE)
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel('MPJPE, mm')

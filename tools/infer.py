@@ -34,7 +34,7 @@ def check_inputs(args, inputs):
 
 def check_display(args, inputs):
     """Raise OSError if a window is wanted and none can be opened."""
-    from mmpose_integral.apis.command_inputs import is_camera
+    from mmpose_integral.apis.media import is_camera
     from mmpose_integral.visualization import check_window
     wanted = '--show' if args.show else next(filter(is_camera, inputs.videos), None)
     if wanted:

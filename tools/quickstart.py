@@ -13,7 +13,7 @@ from pathlib import Path
 
 import make_standin
 import torch
-from dataset_converters import detect_boxes, index_h80k, predict_keypoints_2d, report_cameras
+from dataset_converters import detect_boxes, fit_cameras, index_h80k, predict_keypoints_2d
 from mmengine.config import Config
 from quickstart_report import draw_pictures, write_results
 
@@ -171,9 +171,9 @@ class Chain:
                       '--padding', 1.25)
 
     def cameras(self):
-        self.call(report_cameras, '--index', self.annotation('train', '.npz'), '--root', self.h80k,
+        self.call(fit_cameras, '--index', self.annotation('train', '.npz'), '--root', self.h80k,
                   '--keypoints-2d', self.annotation('train', '_keypoints_2d.npz'),
-                  '--truth', self.data / 'truth' / 'h80k_train.npz', '--out-prefix', self.work / 'cameras_train')
+                  '--truth', self.data / 'truth' / 'h80k_train.npz', '--out', self.annotation('train', '_cameras.npz'))
 
     def train_integral(self):
         """On a GPU, or in two processes on the CPU, which use its cores better than two threads of one process."""

@@ -54,7 +54,7 @@ def write_results(data, work, seconds):
         str: the Markdown table.
     """
     metrics = {flip: mmengine.load(work / f'{name}.json') for flip, name in ((False, 'val'), (True, 'val_flip'))}
-    cameras = mmengine.load(work / 'cameras_train_summary.json')
+    cameras = mmengine.load(data / 'h80k' / 'annotations' / 'h80k_train_cameras_summary.json')
     pck = mmengine.load(work / 'keypoints_2d.json')
     baseline = mean_pose_mpjpe(data)
     rows = [
@@ -125,6 +125,7 @@ def draw_pictures(data, work):
     curve = draw_curves(read_scalars(str(work / 'integral')), ['h80k/MPJPE_train+val'], mean_pose_mpjpe(data),
                         title='Integral model on the stand-in data, Val')
     save_picture(curve, folder / 'learning_curve.png')
-    for name in ('cameras_train.png', 'standin_preview.jpg'):
-        if (work / name).exists():
-            (folder / name).write_bytes((work / name).read_bytes())
+    report = Path(data) / 'h80k' / 'annotations' / 'h80k_train_cameras.png'
+    for source, name in ((report, 'cameras_train.png'), (work / 'standin_preview.jpg', 'standin_preview.jpg')):
+        if source.exists():
+            (folder / name).write_bytes(source.read_bytes())

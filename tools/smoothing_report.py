@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import pseudo_collate
-from mmengine.utils import ProgressBar
 from mmpose.apis import inference_topdown, init_model
 
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
@@ -27,6 +26,7 @@ from mmpose_integral.synthetic.render import Actor, draw_people, place_figure
 from mmpose_integral.synthetic.sensor import expose
 from mmpose_integral.synthetic.studio import studio_background
 from mmpose_integral.synthetic.studio_frame import STUDIO_LIGHT
+from mmpose_integral.utils.progress import progress_bar
 
 REPO = Path(__file__).resolve().parents[1]
 QUICKSTART, ASSETS = REPO / 'configs' / 'quickstart', REPO / 'mmpose_integral' / 'assets'
@@ -107,12 +107,10 @@ def make_predictions(args):
     """Predictions and truth of all videos: boxes (V, T, 4) px, keypoints (V, T, 18, 3) px, truth (V, T, 18, 3) mm."""
     detector = PersonDetector(args.det_config, args.det_checkpoint, args.device)
     model = init_model(args.config, args.checkpoint, device=args.device)
-    bar, videos = ProgressBar(args.videos), []
-    for index in range(args.videos):
+    videos = []
+    for index in progress_bar(range(args.videos), unit='video'):
         frames, truth = zip(*render_video(args.seed, index, args), strict=True)
         videos.append((*predict_video(detector, model, frames), np.array(truth)))
-        bar.update()
-    print()
     return dict(zip(('boxes', 'keypoints', 'truth'), map(np.stack, zip(*videos, strict=True)), strict=True))
 
 

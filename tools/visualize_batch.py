@@ -5,10 +5,10 @@ import os.path as osp
 import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
-from mmengine.utils import track_iter_progress
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 import mmpose_integral  # noqa: F401  registers everything
+from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import save_picture
 from mmpose_integral.visualization.batch_sheet import contact_sheet, draw_sample
 
@@ -76,7 +76,7 @@ def main():
     chosen = choose_samples(lengths, args.num, np.random.default_rng(args.seed))
     bgr = bool(cfg.model.get('data_preprocessor', {}).get('bgr_to_rgb', True))
     tiles = []
-    for index in track_iter_progress(chosen):
+    for index in progress_bar(chosen, unit='sample'):
         data = dataset[index]
         try:
             tiles.append(draw_sample(data['inputs'], data['data_samples'], codec, args.height, bgr))

@@ -14,7 +14,7 @@ model = dict(backbone=dict(init_cfg=None), test_cfg=dict(flip_test=True))
 
 # Its training crops were 1.25 times the extent of the joints. A detector's box already is 1.15 to 1.47 times that.
 val_pipeline = [
-    {{_base_.load_image}}, dict(type='GetBBoxCenterScale', padding=1.0), {{_base_.crop}}, {{_base_.pack}}]
+    {{_base_.load_image}}, dict(type='GetBBoxCenterScale', padding=1.0), {{_base_.crop}}, {{_base_.pack_inputs}}]
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader
 submission_dataloader = dict(dataset=dict(pipeline=val_pipeline))

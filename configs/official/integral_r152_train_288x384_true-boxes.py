@@ -10,7 +10,7 @@ val_pipeline = [
     dict(type='FitWeakPerspective', rotation=True, robust=False),
     dict(type='GetBBoxFromKeypoints'),
     dict(type='GetBBoxCenterScale', padding=1.25),
-    {{_base_.crop}}, {{_base_.pack}}]
+    {{_base_.crop}}, {{_base_.pack_inputs}}]
 val_dataloader = dict(dataset=dict(
     box_source='keypoints', bbox_file=None, keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz',
     pipeline=val_pipeline))

@@ -2,10 +2,10 @@
 
 Half the channels learn from twice the samples in the same minutes, and their checkpoint fits into a repository.
 """
-_base_ = '../_base_/default_runtime.py'
+_base_ = ['../_base_/default_runtime.py', '../_base_/datasets/h80k_mpii_coco.py']
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
-h80k_root = data_root + 'h80k/'
+h80k_root, mpii_root = data_root + 'h80k/', data_root + 'mpii/'
 input_size = (96, 128)
 codec = dict(type='Integral3DLabel', input_size=input_size)
 
@@ -20,53 +20,27 @@ model = dict(
         deconv_out_channels=(64, 64), deconv_kernel_sizes=(4, 4), loss=dict(type='CoordinateL1Loss'), decoder=codec),
     test_cfg=dict(flip_test=False))
 
-load_image = dict(type='LoadImage', color_type='color_ignore_orientation')
-# milder than the paper's (scale 25 %, rotation 30 degrees), which pays only in longer trainings
-augment = [
-    dict(type='RandomFlip3D', prob=0.5),
-    dict(type='RandomBBoxTransform', shift_factor=0.02, shift_prob=1.0, scale_factor=(0.85, 1.15), scale_prob=1.0,
-         rotate_factor=15, rotate_prob=1.0),
-    dict(type='TopdownAffine3D', input_size=input_size),
-    dict(type='RandomChannelGain', gain=0.2),
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPose3DInputs'),
-]
-h80k_pipeline = [load_image, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale', padding=1.25), *augment]
-mpii_pipeline = [
-    load_image, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'),
-    dict(type='GetBBoxCenterScale', padding=1.35), *augment]
-val_pipeline = [
-    load_image, dict(type='GetBBoxCenterScale', padding=1.25), dict(type='TopdownAffine3D', input_size=input_size),
-    dict(type='PackPose3DInputs')]
+# milder than the paper's, which pays only in longer trainings
+move_box = dict(type='RandomCropBox', input_size=input_size, scale_factor=(0.85, 1.15), rotate_factor=15)
+crop = dict(type='TopdownAffine3D', input_size=input_size)
+generate_target = dict(type='GenerateTarget', encoder=codec)
+train_pipeline = [move_box, crop, {{_base_.flip}}, {{_base_.color_gain}}, generate_target, {{_base_.pack_inputs}}]
+val_pipeline = [{{_base_.load_image}}, {{_base_.detected_box}}, crop, {{_base_.pack_inputs}}]
 
 train_dataloader = dict(
-    batch_size=16, num_workers=2, persistent_workers=True,
-    sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
-    dataset=dict(
-        type='MixedPoseDataset',
-        datasets=[
-            dict(type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
-                 bbox_file='annotations/h80k_train_boxes.json',
-                 keypoints_2d_file='annotations/h80k_train_keypoints_2d.npz', pipeline=h80k_pipeline),
-            dict(type='ZeroBasedMpiiDataset', data_root=data_root + 'mpii/', ann_file='annotations/mpii_train.json',
-                 data_prefix=dict(img='images/'), pipeline=mpii_pipeline),
-        ]))
-val_dataloader = dict(
-    batch_size=64, num_workers=2, persistent_workers=True, drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_val.npz',
-        bbox_file='annotations/h80k_val_boxes.json', pipeline=val_pipeline, test_mode=True))
+    num_workers=2, pin_memory=False,
+    dataset=dict(pipeline=train_pipeline, datasets=[
+        dict(type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
+             bbox_file='annotations/h80k_train_boxes.json', camera_file='annotations/h80k_train_cameras.npz',
+             pipeline={{_base_.h80k.pipeline}}),
+        dict(type='ZeroBasedMpiiDataset', data_root=mpii_root, ann_file='annotations/mpii_train.json',
+             data_prefix=dict(img='images/'), pipeline={{_base_.mpii.pipeline}})]))
+val_dataloader = dict(batch_size=64, num_workers=2, dataset=dict(data_root=h80k_root, pipeline=val_pipeline))
 test_dataloader = val_dataloader
-submission_dataloader = dict(
-    batch_size=64, num_workers=2, drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_test.npz',
-        bbox_file='annotations/h80k_test_boxes.json', pipeline=val_pipeline, test_mode=True))
+submission_dataloader = val_dataloader
 
 index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root + 'annotations/h80k_val.npz')
-val_evaluator = dict(type='H80KMetric', index_files=index_files)
+val_evaluator = dict(index_files=index_files)
 test_evaluator = val_evaluator
 
 max_epochs = 7

@@ -24,11 +24,11 @@ train_dataloader = dict(dataset=dict(
              data_prefix=dict(img='images/'),
              pipeline=[{{_base_.load_image}}, dict(type='KeypointConverter3D', source='mpii'),
                        dict(type='GetBBoxFromKeypoints'), dict(type='GetBBoxCenterScale', padding=1.25)])],
-    pipeline=[{{_base_.flip}}, dict(type='RandomBBoxReleased'), {{_base_.crop}}, {{_base_.gain}}, {{_base_.target}},
-              {{_base_.pack}}]))
+    pipeline=[dict(type='ReleasedCodeCropBox'), {{_base_.crop}}, {{_base_.flip}}, {{_base_.color_gain}},
+              {{_base_.generate_target}}, {{_base_.pack_inputs}}]))
 val_dataloader = dict(dataset=dict(
     box_source='keypoints', bbox_file=None, keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz',
-    pipeline=[*box_around_joints, {{_base_.crop}}, {{_base_.pack}}]))
+    pipeline=[*box_around_joints, {{_base_.crop}}, {{_base_.pack_inputs}}]))
 test_dataloader = val_dataloader
 
 custom_hooks = [dict(type='SyncBuffersHook'), {{_base_.skeleton_length}}]

@@ -2,7 +2,7 @@
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
 train_dataloader = dict(dataset=dict(pipeline=[
-    {{_base_.flip}}, {{_base_.move_box}}, {{_base_.crop}},
+    {{_base_.move_box}}, {{_base_.crop}}, {{_base_.flip}},
     dict(type='PhotometricDistortion'),
-    {{_base_.target}}, {{_base_.pack}},
+    {{_base_.generate_target}}, {{_base_.pack_inputs}},
 ]))

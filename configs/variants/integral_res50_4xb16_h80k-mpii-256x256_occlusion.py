@@ -6,7 +6,7 @@ _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
 voc_root = '{{$VOC_ROOT:generated}}'
 train_dataloader = dict(dataset=dict(pipeline=[
-    {{_base_.flip}}, {{_base_.move_box}}, {{_base_.crop}},
+    {{_base_.move_box}}, {{_base_.crop}}, {{_base_.flip}},
     dict(type='RandomOcclusion', prob=0.7, voc_root=None if voc_root == 'generated' else voc_root),
-    {{_base_.gain}}, {{_base_.target}}, {{_base_.pack}},
+    {{_base_.color_gain}}, {{_base_.generate_target}}, {{_base_.pack_inputs}},
 ]))

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-from tqdm import tqdm
 
-from mmpose_integral.apis.command_inputs import file_names, is_camera
+from mmpose_integral.apis.command_inputs import file_names
 from mmpose_integral.apis.exports import FrameResult, make_table, people_arrays
-from mmpose_integral.apis.media import Frame, Media, chunks, read_picture
+from mmpose_integral.apis.media import Frame, Media, chunks, is_camera, read_picture
 from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.apis.result_files import ResultFiles
+from mmpose_integral.utils.progress import progress_bar
 
 # In the folder of the predictions: a line for each image, the stem of its JSON file and what the image was.
 DONE_FILE = '.images.jsonl'
@@ -210,8 +210,7 @@ class BatchRun:
 
     def _bar(self, total, title, unit):
         show = sys.stderr.isatty() if self.progress is None else self.progress
-        return tqdm(total=total, desc=title, unit=unit, disable=not show,
-                    mininterval=0.5 if sys.stderr.isatty() else 10)
+        return progress_bar(title=title, unit=unit, total=total, disable=not show)
 
 
 def fingerprint(path):

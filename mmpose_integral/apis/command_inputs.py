@@ -1,11 +1,9 @@
 """What users name on a command line, sorted into images and videos, before anything is opened."""
-import re
 from pathlib import Path
 from typing import NamedTuple
 
-from mmpose_integral.apis.media import images_of, is_video_name
-
-_CAMERA = re.compile(r'webcam(:\d+)?', re.IGNORECASE)
+from mmpose_integral.apis.media import images_of, is_camera, is_video_name
+from mmpose_integral.apis.result_files import unused_name
 
 
 class Inputs(NamedTuple):
@@ -40,11 +38,6 @@ def find_inputs(inputs):
     return Inputs(images, videos)
 
 
-def is_camera(item):
-    """Whether an input is 'webcam' or 'webcam:N'."""
-    return _CAMERA.fullmatch(item) is not None
-
-
 def file_names(inputs):
     """A name for the files of each image that nothing else of the inputs has: a.jpg of a second folder is a_1.jpg.
 
@@ -64,11 +57,5 @@ def file_names(inputs):
             raise ValueError(f'{used[stem]} and {video} would both be written as {stem}.mp4 and {stem}.json; give them '
                              'in two calls with different folders')
         used[stem] = video
-    names = []
-    for image in inputs.images:
-        name, number = Path(image).name, 1
-        while Path(name).stem in used:
-            name, number = f'{Path(image).stem}_{number}{Path(image).suffix}', number + 1
-        used[Path(name).stem] = image
-        names.append(name)
-    return names
+    taken = set(used)
+    return [unused_name(Path(image).name, taken) for image in inputs.images]

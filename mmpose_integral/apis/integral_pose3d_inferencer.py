@@ -22,6 +22,7 @@ from mmpose_integral.apis.person_boxes import boxes_of_frame, build_detector, ch
 from mmpose_integral.apis.result_files import ResultFiles
 from mmpose_integral.apis.smoothing import PoseSmoother
 from mmpose_integral.engine.weights import check_weights
+from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 from mmpose_integral.visualization.instances import resolve_bone_length
 
@@ -181,8 +182,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
     def _with_progress(self, batches, media, batch_size):
         if not self.show_progress:
             return batches
-        from rich.progress import track
-        return track(batches, description='Inference', total=media.count and -(-media.count // batch_size))
+        return progress_bar(batches, 'Inference', 'batch', total=media.count and -(-media.count // batch_size))
 
     def preprocess(self, inputs, batch_size=1, bboxes=None, bbox_thr=0.3, nms_thr=0.3, **kwargs):
         """Read, find the people, cut them out.

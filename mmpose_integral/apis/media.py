@@ -16,6 +16,7 @@ import numpy as np
 
 # Pictures by name, which OpenCV does not read; in a folder they are left out like any other file.
 UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
+_CAMERA = re.compile(r'webcam(?::(\d+))?', re.IGNORECASE)
 REMEDY = 'give an image, a folder of images, a video, an address, an array, a list of these, or webcam:N'
 
 
@@ -50,7 +51,7 @@ class Media:
         self.is_camera = False
         if isinstance(inputs, (str, Path)):
             inputs = str(inputs)
-            if re.fullmatch(r'webcam(:.*)?', inputs.lower()):
+            if inputs.lower().split(':')[0] == 'webcam':
                 self._open_camera(inputs)
                 return
             if not inputs or ('://' not in inputs and not Path(inputs).exists()):
@@ -74,9 +75,9 @@ class Media:
         self.count = len(self._items)
 
     def _open_camera(self, text):
-        if not re.fullmatch(r'webcam(:\d+)?', text.lower()):
+        if not is_camera(text):
             raise ValueError(f'inputs: webcam or webcam:N expected, N the number of the camera; got {text!r}')
-        number = int((text.split(':') + ['0'])[1])
+        number = int(_CAMERA.fullmatch(text)[1] or 0)
         self._reader = cv2.VideoCapture(number)
         if not self._reader.isOpened():
             raise OSError(f'camera {number} cannot be opened; is it connected, and not in use by another program?')
@@ -112,6 +113,11 @@ class Media:
             self._reader.release()
         if index == 0:
             raise ValueError(f'{self.name}: not a single frame could be decoded')
+
+
+def is_camera(item):
+    """Whether an input is 'webcam' or 'webcam:N'."""
+    return _CAMERA.fullmatch(item) is not None
 
 
 def is_video_name(path):

@@ -37,7 +37,7 @@ class ResultFiles:
         if self._video is not None:
             self._video.close()
         if self.media.is_video and self.pred_out is not None and self._frames:
-            self._write_json(self.pred_out / f'{Path(self.media.name).stem}.json', self._frames)
+            write_json(self.pred_out / f'{Path(self.media.name).stem}.json', self._frames, indent=2)
 
     def add(self, name, index, picture, persons):
         """Write what belongs to one image.
@@ -48,7 +48,7 @@ class ResultFiles:
             picture (np.ndarray | None): (H, W, 3) uint8 RGB.
             persons (list[dict] | None): see :func:`mmpose_integral.apis.people.to_dicts`.
         """
-        name = name if self.media.is_video else self._own_name(Path(name).name)
+        name = name if self.media.is_video else unused_name(Path(name).name, self._used)
         if self.vis_out is not None and picture is not None:
             if self.media.is_video:
                 self._add_to_video(picture)
@@ -60,25 +60,13 @@ class ResultFiles:
             if self.media.is_video:
                 self._frames.append(dict(frame_id=index, instances=persons))
             else:
-                self._write_json(self.pred_out / f'{Path(name).stem}.json', persons)
-
-    def _own_name(self, name):
-        """A name that no other image of this call has, so that a.jpg of two folders, or a.png, does not replace it."""
-        path, number = Path(name), 1
-        while path.stem in self._used:
-            path, number = Path(f'{Path(name).stem}_{number}{Path(name).suffix}'), number + 1
-        self._used.add(path.stem)
-        return path.name
+                write_json(self.pred_out / f'{Path(name).stem}.json', persons, indent=2)
 
     def _add_to_video(self, picture):
         if self._video is None:
             path = self.vis_out if self.vis_out.suffix else self.vis_out / f'{Path(self.media.name).stem}.mp4'
             self._video = VideoFile(path, self.media.fps, picture.shape[1::-1])
         self._video.write(picture)
-
-    @staticmethod
-    def _write_json(path, content):
-        write_json(path, content, indent=2)
 
 
 class VideoFile:
@@ -111,6 +99,15 @@ class VideoFile:
         self._writer.release()
         self._files.close()
         print_log(f'wrote {self.path}', logger='current')
+
+
+def unused_name(name, used):
+    """Name of a file whose stem is not in the set ``used`` and is added to it: a.jpg, or a.png, may become a_1.jpg."""
+    path, number = Path(name), 1
+    while path.stem in used:
+        path, number = Path(f'{Path(name).stem}_{number}{Path(name).suffix}'), number + 1
+    used.add(path.stem)
+    return path.name
 
 
 def _writable(name):

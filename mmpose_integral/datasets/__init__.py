@@ -10,16 +10,16 @@ from .transforms import (
     MemberInputs,
     PackPose3DInputs,
     PerturbBBox,
-    RandomBBoxReleased,
-    RandomBBoxTransform3D,
     RandomChannelGain,
+    RandomCropBox,
     RandomFlip3D,
     RandomOcclusion,
+    ReleasedCodeCropBox,
     TopdownAffine3D,
 )
 
 __all__ = [
     'H80KDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'EqualPartsBatchSampler', 'EqualPartsSampler',
     'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'MemberInputs',
-    'PackPose3DInputs', 'PerturbBBox', 'RandomBBoxReleased', 'RandomBBoxTransform3D', 'RandomChannelGain',
-    'RandomFlip3D', 'RandomOcclusion', 'TopdownAffine3D', 'keep_freed_memory']
+    'PackPose3DInputs', 'PerturbBBox', 'RandomChannelGain', 'RandomCropBox', 'RandomFlip3D',
+    'RandomOcclusion', 'ReleasedCodeCropBox', 'TopdownAffine3D', 'keep_freed_memory']

@@ -6,6 +6,7 @@ from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from mmpose_integral.datasets.h80k_index import load_index
+from mmpose_integral.formats.cameras import load_cameras
 from mmpose_integral.preparation.products import load_boxes, load_keypoints_2d
 from mmpose_integral.structures.skeleton import build_metainfo
 
@@ -14,19 +15,20 @@ BOX_SOURCES = ('detector', 'keypoints', 'image')
 
 @DATASETS.register_module()
 class H80KDataset(BaseCocoStyleDataset):
-    """CHALL_H80K, one sample a frame: an index, detected boxes and coarse 2D joints.
+    """CHALL_H80K, one sample per frame: an index, detected boxes and fitted cameras.
 
-    ``tools/dataset_converters`` makes the three files (``docs/data.md`` describes them). A sample holds ``img_path``,
+    ``tools/dataset_converters`` makes its files (``docs/data.md`` describes them). A sample holds ``img_path``,
     ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, ``box_found``
-    (False: the whole image is used), and where known ``keypoints_mm`` (1, 18, 3), ``keypoints_2d`` (1, 18, 2) image
-    px, ``keypoints_2d_score`` (1, 18).
-    Nothing is fitted here; see :class:`FitWeakPerspective`.
+    (False: the whole image is used), and where known ``keypoints_mm`` (1, 18, 3), ``camera`` (of one frame),
+    ``keypoints_2d`` (1, 18, 2) image px, ``keypoints_2d_score`` (1, 18).
 
     Args:
-        ann_file (str): index (npz). This and the next two are joined to ``data_root``.
+        ann_file (str): Index (npz). This and the next three are joined to ``data_root``.
         bbox_file (str, optional): COCO detection results, one box a frame; for ``box_source='detector'``. Frames
             without a box are dropped in training, and use the whole image with ``test_mode``.
-        keypoints_2d_file (str, optional): coarse 2D joints (npz), which training needs.
+        camera_file (str, optional): Cameras (npz) of ``fit_cameras.py``, which training needs.
+        keypoints_2d_file (str, optional): Coarse 2D joints (npz); in place of ``camera_file``, each sample is fitted
+            by :class:`FitWeakPerspective`.
         box_source (str): 'detector'; 'keypoints', the whole image until ``GetBBoxFromKeypoints``, which follows
             ``FitWeakPerspective`` in the pipeline, replaces it (the released code's way, which looks at the truth); or
             'image', the whole image.
@@ -38,23 +40,24 @@ class H80KDataset(BaseCocoStyleDataset):
 
     METAINFO = build_metainfo()
 
-    def __init__(self, ann_file='', bbox_file=None, keypoints_2d_file=None, box_source='detector', data_root=None,
-                 data_prefix=None, **kwargs):
+    def __init__(self, ann_file='', bbox_file=None, camera_file=None, keypoints_2d_file=None, box_source='detector',
+                 data_root=None, data_prefix=None, **kwargs):
         if box_source not in BOX_SOURCES:
             raise ValueError(f'box_source: one of {BOX_SOURCES} expected, got {box_source!r}')
         if box_source == 'detector' and not bbox_file:
             raise ValueError("box_source='detector' needs bbox_file; tools/dataset_converters/detect_boxes.py makes it")
         self.box_source = box_source
         self._root = data_root or ''
-        self._box_path = osp.join(self._root, bbox_file) if bbox_file else None
-        self._keypoints_2d_path = osp.join(self._root, keypoints_2d_file) if keypoints_2d_file else None
+        self._box_path, self._camera_path, self._keypoints_2d_path = (
+            osp.join(self._root, file) if file else None for file in (bbox_file, camera_file, keypoints_2d_file))
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix or dict(img=''), **kwargs)
 
     def load_data_list(self):
         """One dict a frame; see the class."""
         index = load_index(self.ann_file)
         boxes = self._load_boxes(index)
-        keypoints_2d = self._load_keypoints_2d(index)
+        cameras = load_cameras(self._camera_path, index.frame_ids) if self._camera_path else None
+        keypoints_2d = load_keypoints_2d(self._keypoints_2d_path, index.frame_ids) if self._keypoints_2d_path else None
         samples = []
         for row, frame_id in enumerate(index.frame_ids.tolist()):
             found = bool(np.isfinite(boxes[row, 0]))
@@ -67,15 +70,17 @@ class H80KDataset(BaseCocoStyleDataset):
             sample['bbox'] = boxes[row:row + 1] if found else np.array([[0, 0, width, height]], dtype=np.float32)
             if index.keypoints_mm is not None:
                 sample['keypoints_mm'] = index.keypoints_mm[row:row + 1]
+            if cameras is not None:
+                sample['camera'] = type(cameras)(*(field[row:row + 1] for field in cameras))
             if keypoints_2d is not None:
                 sample['keypoints_2d'], sample['keypoints_2d_score'] = (part[row:row + 1] for part in keypoints_2d)
-                if self.box_source == 'keypoints':  # GetBBoxFromKeypoints needs two of them for a box
-                    sample['box_found'] = bool(np.count_nonzero(keypoints_2d[1][row] > 0) > 1)
+            if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints finds no joints
+                sample['box_found'] = bool(np.isfinite(cameras.scale[row]) if cameras is not None else
+                                           np.count_nonzero(keypoints_2d[1][row] > 0) > 2)
             samples.append(sample)
         if not samples:
             raise ValueError(f'{self.ann_file}: no frame is left to train on, since {self._box_path} has a box for '
                              'none; look at its detector')
-        self._fit_cameras(index, keypoints_2d)
         return samples
 
     def _load_boxes(self, index):
@@ -93,17 +98,3 @@ class H80KDataset(BaseCocoStyleDataset):
             xywh = np.array([detected[int(index.frame_ids[row])] for row in rows], dtype=np.float32)
             boxes[rows] = bbox_xywh2xyxy(xywh)
         return boxes
-
-    def _load_keypoints_2d(self, index):
-        """Coarse 2D joints (N, 18, 2) and scores (N, 18) in the index's order, or None."""
-        if self._keypoints_2d_path is None:
-            return None
-        return load_keypoints_2d(self._keypoints_2d_path, index.frame_ids)
-
-    def _fit_cameras(self, index, keypoints_2d):
-        """Hand the split's joints to the camera transform of the pipeline, if there is one."""
-        if keypoints_2d is None or index.keypoints_mm is None:
-            return
-        for transform in self.pipeline.transforms:
-            if hasattr(transform, 'fit_split'):
-                transform.fit_split(index.frame_ids, index.keypoints_mm, *keypoints_2d)

@@ -7,23 +7,13 @@ from mmpose.registry import DATASETS
 from mmpose_integral.structures.skeleton import build_metainfo
 
 
-class SharedList(list):
-    """A list that all samples of a data set share.
-
-    mmpose copies the joint set's lists, entry by entry, for each sample. Nobody changes them in place.
-    """
-
-    def __deepcopy__(self, memo):
-        return self
-
-
 @DATASETS.register_module()
 class MixedPoseDataset(CombinedDataset):
     """Several sources with our 18 joints behind one index, H80K first; for :class:`EqualPartsSampler`.
 
     Every source has its own pipeline, for what differs between them (joints, camera, box); ``pipeline`` goes on with
-    what they share, up to ``PackPose3DInputs``. Augmentation is drawn from (seed, epoch, index) as the sampler hands
-    them over, so that it is new in each epoch and the same for any number of workers.
+    what they share, up to ``PackPose3DInputs``. The index may be a number, or the sampler's (seed, epoch, index): then
+    the augmentation is drawn from these three, so that it is new in each epoch and the same for any number of workers.
 
     Args:
         datasets (list[dict]): configs of the sources.
@@ -34,17 +24,14 @@ class MixedPoseDataset(CombinedDataset):
 
     def __init__(self, datasets, pipeline=(), metainfo=None, **kwargs):
         super().__init__(metainfo or build_metainfo(), datasets, list(pipeline), **kwargs)
-        for dataset in self.datasets:
-            for key, value in dataset._metainfo.items():
-                if isinstance(value, list):
-                    dataset._metainfo[key] = SharedList(value)
 
     def __getitem__(self, idx):
-        if hasattr(idx, 'epoch'):
-            entropy = np.random.SeedSequence((idx.seed, idx.epoch, int(idx))).generate_state(2)
+        if isinstance(idx, tuple):
+            entropy = np.random.SeedSequence(idx).generate_state(2)
             np.random.seed(entropy[0])
             random.seed(int(entropy[1]))
-        return super().__getitem__(int(idx))
+            idx = idx[-1]
+        return super().__getitem__(idx)
 
     def get_data_info(self, idx):
         """Sample of the source that ``idx`` falls into, after that source's pipeline."""

@@ -88,8 +88,8 @@ def soft_argmax_3d(logits, backend='auto', return_std=False):
     Args:
         logits (torch.Tensor): (B, K, D, H, W), any floating type, any strides.
         backend (str): 'reference' (plain autograd), 'eager' (own backward that recomputes the softmax, so that
-            nothing of the volume's size is saved), 'triton' (the same in fused kernels, on CUDA), or 'auto' (the
-            fastest that can run).
+            nothing of the volume's size but the logits is saved), 'triton' (the same in fused kernels, on CUDA), or
+            'auto' (the fastest that can run).
         return_std (bool): also return the standard deviation of each axis' marginal. It carries no gradient.
 
     Returns:

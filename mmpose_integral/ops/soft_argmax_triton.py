@@ -1,4 +1,4 @@
-"""Launches the kernels of :mod:`soft_argmax_kernels`; nothing of the volume's size is saved between the passes."""
+"""Launches the kernels of :mod:`soft_argmax_kernels`; of the volume's size, only the logits are saved."""
 import contextlib
 import functools
 import os

@@ -5,11 +5,10 @@ from matplotlib.figure import Figure
 
 from mmpose_integral.preparation.camera_statistics import joint_shares, worst_frames
 from mmpose_integral.preparation.frames import read_image
-from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS, side_color
+from mmpose_integral.structures.skeleton import DRAWN_BONES, JOINT_NAMES, NUM_JOINTS, side_color
 from mmpose_integral.utils.files import replace_when_done
-from mmpose_integral.visualization.skeleton_drawing import DRAWN_BONES
+from mmpose_integral.visualization.palette import BLUE, GREEN, GREY
 
-BLUE, GREY, GREEN = '#0072B2', '#5A5A5A', '#009E73'
 NUM_WORST = 4
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import mmcv
 from torch.utils.data import DataLoader, Dataset
 
+from mmpose_integral.preparation.sharded_job import ShardedJob
+
 
 def read_image(path):
     """Read an image with the one colour type of the whole chain.
@@ -57,3 +59,29 @@ def iterate_batches(dataset, batch_size, num_workers):
 def _leave_ctrl_c(_):
     """Ctrl-C reaches every process of the terminal; only the main one is to answer, and it stops the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_over_frames(args, index, prepare, predict, settings, title, without_model=lambda frame_id: None):
+    """Make a record of every frame of an index, on all ranks; a stopped run goes on where it stopped.
+
+    Args:
+        args (argparse.Namespace): Options of :func:`mmpose_integral.preparation.launch.add_job_arguments`.
+        index (H80KIndex): Split.
+        prepare (callable): See :class:`FrameDataset`.
+        predict (callable): Function from a list of prepared frames to their records.
+        settings (dict): Further values that the results depend on; see :class:`ShardedJob`.
+        title (str): Text before the progress bar.
+        without_model (callable): Function from a frame id to its record, or to None where the model has to run.
+
+    Returns:
+        dict[int, dict] | None: Records by frame id on rank 0, None elsewhere.
+    """
+    def stream(frame_ids):
+        known = {frame_id: without_model(frame_id) for frame_id in frame_ids}
+        yield [record for record in known.values() if record]
+        frames = FrameDataset(args.root, index, [i for i, record in known.items() if not record], prepare)
+        for batch in iterate_batches(frames, args.batch_size, args.num_workers):
+            yield predict(batch)
+
+    job = ShardedJob(args.out, dict(split=index.split, **settings), args.fresh)
+    return job.run(index.frame_ids, stream, f'{title} {index.split}')

@@ -1,19 +1,21 @@
 """Pickles that hold data only: numbers, text, containers and numpy arrays. Anything else is refused before it runs.
 
 A pickle is a program: ``pickle.load`` of a foreign file may do anything. Here a file only describes what it wants;
-``_build`` then makes that with the functions of ``_CALLS``, and what it copies and how deep it goes is bounded. The
-unpickler is the one in Python, for the one in C allocates what a file announces. Files of Python 2 and 3 and of numpy
-1 and 2 are read alike.
+:func:`_build` makes that with the functions of ``_CALLS``, no deeper and not much larger than the file is. The
+unpickler is the one in Python, for the one in C allocates what a file announces. Files of Python 2 and 3 and of
+numpy 1 and 2 are read alike.
 """
+import collections
 import io
+import itertools
 import math
 import pickle
 import re
-from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 
-_MAX_BYTES, _MAX_DEPTH = 2**28, 64
+_MAX_DEPTH = 64
 
 
 class _RefusedGlobal(pickle.UnpicklingError):
@@ -29,100 +31,75 @@ class _Call(list):
 
 
 class _Describer(pickle._Unpickler):
-    """Each method ``load_...`` is one of pickle's instructions; these append a :class:`_Call` and make nothing."""
+    """Notes a :class:`_Call` wherever the base class would make or change anything but lists and tuples."""
 
     def find_class(self, module, name):
-        place = re.sub('^__builtin__', 'builtins', module).replace('numpy._core', 'numpy.core') + '.' + name
+        place = f'{module}.{name}'.replace('__builtin__', 'builtins').replace('numpy._core', 'numpy.core')
         if place not in _CALLS:
             raise _RefusedGlobal(f'{module}.{name}')
-        return None if place == 'numpy.ndarray' else _Call(place)
+        return place if place == 'numpy.ndarray' else _Call(place, args=None)  # no call yet
 
-    def load_reduce(self):
-        args = self.stack.pop()
-        self.stack[-1] = _Call(self.stack[-1].name, args)
-
-    def load_build(self):
-        state = self.stack.pop()
-        self.stack[-1].state = state
-
-    def load_bytearray8(self):
-        self.load_binbytes8()
-        self.stack[-1] = bytearray(self.stack[-1])
-
-    def load_empty_dictionary(self):
-        self.append(_Call('builtins.dict'))
-
-    def load_empty_set(self):
-        self.append(_Call('builtins.set'))
-
-    def load_dict(self):
-        items = self.pop_mark()
-        self.append(_Call('builtins.dict', items=items))
-
-    def load_frozenset(self):
-        items = self.pop_mark()
-        self.append(_Call('builtins.frozenset', items=items))
-
-    def load_setitem(self):
-        pair = self.stack[-2:]
-        del self.stack[-2:]
-        self.stack[-1].extend(pair)
-
-    load_setitems = load_additems = pickle._Unpickler.load_appends
+    dispatch = {
+        **pickle._Unpickler.dispatch,
+        pickle.REDUCE[0]: lambda self: self.append(_Call(self.stack.pop(-2).name, self.stack.pop())),
+        pickle.BUILD[0]: lambda self: setattr(self.stack[-2], 'state', self.stack.pop()),
+        pickle.EMPTY_DICT[0]: lambda self: self.append(_Call('builtins.dict')),
+        pickle.EMPTY_SET[0]: lambda self: self.append(_Call('builtins.set')),
+        pickle.DICT[0]: lambda self: self.metastack[-1].append(_Call('builtins.dict', (), self.pop_mark())),
+        pickle.FROZENSET[0]: lambda self: self.metastack[-1].append(_Call('builtins.frozenset', (), self.pop_mark())),
+        pickle.SETITEM[0]: lambda self: self.stack[-3].extend([self.stack.pop(-2), self.stack.pop()]),
+        pickle.SETITEMS[0]: pickle._Unpickler.load_appends, pickle.ADDITEMS[0]: pickle._Unpickler.load_appends,
+        pickle.BYTEARRAY8[0]: lambda self: self.append(bytearray(self.read(int.from_bytes(self.read(8), 'little'))))}
 
 
-_Describer.dispatch = {code: getattr(_Describer, load.__name__) for code, load in pickle._Unpickler.dispatch.items()}
+# The functions below take the items that are added after a call, its state, and its own arguments.
+def _bytes(items, state, data=b'', encoding='latin1'):
+    """Bytes, from the text that Python 2, and Python 3 in protocols 0 to 2, write for them."""
+    if encoding not in ('latin1', 'latin-1') or not isinstance(data, (str, bytes, bytearray)):
+        raise ValueError(f'bytes, or text in latin1, expected, found {type(data).__name__} in {encoding!r}')
+    return data.encode('latin1') if isinstance(data, str) else bytes(data)
 
 
-def _to_bytes(data=b'', encoding='latin1'):
-    """Bytes as such, or as the text that Python 2, and Python 3 in protocols 0 to 2, write for them."""
-    if encoding not in ('latin1', 'latin-1'):
-        raise ValueError(f'text in encoding {encoding!r}, latin1 expected')
-    return data.encode('latin1') if isinstance(data, str) else data
+def _dict(items, state, pairs=(), kind=dict):
+    items = [*itertools.chain(*pairs), *items]
+    return kind(zip(_keys(items[::2]), items[1::2], strict=True))
 
 
 def _keys(items):
-    """The items, unless many of them could have the same hash, so that a dict of them takes for ever."""
+    """The items, unless many could have the same hash, so that a dict of them takes for ever."""
     if any(isinstance(item, complex) or isinstance(item, int) and abs(item) >= 2**60 for item in items):
         raise ValueError('complex or huge number as key')
     return items
 
 
-def _make_dtype(text, state):
+def _dtype(items, state, text, *_):
     if not re.fullmatch(r'[<>|=]?(\?|[biufcO]\d*|[SU][1-9]\d*)', text) or state and state[2:5] != (None, None, None):
         raise ValueError(f'array of type {text!r}, numbers or text without fields expected')
-    dtype = np.dtype(text)
-    return np.dtype(dtype.newbyteorder(state[1]).str) if state and state[1] in '<>' else dtype
+    order = state[1] if state and state[1] in '<>' else '|'
+    return np.dtype(np.dtype(text).newbyteorder(order).str)  # by its text: '<' on such a machine is '='
 
 
-def _make_array(shape, dtype, fortran, data):
-    """Array of (bytes | str of Python 2), or of a list of objects; numpy alone would take bytes for pointers."""
-    data = _to_bytes(data)
-    if not isinstance(data, list if dtype.hasobject else (bytes, bytearray)) or (
-            len(data) != math.prod(shape) * (1 if dtype.hasobject else dtype.itemsize)
-            or not all(0 <= size <= max(len(data), 1000) for size in shape)):
+def _array(shape, dtype, fortran, data):
+    """Array from bytes, or from a list of objects; numpy alone would take bytes for pointers."""
+    data, size = (data, 1) if dtype.hasobject else (_bytes(None, None, data), dtype.itemsize)
+    if (len(data) != math.prod(shape) * size or not all(0 <= length <= max(len(data), 1000) for length in shape)
+            or dtype.hasobject and type(data) is not list):
         raise ValueError(f'array of shape {shape} and type {dtype} with a content of length {len(data)}')
     array = np.zeros(0)
-    array.__setstate__((1, shape, dtype, fortran, data if dtype.hasobject else bytes(data)))
+    array.__setstate__((1, shape, dtype, fortran, data))
     return array.astype(dtype, copy=False)
 
 
-# Each takes the items that were added after the call, the state, and the call's own arguments.
 _CALLS = {
-    'builtins.dict': lambda items, _: dict(zip(_keys(items[::2]), items[1::2], strict=True)),
-    'collections.OrderedDict': lambda items, _, pairs=(): OrderedDict(
-        [*zip(_keys([key for key, _ in pairs] + items[::2]), [value for _, value in pairs] + items[1::2], strict=True)]),
+    'builtins.bytes': _bytes, '_codecs.encode': _bytes, 'builtins.bytearray': lambda *args: bytearray(_bytes(*args)),
+    'builtins.dict': _dict, 'collections.OrderedDict': lambda *args: _dict(*args, kind=collections.OrderedDict),
     'builtins.set': lambda items, _, start=(): {*_keys([*start, *items])},
     'builtins.frozenset': lambda items, _, start=(): frozenset(_keys([*start, *items])),
     'builtins.complex': lambda items, _, *args: complex(*args),
-    'builtins.bytes': lambda items, _, *args: bytes(memoryview(_to_bytes(*args))),
-    '_codecs.encode': lambda items, _, *args: bytes(memoryview(_to_bytes(*args))),
-    'builtins.bytearray': lambda items, _, *args: bytearray(memoryview(_to_bytes(*args))),
-    'numpy.ndarray': None, 'numpy.dtype': lambda items, state, text, *_: _make_dtype(text, state),
-    'numpy.core.multiarray._reconstruct': lambda items, state, *_: _make_array(*state[1:]),
-    'numpy.core.multiarray.scalar': lambda items, _, dtype, data: _make_array((), dtype, False, data)[()],
-    'numpy.core.numeric._frombuffer': lambda items, _, data, dtype, shape, order: _make_array(
-        shape, dtype, order == 'F', data)}
+    'numpy.ndarray': None, 'numpy.dtype': _dtype,
+    'numpy.core.multiarray._reconstruct': lambda items, state, *_: _array(*state[1:]),
+    'numpy.core.multiarray.scalar': lambda items, _, dtype, data: _array((), dtype, False, data)[()],
+    'numpy.core.numeric._frombuffer': lambda _, __, data, dtype, *form: _array(form[0], dtype, form[1] == 'F', data)}
 
 
 def _build(value, left, depth=0):
@@ -155,8 +132,6 @@ def loads_plain(data, where):
         ValueError: The data ask for anything else, which is named and not run, or are damaged.
     """
     try:
-        if len(data) > _MAX_BYTES:
-            raise ValueError(f'larger than {_MAX_BYTES} bytes')
         # Python 2 wrote text and array bytes alike as 8-bit strings; latin1 keeps both whole.
         return _build(_Describer(io.BytesIO(data), encoding='latin1').load(), [10**6 + 8 * len(data)])
     except _RefusedGlobal as error:
@@ -170,5 +145,4 @@ def loads_plain(data, where):
 
 def load_plain_pickle(path):
     """Read a pickle file; see :func:`loads_plain`."""
-    with open(path, 'rb') as file:
-        return loads_plain(file.read(_MAX_BYTES + 1), path)
+    return loads_plain(Path(path).read_bytes(), path)

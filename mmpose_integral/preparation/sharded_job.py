@@ -12,14 +12,13 @@ only work.
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
-from tqdm import tqdm
 
 from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.progress import progress_bar
 
 
 class SettingsDiffer(ValueError):
@@ -122,8 +121,8 @@ class ShardedJob:
 
     def _bar(self, total, title):
         ranks = get_world_size()
-        return tqdm(total=total, desc=title if ranks == 1 else f'{title} (rank 0 of {ranks})', unit='frame',
-                    disable=get_rank() != 0, mininterval=0.5 if sys.stderr.isatty() else 10)
+        return progress_bar(title=title if ranks == 1 else f'{title} (rank 0 of {ranks})', total=total,
+                            disable=get_rank() != 0)
 
     def results(self):
         """All whole lines of all ranks.

@@ -15,6 +15,11 @@ NUM_FILE_JOINTS = 17
 PARENTS = (0, 0, 1, 2, 0, 4, 5, 0, 17, 17, 8, 17, 11, 12, 17, 14, 15, 0)
 BONES = tuple((parent, joint) for joint, parent in enumerate(PARENTS) if joint != parent)
 
+# The official tree is made for measuring: it runs from the root straight to the thorax and from there to the nose.
+# Pictures follow the body instead: up the spine through the torso, then neck, nose, top of the head.
+DRAWN_BONES = ((0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 17), (17, 8), (8, 9), (9, 10),
+               (17, 11), (11, 12), (12, 13), (17, 14), (14, 15), (15, 16))
+
 FLIP_PAIRS = ((1, 4), (2, 5), (3, 6), (11, 14), (12, 15), (13, 16))
 
 # Entry k is the index of our joint k in the other data set, -1 where that set has no such joint.

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..structures.bone_length import PUBLISHED_SKELETON_LENGTHS
+
 # Split names and the number that enters every random generator: frame i of a split draws from (seed, number, i).
 SPLIT_IDS = dict(train=0, val=1, test=2, mpii=3, coco=4)
 PEOPLE_PER_SPLIT = dict(train=6, val=3, test=3)
-SPLIT_LENGTH_MM = dict(train=4522.8, val=4465.9, test=4494.0)
+SPLIT_LENGTH_MM = dict({split: round(PUBLISHED_SKELETON_LENGTHS[split], 1) for split in ('train', 'val')}, test=4494.0)
 _PEOPLE_STREAM = 1000
 
 _AVERAGE = dict(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import ProgressBar
 
 from ..structures.skeleton import BONES
 from ..utils.files import write_json
+from ..utils.progress import progress_bar
 from .parts import H80K_SPLITS, chunks_of, draw_chunk, final_paths, join_part, make_folders, record_path
 
 VERSION = 2                             # of the pictures: raise it when the same seed would draw something else
@@ -105,7 +105,6 @@ def _run(jobs, num_workers, progress):
     """Draw all chunks, in this process or in a pool."""
     if not jobs:
         return
-    bar = ProgressBar(sum(job[-1] - job[-2] for job in jobs)) if progress else None
     if num_workers <= 1:
         results, pool = map(draw_chunk, jobs), None
     else:
@@ -114,15 +113,13 @@ def _run(jobs, num_workers, progress):
         pool = multiprocessing.get_context(method).Pool(min(num_workers, len(jobs)), _quiet_worker)
         results = pool.imap_unordered(draw_chunk, jobs)
     try:
-        for drawn in results:
-            if bar is not None:
+        with progress_bar(title='Rendering', total=sum(job[-1] - job[-2] for job in jobs), disable=not progress) as bar:
+            for drawn in results:
                 bar.update(drawn)
     finally:
         if pool is not None:
             pool.terminate()
             pool.join()
-    if bar is not None:
-        print()
 
 
 def _mean_length(root, split):

@@ -1,1 +1,1 @@
-"""What all other folders may use; it imports the standard library and numpy only."""
+"""What all other folders may use; it imports the standard library, numpy and tqdm only."""

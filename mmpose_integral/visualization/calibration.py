@@ -4,10 +4,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..evaluation.functional.calibration import AXES, normal_coverage
-
-# Okabe-Ito; the markers serve print in black and white.
-_STYLES = dict(x=('#0072b2', 'o'), y=('#d55e00', 's'), z=('#009e73', '^'))
-_PLAIN, _SCALED = '#cc79a7', '#e69f00'
+from .palette import ORANGE, PURPLE, STYLES
 
 
 def draw_calibration(axes, title=''):
@@ -47,7 +44,7 @@ def _draw_reliability(axis, axes):
     axis.plot(end, end, color='#555555', linestyle=(0, (5, 3)), linewidth=1.3, label='error = std')
     factor = axes['all'].factor
     axis.plot(end, factor * end, color='#9aa5b1', linewidth=1.3, label=f'error = {factor:.2f} std')
-    for name, (color, marker) in _STYLES.items():
+    for name, (color, marker) in zip(AXES, STYLES, strict=False):
         axis.plot(axes[name].bin_std, axes[name].bin_error, color=color, marker=marker, markersize=4.5, linewidth=1.6,
                   label=name)
     axis.set_xlabel('predicted standard deviation, mm (RMS of a bin)')
@@ -60,9 +57,9 @@ def _draw_reliability(axis, axes):
 
 def _draw_coverage(axis, calibration):
     """Share of errors within so many standard deviations, as predicted and scaled, beside a normal distribution."""
-    axis.plot(calibration.levels, 100 * calibration.coverage, color=_PLAIN, marker='o', markersize=3.5, linewidth=1.6,
+    axis.plot(calibration.levels, 100 * calibration.coverage, color=PURPLE, marker='o', markersize=3.5, linewidth=1.6,
               label='std as predicted')
-    axis.plot(calibration.levels, 100 * calibration.coverage_scaled, color=_SCALED, marker='s', markersize=3.5,
+    axis.plot(calibration.levels, 100 * calibration.coverage_scaled, color=ORANGE, marker='s', markersize=3.5,
               linewidth=1.6, label=f'std x {calibration.factor:.2f}')
     levels = np.linspace(0, calibration.levels.max(), 100)
     axis.plot(levels, 100 * normal_coverage(levels), color='#555555', linestyle=(0, (5, 3)), linewidth=1.3,

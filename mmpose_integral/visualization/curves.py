@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe-Ito, told apart in every common colour blindness; the markers serve print in black and white.
-_STYLES = (('#0072b2', 'o'), ('#d55e00', 's'), ('#009e73', '^'), ('#cc79a7', 'D'), ('#e69f00', 'v'), ('#56b4e9', 'P'))
+from .palette import STYLES
+
 # H80KMetric also reports each joint and axis; those are for tables.
 _HEADLINES = ('MPJPE', 'MPJPE_train', 'R-MPJPE', 'PA-MPJPE')
 _BOOKKEEPING = ('data_time', 'time', 'memory', 'epoch', 'iter', 'step')
@@ -43,15 +43,10 @@ def read_scalars(work_dir):
         FileNotFoundError: no such file below ``work_dir``.
         ValueError: a line in the middle of a file is not JSON.
     """
-    paths = [work_dir] if osp.isfile(work_dir) else sorted(glob(osp.join(work_dir, '*', 'vis_data', 'scalars.json')))
-    if not paths:
-        raise FileNotFoundError(f'{work_dir}: no <time>/vis_data/scalars.json below it; a folder that tools/train.py '
-                                'wrote with LocalVisBackend is expected')
     records = {}
-    for path in paths:
-        for record in _read_lines(path):
-            kind = 'train' if 'iter' in record else 'val'
-            records[kind, record['iter' if kind == 'train' else 'step']] = record
+    for record in read_records(work_dir):
+        kind = 'train' if 'iter' in record else 'val'
+        records[kind, record['iter' if kind == 'train' else 'step']] = record
     steps = [record for (kind, _), record in sorted(records.items()) if kind == 'train']
     # An epoch's length is nowhere in the file. Epoch e ends no earlier than its last logged iteration.
     per_epoch = max((record['iter'] / record['epoch'] for record in steps if record.get('epoch')), default=1.0)
@@ -64,23 +59,33 @@ def read_scalars(work_dir):
     return Scalars(*({name: tuple(np.array(pairs).T) for name, pairs in part.items()} for part in (train, val)))
 
 
-def _read_lines(path):
-    with open(path) as file:
-        lines = [line for line in file.read().splitlines() if line.strip()]
-    for number, line in enumerate(lines, 1):
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            # A run that was killed may leave half a line at the end.
-            if number < len(lines):
-                raise ValueError(f'{path}: line {number} is not JSON ({error}); one object a line '
-                                 'is expected') from None
+def read_records(work_dir):
+    """Everything that a run logged, part by part of a resumed run; arguments and errors of :func:`read_scalars`.
+
+    Yields:
+        dict: One line of the log, such as ``lr``, ``loss``, ``epoch``, ``iter`` and ``step`` of a training step.
+    """
+    paths = [work_dir] if osp.isfile(work_dir) else sorted(glob(osp.join(work_dir, '*', 'vis_data', 'scalars.json')))
+    if not paths:
+        raise FileNotFoundError(f'{work_dir}: no <time>/vis_data/scalars.json below it; a folder that tools/train.py '
+                                'wrote with LocalVisBackend is expected')
+    for path in paths:
+        with open(path) as file:
+            lines = [line for line in file.read().splitlines() if line.strip()]
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                # A run that was killed may leave half a line at the end.
+                if number < len(lines):
+                    raise ValueError(f'{path}: line {number} is not JSON ({error}); one object per line '
+                                     'is expected') from None
 
 
 def choose_metrics(val):
     """Names worth a curve: the position errors over all joints, or everything where there are none; six at most."""
     names = [name for wanted in _HEADLINES for name in val if name.rsplit('/', 1)[-1] == wanted]
-    return (names or list(val))[:len(_STYLES)]
+    return (names or list(val))[:len(STYLES)]
 
 
 def draw_curves(scalars, metrics=None, baseline=None, baseline_name='mean pose', title='', ylabel=None):
@@ -150,7 +155,7 @@ def _draw_loss(axis, train):
 def _draw_metrics(axis, val, metrics, baseline, baseline_name, ylabel):
     _dress(axis)
     errors = all('MPJPE' in name for name in metrics)
-    for name, (color, marker) in zip(metrics, _STYLES, strict=False):
+    for name, (color, marker) in zip(metrics, STYLES, strict=False):
         epochs, values = val[name]
         axis.plot(epochs, values, color=color, marker=marker, markersize=4.5, linewidth=1.8,
                   label=name.split('/')[-1])
@@ -162,7 +167,7 @@ def _draw_metrics(axis, val, metrics, baseline, baseline_name, ylabel):
     if errors and np.isfinite(values).any():
         best = int(np.nanargmin(values))
         axis.annotate(f'{values[best]:.1f}', (epochs[best], values[best]), xytext=(0, -14), ha='center',
-                      textcoords='offset points', fontsize=9, fontweight='bold', color=_STYLES[0][0])
+                      textcoords='offset points', fontsize=9, fontweight='bold', color=STYLES[0][0])
         axis.margins(y=0.15)
     axis.set_ylabel(ylabel or ('validation error (mm)' if errors else 'validation'))
     if len(metrics) > 1 or not errors:

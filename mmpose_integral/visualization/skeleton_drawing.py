@@ -7,13 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..structures.skeleton import NUM_JOINTS, side_color
+from ..structures.skeleton import DRAWN_BONES, NUM_JOINTS, side_color
 from .canvas import WHITE, as_canvas, dash, draw_disc, draw_polyline, draw_segments, mix, put_text, shade_ellipses
 
-# The official tree is made for measuring: it runs from the root straight to the thorax and from there to the nose.
-# Pictures follow the body instead: up the spine through the torso, then neck, nose, top of the head.
-DRAWN_BONES = ((0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 17), (17, 8), (8, 9), (9, 10),
-               (17, 11), (11, 12), (12, 13), (17, 14), (14, 15), (15, 16))
 # A bone that stands in where a joint is unknown (COCO has no root, torso, neck, head or thorax, MPII no torso, nose).
 _BRIDGES = {0: (1, 4), 7: (0, 17), 8: (17, 9), 9: (8, 10), 17: (11, 14)}
 

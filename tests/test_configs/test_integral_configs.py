@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 
-from mmpose_integral.datasets.h80k_index import load_index, save_index, scan_split
+from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.engine.shrink import shrink_config
-from mmpose_integral.preparation.products import save_boxes, save_keypoints_2d
+from mmpose_integral.synthetic.prepare import prepare_from_truth
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ROWS = sorted((CONFIGS / 'ablation').glob('*.py'))
@@ -24,17 +24,7 @@ TRAINABLE = [path for path in (*SYSTEMS, *ROWS, *VARIANTS) if 'ensemble' not in 
 @pytest.fixture(scope='module')
 def prepared(standin):
     """The tiny stand-in with index, boxes and 2D joints, all true."""
-    for split in ('train', 'val', 'test'):
-        out = standin / 'h80k' / 'annotations' / f'h80k_{split}.npz'
-        index, _ = scan_split(standin / 'h80k', split.capitalize(), 1)
-        save_index(index, out)
-        with np.load(standin / 'truth' / f'h80k_{split}.npz') as truth:
-            x1, y1, x2, y2 = truth['bbox'].T
-            boxes = np.stack([x1, y1, x2 - x1, y2 - y1], 1).round(2).tolist()
-            save_boxes(out.with_name(f'h80k_{split}_boxes.json'), {
-                int(i): dict(bbox=box, score=0.9) for i, box in zip(truth['frame_ids'], boxes, strict=True)})
-            save_keypoints_2d(out.with_name(f'h80k_{split}_keypoints_2d.npz'), truth['frame_ids'],
-                              truth['keypoints_2d'], np.ones(truth['keypoints_2d'].shape[:2]))
+    prepare_from_truth(standin)
     return standin
 
 

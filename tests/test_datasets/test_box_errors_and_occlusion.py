@@ -45,7 +45,7 @@ def test_scale_alone_keeps_the_centre():
 
 def test_released_augmentation_is_clipped_and_rotates_six_in_ten():
     np.random.seed(0)
-    transform = TRANSFORMS.build(dict(type='RandomBBoxReleased'))
+    transform = TRANSFORMS.build(dict(type='ReleasedCodeCropBox'))
     results = [transform(box()) for _ in range(4000)]
     scales = np.array([result['bbox_scale'][0] / [80, 120] for result in results])
     rotations = np.array([result['bbox_rotation'][0] for result in results])
@@ -55,9 +55,10 @@ def test_released_augmentation_is_clipped_and_rotates_six_in_ten():
     assert np.mean(rotations != 0) == pytest.approx(0.6, abs=0.03)
 
 
-def test_box_transform_draws_what_mmpose_draws():
+def test_crop_box_draws_what_mmpose_draws():
     options = dict(shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), rotate_factor=30, rotate_prob=0.6)
-    theirs, ours = RandomBBoxTransform(**options), TRANSFORMS.build(dict(type='RandomBBoxTransform3D', **options))
+    theirs, ours = RandomBBoxTransform(**options), TRANSFORMS.build(
+        dict(type='RandomCropBox', input_size=(20, 30), **options))  # the box has this aspect ratio already
     for seed in range(20):
         results = []
         for transform in (theirs, ours):
@@ -65,6 +66,30 @@ def test_box_transform_draws_what_mmpose_draws():
             results.append(transform(box()))
         for key in ('bbox_center', 'bbox_scale', 'bbox_rotation'):
             np.testing.assert_allclose(results[0][key], results[1][key], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('old, new', [('RandomBBoxTransform3D', dict(type='RandomCropBox', input_size=None)),
+                                      ('RandomBBoxReleased', dict(type='ReleasedCodeCropBox'))])
+def test_old_names_warn_and_work(old, new):
+    with pytest.warns(DeprecationWarning, match=f'{old} is called {new["type"]} now'):
+        old = TRANSFORMS.build(dict(type=old))
+    results = []
+    for transform in (old, TRANSFORMS.build(new)):
+        np.random.seed(5)
+        results.append(transform(box()))
+    np.testing.assert_array_equal(results[0]['bbox_scale'], results[1]['bbox_scale'])
+    np.testing.assert_array_equal(results[0]['bbox_rotation'], results[1]['bbox_rotation'])
+
+
+def test_translation_is_a_share_of_the_crop_on_both_axes():
+    np.random.seed(0)
+    transform = TRANSFORMS.build(dict(type='RandomCropBox', input_size=(64, 64), scale_prob=0))
+    results = [transform(box()) for _ in range(3000)]
+    np.testing.assert_allclose([result['bbox_scale'][0] for result in results], 120)  # 80 x 120 px, made square
+    shifts = np.array([result['bbox_center'][0] for result in results]) - [100, 60]
+    np.testing.assert_allclose(np.abs(shifts).max(axis=0), 0.02 * 120, rtol=0.02)
+    # of a normal distribution cut off at one standard deviation
+    np.testing.assert_allclose(shifts.std(axis=0), 0.02 * 120 * 0.5396, rtol=0.05)
 
 
 def test_bad_arguments_are_named():

@@ -1,22 +1,19 @@
-import json
 
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
-from mmpose_integral.datasets.h80k_index import load_index, save_index, scan_split
-from mmpose_integral.datasets.samplers.equal_parts import EpochIndex
+from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.structures import fit_weak_perspective
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS
+from mmpose_integral.synthetic.prepare import prepare_from_truth
 
 INPUT_SIZE = (48, 64)
 CODEC = dict(type='Integral3DLabel', input_size=INPUT_SIZE)
 AUGMENT = [
-    dict(type='RandomFlip3D', prob=0.5),
-    dict(type='RandomBBoxTransform', shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0,
-         rotate_factor=30, rotate_prob=1.0),
-    dict(type='TopdownAffine3D', input_size=INPUT_SIZE), dict(type='RandomChannelGain'),
+    dict(type='RandomCropBox', input_size=INPUT_SIZE), dict(type='TopdownAffine3D', input_size=INPUT_SIZE),
+    dict(type='RandomFlip3D', prob=0.5), dict(type='RandomChannelGain'),
     dict(type='GenerateTarget', encoder=CODEC), dict(type='PackPose3DInputs')]
 LOAD = dict(type='LoadImage', color_type='color_ignore_orientation')
 H80K_PIPELINE = [LOAD, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale'), *AUGMENT]
@@ -32,18 +29,7 @@ def scope():
 def prepared(standin, tmp_path_factory):
     """Products of the preparation, with the truth in place of models; frame 3 has no box."""
     folder = tmp_path_factory.mktemp('annotations')
-    for split in ('Train', 'Val', 'Test'):
-        index, faults = scan_split(standin / 'h80k', split, 1)
-        assert not faults
-        name = f'h80k_{split.lower()}'
-        save_index(index, folder / f'{name}.npz')
-        with np.load(standin / 'truth' / f'{name}.npz') as truth:
-            boxes, points, ids = truth['bbox'].astype(float), truth['keypoints_2d'], truth['frame_ids']
-        detections = [dict(image_id=int(i), category_id=1, bbox=[x0, y0, x1 - x0, y1 - y0], score=0.9)
-                      for i, (x0, y0, x1, y1) in zip(ids, boxes, strict=True) if i != 3]
-        (folder / f'{name}_boxes.json').write_text(json.dumps(detections))
-        np.savez(folder / f'{name}_keypoints_2d.npz', frame_ids=ids, keypoints_2d=points.astype(np.float32),
-                 keypoints_2d_score=np.ones(points.shape[:2], np.float32))
+    prepare_from_truth(standin, folder, boxless=(3,))
     return standin, folder
 
 
@@ -53,7 +39,7 @@ def h80k(prepared, split='train', pipeline=(), **kwargs):
         type='H80KDataset', data_root=str(standin / 'h80k'), ann_file=f'{folder}/h80k_{split}.npz',
         bbox_file=f'{folder}/h80k_{split}_boxes.json', pipeline=list(pipeline))
     if split == 'train':
-        options['keypoints_2d_file'] = f'{folder}/h80k_{split}_keypoints_2d.npz'
+        options['camera_file'] = f'{folder}/h80k_{split}_cameras.npz'
     return DATASETS.build({**options, **kwargs})
 
 
@@ -86,12 +72,14 @@ def test_metainfo_names_the_joints_and_mirrors_them(prepared):
     assert [JOINT_NAMES[k] for k in info['flip_indices']] == mirrored
 
 
-def test_cameras_of_the_split_are_fitted_once_and_are_right(prepared):
+@pytest.mark.parametrize('files', [{}, dict(camera_file=None, keypoints_2d_file='{}/h80k_train_keypoints_2d.npz')])
+def test_cameras_are_attached_or_fitted_and_right(prepared, files):
     standin, folder = prepared
-    dataset = h80k(prepared, pipeline=[dict(type='FitWeakPerspective', robust=False)])
+    files = {name: file and file.format(folder) for name, file in files.items()}
+    dataset = h80k(prepared, pipeline=[dict(type='FitWeakPerspective')], **files)
     index = load_index(folder / 'h80k_train.npz')
     with np.load(standin / 'truth' / 'h80k_train.npz') as truth:
-        camera = fit_weak_perspective(index.keypoints_mm, truth['keypoints_2d'], robust=False)
+        camera = fit_weak_perspective(index.keypoints_mm, truth['keypoints_2d'])
         true_scale = truth['focal'] / truth['root_depth_mm']
     for i in range(len(dataset)):
         sample = dataset[i]
@@ -118,7 +106,8 @@ def test_frames_without_2d_joints_keep_the_whole_image_as_box(prepared, tmp_path
         arrays = dict(file)
     arrays['keypoints_2d_score'][2] = 0
     np.savez(tmp_path / 'some.npz', **arrays)
-    dataset = h80k(prepared, box_source='keypoints', bbox_file=None, keypoints_2d_file=str(tmp_path / 'some.npz'),
+    dataset = h80k(prepared, box_source='keypoints', bbox_file=None, camera_file=None,
+                   keypoints_2d_file=str(tmp_path / 'some.npz'),
                    pipeline=[dict(type='FitWeakPerspective'), dict(type='GetBBoxFromKeypoints')])
     sample = dataset[2]
     assert not sample['box_found'] and not sample['keypoints_visible'].any() and dataset[3]['box_found']
@@ -135,6 +124,8 @@ def test_bad_arguments_and_files_are_named(prepared, tmp_path):
     (tmp_path / 'none.json').write_text('[]')
     with pytest.raises(ValueError, match='no frame is left'):
         h80k(prepared, bbox_file=str(tmp_path / 'none.json'))
+    with pytest.raises(ValueError, match='h80k_val_cameras.npz has no entry'):
+        h80k(prepared, camera_file=f'{prepared[1]}/h80k_val_cameras.npz')
     with pytest.raises(ValueError, match='h80k_test_keypoints_2d.npz'):
         h80k(prepared, keypoints_2d_file=f'{prepared[1]}/h80k_test_keypoints_2d.npz')
 
@@ -146,7 +137,7 @@ def mixed(prepared):
             for source, boxes in (('mpii', [dict(type='GetBBoxFromKeypoints')]), ('coco', []))]
     options = dict(type='H80KDataset', data_root=str(standin / 'h80k'), pipeline=H80K_PIPELINE,
                    **{key: f'{prepared[1]}/h80k_train{name}' for key, name in (
-                       ('ann_file', '.npz'), ('bbox_file', '_boxes.json'), ('keypoints_2d_file', '_keypoints_2d.npz'))})
+                       ('ann_file', '.npz'), ('bbox_file', '_boxes.json'), ('camera_file', '_cameras.npz'))})
     return DATASETS.build(dict(type='MixedPoseDataset', datasets=[
         options,
         dict(type='ZeroBasedMpiiDataset', data_root=str(standin / 'mpii'), ann_file='annotations/mpii_train.json',
@@ -174,7 +165,7 @@ def test_augmentation_is_a_function_of_seed_epoch_and_index(prepared):
     dataset = mixed(prepared)
 
     def draw(index, epoch, seed):
-        return dataset[EpochIndex(index, epoch, seed)]['data_samples'].gt_instance_labels.keypoint_labels.numpy()
+        return dataset[seed, epoch, index]['data_samples'].gt_instance_labels.keypoint_labels.numpy()
 
     first = draw(4, 1, 7)
     np.random.seed(99)

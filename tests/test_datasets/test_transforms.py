@@ -53,13 +53,16 @@ def test_box_centre_goes_to_input_centre_and_lengths_scale_alike(rotation):
     np.testing.assert_allclose(after, before * 48 / 90, rtol=1e-4)
 
 
+def flip(results):
+    return TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))(results)
+
+
 def test_pixels_go_where_labels_go():
     sample = make_sample(np.random.default_rng(3), 20)
     sample['img'] = np.zeros_like(sample['img'])
     cv2.circle(sample['img'], (100, 60), 4, (255, 255, 255), -1)
     sample['keypoints'][0, 5] = [100, 60, 7]
-    result = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))(sample)
-    result = crop(result)
+    result = flip(crop(sample))
     mass = result['img'][..., 0].astype(float)
     ys, xs = np.mgrid[:INPUT_SIZE[1], :INPUT_SIZE[0]]
     centroid = [(mass * xs).sum() / mass.sum(), (mass * ys).sum() / mass.sum()]
@@ -67,37 +70,41 @@ def test_pixels_go_where_labels_go():
 
 
 @pytest.mark.parametrize('rotation', [0.0, 30.0])
-def test_flip_in_the_warp_equals_mmposes_flip_then_crop(rotation):
-    ours = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))(make_sample(np.random.default_rng(4), rotation))
-    untouched = ours['img'].copy()
-    ours = crop(ours)
-    theirs = make_sample(np.random.default_rng(4), rotation)
-    theirs['keypoints_visible'] = theirs['keypoints_visible'][..., 0]
-    z = theirs['keypoints'][..., 2].copy()
-    theirs['keypoints'] = theirs['keypoints'][..., :2]
-    theirs = TopdownAffine(input_size=INPUT_SIZE)(RandomFlip(prob=1.0)(theirs))
-    assert np.abs(ours['img'].astype(int) - theirs['img'].astype(int)).max() <= 2  # the warp's fixed point
-    np.testing.assert_allclose(ours['transformed_keypoints'][..., :2], theirs['transformed_keypoints'], atol=1e-3)
-    np.testing.assert_allclose(ours['keypoints'][..., 2], z[:, flip_indices()])
-    np.testing.assert_allclose(ours['bbox'], theirs['bbox'])
+def test_flip_equals_mmposes_flip_of_an_image_of_the_crops_size(rotation):
+    cropped = crop(make_sample(np.random.default_rng(4), rotation))
+    ours = flip(dict(cropped))
+    theirs = RandomFlip(prob=1.0)(dict(
+        img=cropped['img'].copy(), img_shape=INPUT_SIZE[::-1], flip_indices=flip_indices(),
+        keypoints=cropped['transformed_keypoints'][..., :2].copy(),
+        keypoints_visible=cropped['keypoints_visible'][..., 0].copy()))
+    np.testing.assert_array_equal(ours['img'], theirs['img'])
+    np.testing.assert_allclose(ours['transformed_keypoints'][..., :2], theirs['keypoints'], atol=1e-4)
     np.testing.assert_array_equal(ours['keypoints_visible'][..., 0], theirs['keypoints_visible'])
-    np.testing.assert_array_equal(untouched, make_sample(np.random.default_rng(4))['img'])
+    z = cropped['transformed_keypoints'][..., 2]
+    np.testing.assert_array_equal(ours['transformed_keypoints'][..., 2], z[:, flip_indices()])
 
 
-def test_flip_twice_is_identity():
-    flip = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))
-    once = flip(make_sample(np.random.default_rng(5)))
-    twice, before = flip(dict(once)), make_sample(np.random.default_rng(5))
-    assert not np.allclose(once['keypoints'], before['keypoints'])
-    for key in ('keypoints', 'keypoints_visible', 'keypoints_mm', 'bbox', 'bbox_center'):
+def test_flip_twice_is_identity_and_leaves_its_input_alone():
+    before = crop(make_sample(np.random.default_rng(5)))
+    once = flip(dict(before))
+    twice = flip(dict(once))
+    untouched = crop(make_sample(np.random.default_rng(5)))
+    assert not np.allclose(once['transformed_keypoints'], before['transformed_keypoints'])
+    for key in ('img', 'transformed_keypoints', 'keypoints', 'keypoints_visible', 'keypoints_mm', 'bbox'):
         np.testing.assert_allclose(twice[key], before[key], atol=1e-4)
+        np.testing.assert_array_equal(before[key], untouched[key])
 
 
 def test_flip_of_millimetres_is_a_mirrored_skeleton():
-    sample = TRANSFORMS.build(dict(type='RandomFlip3D', prob=1.0))(make_sample(np.random.default_rng(6)))
+    sample = flip(crop(make_sample(np.random.default_rng(6))))
     before = make_sample(np.random.default_rng(6))['keypoints_mm'][0]
     left, right = JOINT_NAMES.index('left_wrist'), JOINT_NAMES.index('right_wrist')
     np.testing.assert_allclose(sample['keypoints_mm'][0, left], before[right] * [-1, 1, 1])
+
+
+def test_flip_before_the_crop_is_refused():
+    with pytest.raises(KeyError, match='must follow TopdownAffine3D'):
+        flip(make_sample(np.random.default_rng(6)))
 
 
 def test_whole_chain_of_frames_and_back():
@@ -119,21 +126,20 @@ def test_whole_chain_of_frames_and_back():
     np.testing.assert_allclose(mm, sample['keypoints_mm'][0] - sample['keypoints_mm'][0, 0], atol=0.5)
 
 
-def test_camera_of_a_single_sample_and_of_a_split_agree():
+def test_camera_of_the_sample_goes_before_a_fit():
     rng = np.random.default_rng(8)
-    mm = rng.normal(0, 300, (5, 18, 3))
-    points = 100 + 0.2 * mm[..., :2] + rng.normal(0, 1, (5, 18, 2))
-    score = np.ones((5, 18))
-    alone = TRANSFORMS.build(dict(type='FitWeakPerspective'))
-    split = TRANSFORMS.build(dict(type='FitWeakPerspective'))
-    split.fit_split(np.arange(10, 15), mm, points, score)
-    for row in range(5):
-        sample = dict(img_id=10 + row, keypoints_mm=mm[row:row + 1], keypoints_2d=points[row:row + 1],
-                      keypoints_2d_score=score[row:row + 1])
-        results = [fit(dict(sample)) for fit in (alone, split)]
-        np.testing.assert_allclose(results[0]['keypoints'], results[1]['keypoints'], atol=1e-3)
-        np.testing.assert_allclose(results[1]['keypoints'][0, :, :2], 100 + 0.2 * mm[row, :, :2], atol=3)
-        np.testing.assert_allclose(results[1]['keypoints'][0, :, 2], 0.2 * mm[row, :, 2], rtol=0.05, atol=0.5)
+    mm = rng.normal(0, 300, (1, 18, 3))
+    points = 100 + 0.2 * mm[..., :2] + rng.normal(0, 1, (1, 18, 2))
+    sample = dict(keypoints_mm=mm, keypoints_2d=points, keypoints_2d_score=np.ones((1, 18)))
+    fitted = TRANSFORMS.build(dict(type='FitWeakPerspective'))(dict(sample))
+    np.testing.assert_allclose(fitted['keypoints'][0, :, :2], 100 + 0.2 * mm[0, :, :2], atol=3)
+    np.testing.assert_allclose(fitted['keypoints'][0, :, 2], 0.2 * mm[0, :, 2], rtol=0.05, atol=0.5)
+    camera = fitted['camera']._replace(scale=np.array([0.3]), rotation=np.array([[[0, -1], [1, 0]]]))
+    attached = TRANSFORMS.build(dict(type='FitWeakPerspective'))(dict(sample, camera=camera))
+    expected = camera.translation + 0.3 * np.stack([-mm[0, :, 1], mm[0, :, 0]], axis=-1)
+    np.testing.assert_allclose(attached['keypoints'][0, :, :2], expected, rtol=1e-5)
+    np.testing.assert_allclose(attached['keypoints'][0, :, 2], 0.3 * mm[0, :, 2], rtol=1e-5)
+    assert attached['keypoints_visible'].shape == (1, 18, 3) and attached['keypoints_visible'].all()
 
 
 def test_frame_without_a_camera_trains_nothing():
@@ -145,7 +151,7 @@ def test_frame_without_a_camera_trains_nothing():
 
 
 def test_camera_transform_names_what_is_missing():
-    with pytest.raises(KeyError, match='predict_keypoints_2d.py'):
+    with pytest.raises(KeyError, match='fit_cameras.py'):
         TRANSFORMS.build(dict(type='FitWeakPerspective'))(dict(img_path='a.jpg', keypoints_mm=np.ones((1, 18, 3))))
 
 

@@ -1,12 +1,15 @@
 import collections
 import os
 import pickle
+import resource
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mmpose_integral.preparation.safe_pickle import load_plain_pickle
+from mmpose_integral.preparation.safe_pickle import load_plain_pickle, loads_plain
+from mmpose_integral.utils.files import read_arrays
 
 VALUES = [
     {('S1', '54138969'): dict(R=np.eye(3), T=np.zeros((3, 1)), w=1000, name='camera1')},
@@ -45,11 +48,16 @@ def test_plain_data_comes_back(value, protocol, save):
         assert loaded.flags.f_contiguous == value.flags.f_contiguous
 
 
-def test_shared_and_self_containing_lists(save):
-    value = [np.ones(2)]
-    value += [value, value[0]]
-    loaded = load_plain_pickle(save(pickle.dumps(value)))
-    assert loaded[1] is loaded and isinstance(loaded[0], np.ndarray) and isinstance(loaded[2], np.ndarray)
+def test_shared_objects(save):
+    shared = [np.ones(2)]
+    loaded = load_plain_pickle(save(pickle.dumps([shared, shared, shared[0]])))
+    assert [part.tolist() for part in (loaded[0][0], loaded[1][0], loaded[2])] == [[1, 1]] * 3
+
+
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+def test_objects_in_the_order_of_fortran(protocol, save):
+    value = np.asfortranarray(np.array([[1, 'a', None], [2.5, b'b', [3]]], dtype=object))
+    assert load_plain_pickle(save(pickle.dumps(value, protocol))).tolist() == value.tolist()
 
 
 def test_python_2_pickle(save):
@@ -121,25 +129,93 @@ def test_missing_file(tmp_path):
         load_plain_pickle(tmp_path / 'none.pkl')
 
 
+def load_plain_npz(path, names):
+    return read_arrays(path, 'annotations', names, 'get them again', loads_plain)
+
+
 def test_npz_with_and_without_objects(tmp_path):
     path = tmp_path / 'a.npz'
-    np.savez(path, text=np.array(['a', 'b']), objects=np.array([['a', None]], dtype=object), numbers=np.eye(2))
+    np.savez(path, text=np.array(['a', 'b']), objects=np.array([['a', None]], dtype=object), numbers=np.eye(2),
+             other=np.array([object], dtype=object))
     arrays = load_plain_npz(path, ('objects', 'numbers', 'text'))
     assert arrays['objects'].tolist() == [['a', None]] and arrays['text'].tolist() == ['a', 'b']
     np.testing.assert_array_equal(arrays['numbers'], np.eye(2))
-    with pytest.raises(ValueError, match=r"a\.npz holds the arrays .* and lacks \['S'\]"):
+    with pytest.raises(ValueError, match=r"a\.npz has no S, only numbers, objects, other, text; get them again"):
         load_plain_npz(path, ('S', 'text'))
+    with pytest.raises(ValueError, match=r"a\.npz: not readable .*allow_pickle=False"):
+        read_arrays(path, 'index', ('text',), 'make it')
 
 
 def test_npz_with_a_command(tmp_path):
     flag = tmp_path / 'ran'
     np.savez(tmp_path / 'a.npz', names=np.array([Call(os.system, f'touch {flag}')], dtype=object))
-    with pytest.raises(ValueError, match=r'a\.npz: names asks for \w+\.system'):
+    with pytest.raises(ValueError, match=r'a\.npz: .*names asks for \w+\.system'):
         load_plain_npz(tmp_path / 'a.npz', ('names',))
     assert not flag.exists()
 
 
 def test_damaged_npz(tmp_path):
     (tmp_path / 'a.npz').write_bytes(b'no archive')
-    with pytest.raises(ValueError, match=r'a\.npz is no readable \.npz'):
+    with pytest.raises(ValueError, match=r'a\.npz: not readable as an npz file'):
         load_plain_npz(tmp_path / 'a.npz', ('names',))
+
+
+HUGE = struct.pack('<Q', 2**40)
+
+
+def array(shape, dtype, data):
+    """Pickle of an array; the arguments are pickles themselves, without their last byte, which stops."""
+    return (b'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nI0\nS"b"\ntR(I1\n' + shape
+            + b'cnumpy\ndtype\n(' + dtype + b'I0\nI1\ntRI00\n' + data + b'tb')
+
+
+def text(value):
+    return b'X' + struct.pack('<I', len(value)) + value
+
+
+DEEP, PAIRS = b'N' + b'\x85' * 10**5, b'N' + b'2\x86' * 60  # a tuple in a tuple; one that holds the one before twice
+HOSTILE = dict(
+    put_far=b'Nr\xff\xff\xff\xff.', put_text_far=b'Np999999999999\n.', long_frame=b'\x80\x04\x95' + HUGE + b'N.',
+    long_bytes=b'\x8e' + HUGE + b'.', long_bytearray=b'\x96' + HUGE + b'.', long_text=b'\x8d' + HUGE + b'.',
+    bytes_of_number=b'c__builtin__\nbytes\n(L99999999999L\ntR.',
+    bytearray_of_number=b'c__builtin__\nbytearray\n(L99999999999L\ntR.',
+    deep_tuple=DEEP + b'.', deep_list=b']' * 10**5 + b'a' * (10**5 - 1) + b'.',
+    deep_key=b'}' + DEEP + b'Ns.', deep_in_a_set=b'\x8f(' + DEEP + b'\x90.',
+    deep_arrays=b'N' + (b'q\x000' + array(b'(I1\nt', text(b'O'), b'](h\x00e')) * 10**4 + b'.',
+    pairs=PAIRS + b'.', pairs_as_key=b'}' + PAIRS + b'Ns.', pairs_in_a_set=b'(' + PAIRS + b'\x91.',
+    list_in_itself=b']q\x00h\x00ah\x00a.', item_of_a_list=b']I0\n' + PAIRS + b's.',
+    item_of_an_array=array(b'(I1\nt', text(b'S1'), text(b'1')) + b'I0\n' + PAIRS + b's.',
+    long_list_in_lists=b'](' + b'N' * 10**5 + b'eq\x00](' + b'h\x00' * 10**5 + b'e.',
+    sets_of_a_list=b'](' + b'I1\n' * 10**5 + b'e\x85q\x010c__builtin__\nset\nq\x02](' + b'h\x02h\x01R' * 10**5 + b'e.',
+    arrays_of_one_text=text(b'1' * 10**5) + b'q\x000](' + array(b'(I100000\nt', text(b'S1'), b'h\x00') * 10**4 + b'e.',
+    long_key_again_and_again=b'}(' + b'N' * 10**5 + b'tq\x000' + b'h\x00Ns' * 10**5 + b'.',
+    keys_of_one_hash=b'}(' + b''.join(b'L%dL\nN' % (i * (2**61 - 1)) for i in range(10**5)) + b'u.',
+    huge_array=array(b'(L99999999999L\nt', text(b'f8'), text(b'')) + b'.',
+    huge_empty_array=array(b'(L99999999999L\nI0\nt', text(b'f8'), text(b'')) + b'.',
+    huge_array_of_nothing=array(b'(L99999999999L\nt', text(b'S0'), text(b'')) + b'.',
+    huge_array_of_objects=array(b'(L99999999999L\nt', text(b'O'), b']') + b'.',
+    array_of_pointers=array(b'(I1\nt', text(b'O'), text(b'12345678')) + b'.',
+    reconstruct_with_wrong_arguments=b'cnumpy.core.multiarray\n_reconstruct\n(I7\ntR.',
+    reconstruct_without_state=b'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nI0\nS"b"\ntR.',
+    state_of_a_function=b'cnumpy\ndtype\nN}S"__defaults__"\nNs\x86b.', state_of_a_list=b']}S"append"\nNsb.',
+    other_encoding=b'c_codecs\nencode\n(S"a"\nS"rot13"\ntR.', function_itself=b'c__builtin__\nset\n.',
+    type_called=b'cnumpy\nndarray\n(I1\ntR.', new_object=b'c__builtin__\nset\n)\x81.',
+    instance=b'(i__builtin__\nset\n.')
+
+
+@pytest.mark.parametrize('data', HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_take_bounded_time_and_memory(data, save):
+    """Each announces something huge, or refers to one thing very often; it is refused, or its only value is None."""
+    path, process = save(data), os.fork()
+    if not process:
+        code = 2
+        try:
+            used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+            resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+            code = 0 if load_plain_pickle(path) is None else 2
+        except ValueError:
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0

@@ -1,14 +1,13 @@
 """The ablation tool: what it makes of a row, and the tables it writes from products that are there."""
 import json
 import re
-import subprocess
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from mmengine.config import Config
-from small_training import REPO
+from small_training import REPO, run_tool
 
 from mmpose_integral.evaluation.predictions import save_predictions
 
@@ -167,22 +166,19 @@ def test_failed_command_shows_the_end_of_its_log_and_chains_run_in_order(tools, 
     assert 'log.txt' in str(error.value)
 
 
-def test_epochs_of_the_challenge_entry_come_from_the_log(tmp_path, tools):
+def test_epochs_of_the_challenge_entry_come_from_the_log(tmp_path, capsys):
     def log(name, records):
         folder = tmp_path / name / 'vis_data'
         folder.mkdir(parents=True)
         (folder / 'scalars.json').write_text(''.join(json.dumps(record) + '\n' for record in records))
 
-    def command(status=0):
-        done = subprocess.run([sys.executable, REPO / 'tools' / 'plateau_epochs.py', tmp_path], capture_output=True,
-                              text=True, check=False)
-        assert done.returncode == status
-        return done.stdout + done.stderr
-    assert 'scalars.json' in command(1)
+    assert 'scalars.json' in run_tool('plateau_epochs', tmp_path)
     log('20260101_000000', [dict(lr=1e-4, epoch=epoch) for epoch in (1, 2, 3)])
-    assert 'never dropped in 3 epochs' in command(1)
+    assert 'never dropped in 3 epochs' in run_tool('plateau_epochs', tmp_path)
     log('20260102_000000', [dict(lr=1e-4, epoch=3), {'h80k/MPJPE': 60}, dict(lr=1e-6, epoch=4), dict(lr=1e-6, epoch=5)])
-    assert command().split() == ['--cfg-options', 'param_scheduler.0.milestones=[3]', 'train_cfg.max_epochs=5']
+    assert run_tool('plateau_epochs', tmp_path) is None
+    assert capsys.readouterr().out.split() == [
+        '--cfg-options', 'param_scheduler.0.milestones=[3]', 'train_cfg.max_epochs=5']
     cfg = Config.fromfile(REPO / 'configs' / 'integral_r152_h80k_trainval.py')
     cfg.merge_from_dict({'param_scheduler.0.milestones': [3], 'train_cfg.max_epochs': 5})
     assert cfg.param_scheduler[0].milestones == [3]

@@ -1,4 +1,3 @@
-import json
 import runpy
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
 from mmpose_integral.codecs import Integral3DLabel
-from mmpose_integral.datasets.h80k_index import save_index, scan_split
 from mmpose_integral.structures.skeleton import LEFT_COLOR
+from mmpose_integral.synthetic.prepare import prepare_from_truth
 from mmpose_integral.visualization.batch_sheet import contact_sheet, draw_sample, input_image, read_labels
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'visualize_batch.py'
@@ -103,21 +102,6 @@ def test_sheet_keeps_every_tile():
         contact_sheet([])
 
 
-def write_annotations(root):
-    """Products of the preparation tools, from the truth."""
-    truth = np.load(root / 'truth' / 'h80k_train.npz')
-    folder = root / 'h80k' / 'annotations'
-    folder.mkdir(exist_ok=True)
-    save_index(scan_split(root / 'h80k', 'Train', 1)[0], folder / 'sheet.npz')
-    xywh = np.concatenate([truth['bbox'][:, :2], truth['bbox'][:, 2:] - truth['bbox'][:, :2]], axis=1)
-    boxes = [dict(image_id=frame, category_id=1, score=0.9, bbox=box)
-             for frame, box in zip(truth['frame_ids'].tolist(), xywh.tolist(), strict=True)]
-    (folder / 'sheet_boxes.json').write_text(json.dumps(boxes))
-    scores = np.ones(truth['keypoints_2d'].shape[:2], np.float32)
-    np.savez(folder / 'sheet_2d.npz', frame_ids=truth['frame_ids'],
-             keypoints_2d=truth['keypoints_2d'].astype(np.float32), keypoints_2d_score=scores)
-
-
 CONFIG = '''
 custom_imports = dict(imports=['mmpose_integral'])
 codec = dict(type='Integral3DLabel', input_size=(96, 128))
@@ -126,8 +110,9 @@ load = dict(type='LoadImage', color_type='color_ignore_orientation')
 tail = [dict(type='TopdownAffine3D', input_size=(96, 128)), dict(type='GenerateTarget', encoder=codec),
         dict(type='PackPose3DInputs')]
 train_dataloader = dict(dataset=dict(type='MixedPoseDataset', datasets=[
-    dict(type='H80KDataset', data_root='{root}/h80k/', ann_file='annotations/sheet.npz',
-         bbox_file='annotations/sheet_boxes.json', keypoints_2d_file='annotations/sheet_2d.npz',
+    dict(type='H80KDataset', data_root='{root}/h80k/', ann_file='annotations/h80k_train.npz',
+         bbox_file='annotations/h80k_train_boxes.json',
+         camera_file='annotations/h80k_train_cameras.npz',
          pipeline=[load, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale', padding=1.25), *tail]),
     dict(type='ZeroBasedMpiiDataset', data_root='{root}/mpii/', ann_file='annotations/mpii_train.json',
          data_prefix=dict(img='images/'),
@@ -137,7 +122,7 @@ train_dataloader = dict(dataset=dict(type='MixedPoseDataset', datasets=[
 
 
 def test_tool_on_the_stand_in(standin, tmp_path, monkeypatch, capsys):
-    write_annotations(standin)
+    prepare_from_truth(standin, splits=('train',))
     config = tmp_path / 'mixed.py'
     config.write_text(CONFIG.replace('{root}', str(standin)))
     out_dir = str(tmp_path / 'out')

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from bodies import t_pose, to_image
 
-from mmpose_integral.structures.skeleton import LEFT_COLOR, MIDDLE_COLOR, NUM_JOINTS, RIGHT_COLOR
+from mmpose_integral.structures.skeleton import DRAWN_BONES, LEFT_COLOR, MIDDLE_COLOR, NUM_JOINTS, RIGHT_COLOR
 from mmpose_integral.visualization.canvas import (
     INK,
     as_canvas,
@@ -14,7 +14,6 @@ from mmpose_integral.visualization.canvas import (
     shade_ellipses,
 )
 from mmpose_integral.visualization.skeleton_drawing import (
-    DRAWN_BONES,
     bones_to_draw,
     draw_skeleton_2d,
     head_places,

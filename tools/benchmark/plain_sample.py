@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from baselines import similarity_2d
 
-from mmpose_integral.datasets.transforms import RandomBBoxTransform3D
+from mmpose_integral.datasets.transforms import RandomCropBox
 
 MEAN, STD = np.float32([123.675, 116.28, 103.53]), np.float32([58.395, 57.12, 57.375])  # RGB
 PADDING, SHIFT, SCALE, ROTATION, GAIN = 1.25, 0.02, 0.25, 30.0, 0.2
@@ -12,7 +12,7 @@ PAIRS = ((1, 4), (2, 5), (3, 6), (11, 14), (12, 15), (13, 16))
 
 
 def plain_sample(frame, input_size):
-    """Read, fit, mirror, crop, colour, normalise.
+    """Read, fit, crop, mirror, colour, normalise.
 
     The random numbers come from numpy's global generator in the order in which the transforms of this package draw
     them, so that both give the same sample.
@@ -35,24 +35,24 @@ def plain_sample(frame, input_size):
     x0, y0, x1, y1 = (float(value) for value in frame['bbox'])
     center = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     size = np.array([x1 - x0, y1 - y0]) * PADDING
-    if np.random.rand() < 0.5:
-        image = image[:, ::-1].copy()
-        center[0] = image.shape[1] - 1 - center[0]
-        for k in range(18):
-            joints[k, 0] = image.shape[1] - 1 - joints[k, 0]
-        for right, left in PAIRS:
-            joints[[right, left]] = joints[[left, right]]
-    change, _ = RandomBBoxTransform3D._truncnorm(size=(4,)), np.random.rand(3)  # these three: whether to change at all
+    size = np.array([max(size[0], size[1] * width / height), max(size[1], size[0] * height / width)])
+    change, _ = RandomCropBox._truncnorm(size=(4,)), np.random.rand(3)  # these three: whether to change at all
     center = center + change[:2] * SHIFT * size
     size = size * (1 + SCALE * change[2])
-    size = np.array([max(size[0], size[1] * width / height), max(size[1], size[0] * height / width)])
     matrix = crop_matrix(center, width / size[0], change[3] * ROTATION, input_size)
     crop = cv2.warpAffine(image, matrix, input_size, flags=cv2.INTER_LINEAR)
+    for k in range(18):
+        joints[k, :2] = matrix @ np.array([joints[k, 0], joints[k, 1], 1.0])
+        joints[k, 2] *= width / size[0]
+    if np.random.rand() < 0.5:
+        crop = crop[:, ::-1]
+        for k in range(18):
+            joints[k, 0] = width - 1 - joints[k, 0]
+        for right, left in PAIRS:
+            joints[[right, left]] = joints[[left, right]]
     labels = np.zeros((18, 3), np.float32)
     for k in range(18):
-        x, y = matrix @ np.array([joints[k, 0], joints[k, 1], 1.0])
-        z = joints[k, 2] * width / size[0]
-        labels[k] = x / width, y / height, z / width + 0.5
+        labels[k] = joints[k, 0] / width, joints[k, 1] / height, joints[k, 2] / width + 0.5
     crop = crop.astype(np.float32)
     gains = np.random.uniform(1 - GAIN, 1 + GAIN, size=3)[::-1]  # drawn for BGR
     for channel in range(3):

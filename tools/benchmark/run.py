@@ -47,8 +47,6 @@ def parse_args(args=None):
     parsed = parser.parse_args(args[len(names):])
     if parsed.threads < 1 or (parsed.rounds is not None and parsed.rounds < 1):
         parser.error('--threads, --rounds: numbers above 0 expected')
-    if parsed.device == 'cuda' and not importlib.import_module('torch').cuda.is_available():
-        parser.error('--device cuda: torch finds no GPU here')
     return parsed, modules, {name: common + own for name, own in actions.items()}
 
 
@@ -65,6 +63,8 @@ def command_of(name, actions, args):
 
 def run_one(name, module, actions, args):
     """Run a scenario and write what it gives."""
+    if args.device == 'cuda' and not importlib.import_module('torch').cuda.is_available():
+        raise ValueError('--device cuda: torch finds no GPU here')
     if 'cv2' in sys.modules:
         sys.modules['cv2'].setNumThreads(args.threads)
     if 'torch' in sys.modules:

@@ -10,10 +10,11 @@ import numpy as np
 from made_up import poses
 from measure import compare
 from mmengine.structures import InstanceData
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import Pose3dLocalVisualizer
 
-from mmpose_integral.structures.skeleton import BONES, side_color
+from mmpose_integral.structures.skeleton import build_metainfo
 from mmpose_integral.visualization import IntegralPose3dVisualizer
 
 TITLE = 'A picture of the visualizer'
@@ -26,10 +27,8 @@ def add_arguments(parser):
 
 def run(args):
     """Rows of each image size with one person."""
-    theirs = Pose3dLocalVisualizer(
-        'mmpose', skeleton=list(BONES), link_color=np.array([side_color(*bone) for bone in BONES]),
-        kpt_color=np.array([side_color(joint) for joint in range(18)]))
-    rows = []
+    theirs, rows = Pose3dLocalVisualizer('mmpose'), []
+    theirs.set_dataset_meta(parse_pose_metainfo(build_metainfo()))
     for size in ['320x240'] if args.quick else args.visualizer_sizes:
         width, height = map(int, size.split('x'))
         image, people = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), []

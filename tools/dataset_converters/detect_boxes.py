@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mmpose_integral.datasets.h80k_index import load_index
-from mmpose_integral.preparation.frames import FrameDataset, iterate_batches
+from mmpose_integral.preparation.frames import run_over_frames
 from mmpose_integral.preparation.launch import (
     add_job_arguments,
     choose_checkpoint,
@@ -18,7 +18,6 @@ from mmpose_integral.preparation.launch import (
     run_resumable,
 )
 from mmpose_integral.preparation.products import missing_path, save_boxes
-from mmpose_integral.preparation.sharded_job import ShardedJob
 
 
 def parse_args(args=None):
@@ -44,14 +43,7 @@ def main(args=None):
     checkpoint = choose_checkpoint(args.config, args.checkpoint)
     detector = PersonDetector(args.config, checkpoint, args.device or default_device(), args.person_class,
                               args.score_thr)
-
-    def stream(frame_ids):
-        frames = FrameDataset(args.root, index, frame_ids, detector.prepare)
-        for batch in iterate_batches(frames, args.batch_size, args.num_workers):
-            yield detector.detect(batch)
-
-    job = ShardedJob(args.out, dict(split=index.split, **detector.settings()), args.fresh)
-    records = job.run(index.frame_ids, stream, f'Boxes {index.split}')
+    records = run_over_frames(args, index, detector.prepare, detector.detect, detector.settings(), 'Boxes')
     if records is not None:
         missing = save_boxes(args.out, records)
         print(f'{args.out}: {len(records) - len(missing)} boxes; {len(missing)} frames without one, '

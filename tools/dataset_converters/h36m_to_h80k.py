@@ -1,7 +1,7 @@
 """Make a tree in the form of CHALL_H80K from full Human3.6M, and keep the true cameras beside it.
 
 ROOT is Human3.6M as mmpose's ``preprocess_h36m.py`` leaves it. OUT gets ``{Train,Val,Test}/IMG``, ``{Train,Val}/POSE``
-and ``truth/h80k_{train,val,test}.npz``, with which ``report_cameras.py --truth`` scores the camera fit. Subjects decide
+and ``truth/h80k_{train,val,test}.npz``, with which ``fit_cameras.py --truth`` scores the camera fit. Subjects decide
 the split. A stopped run goes on where it stopped; other settings are refused, unless ``--fresh`` starts over.
 """
 import argparse
@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mmpose_integral.preparation.h36m import (
     MAX_FRAMES,
@@ -27,6 +26,7 @@ from mmpose_integral.preparation.launch import run_resumable
 from mmpose_integral.preparation.sharded_job import SettingsDiffer, fingerprint
 from mmpose_integral.synthetic.formats import pose_csv
 from mmpose_integral.utils.files import replace_when_done, write_json, write_whole
+from mmpose_integral.utils.progress import progress_bar
 
 MANIFEST = 'h36m_to_h80k.json'
 FOLDERS = ('Train', 'Val', 'Test', 'truth', 'annotations')
@@ -171,8 +171,7 @@ def write_split(split, frames, truth, args):
                 (folder / kind / name).unlink()
     done = {int(path.stem) for path in (folder / 'IMG').glob('[0-9]*.jpg')}
     linked, todo = True, [row for row, i in enumerate(truth['frame_ids'].tolist()) if i not in done]
-    for row in tqdm(todo, desc=split, unit='frame', initial=len(done), total=len(done) + len(todo),
-                    mininterval=0.5 if sys.stderr.isatty() else 10):
+    for row in progress_bar(todo, split, initial=len(done), total=len(done) + len(todo)):
         stem = f'{truth["frame_ids"][row]:05d}'
         if split != 'Test':
             write_whole(folder / 'POSE' / f'{stem}.csv', pose_csv(truth['keypoints_mm'][row]))

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.preparation.official_caches import import_boxes, import_keypoints_2d
 from mmpose_integral.preparation.products import missing_path, save_boxes, save_keypoints_2d
+from mmpose_integral.utils.progress import progress_bar
 
 
 def parse_args(args=None):
@@ -43,8 +43,7 @@ def run_import(args):
         empty = int(np.count_nonzero(~(scores > 0).any(axis=1)))
         print(f'{keypoints_path}: {len(scores)} frames, {empty} of them without any joint')
     if args.boxes:
-        with tqdm(total=len(index.frame_ids), desc=f'Boxes {index.split}', unit='frame',
-                  mininterval=0.5 if sys.stderr.isatty() else 10) as bar:
+        with progress_bar(title=f'Boxes {index.split}', total=len(index.frame_ids)) as bar:
             records = import_boxes(args.boxes, index, bar.update)
         missing = save_boxes(boxes_path, records)
         print(f'{boxes_path}: {len(records) - len(missing)} boxes; {len(missing)} frames without one, '

@@ -8,8 +8,6 @@ import os
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mmpose_integral.datasets.h80k_index import (
     PUBLISHED_COUNTS,
     SPLITS,
@@ -18,8 +16,8 @@ from mmpose_integral.datasets.h80k_index import (
     save_index,
     scan_split,
 )
-
-PUBLISHED_LENGTHS_MM = dict(Train=4522.828, Val=4465.869)
+from mmpose_integral.structures.bone_length import PUBLISHED_SKELETON_LENGTHS, skeleton_length
+from mmpose_integral.utils.progress import progress_bar
 
 
 def parse_args(args=None):
@@ -49,9 +47,9 @@ def describe(index):
     """One line: frames, and the mean skeleton length beside the published figure of the real set."""
     line = f'{index.split}: {len(index.frame_ids)} frames (the real set has {PUBLISHED_COUNTS[index.split]})'
     if index.keypoints_mm is not None and len(index.frame_ids):
-        from mmpose_integral.evaluation.functional.bone_length import skeleton_length
         length = float(skeleton_length(index.keypoints_mm).mean())
-        line += f', mean skeleton length {length:.3f} mm (the real set has {PUBLISHED_LENGTHS_MM[index.split]})'
+        published = PUBLISHED_SKELETON_LENGTHS[index.split.lower()]
+        line += f', mean skeleton length {length:.3f} mm (the real set has {published})'
     return line
 
 
@@ -65,7 +63,7 @@ def index_split(root, split, path, args):
         print(f'{describe(load_index(path))}\n  {path} is up to date; --fresh scans again')
         return True
     total = sum(entry.name.endswith('.jpg') for entry in os.scandir(root / split / 'IMG'))
-    with tqdm(total=total, desc=split, unit='frame', mininterval=0.5 if sys.stderr.isatty() else 10) as bar:
+    with progress_bar(title=split, total=total) as bar:
         index, faults = scan_split(root, split, args.num_workers, bar.update)
     for fault in faults:
         print(fault, file=sys.stderr)

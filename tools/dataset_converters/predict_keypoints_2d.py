@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mmpose_integral.datasets.h80k_index import load_index
-from mmpose_integral.preparation.frames import FrameDataset, iterate_batches
+from mmpose_integral.preparation.frames import run_over_frames
 from mmpose_integral.preparation.launch import (
     add_job_arguments,
     choose_checkpoint,
@@ -18,7 +18,7 @@ from mmpose_integral.preparation.launch import (
     run_resumable,
 )
 from mmpose_integral.preparation.products import load_boxes, save_keypoints_2d
-from mmpose_integral.preparation.sharded_job import ShardedJob, fingerprint
+from mmpose_integral.preparation.sharded_job import fingerprint
 
 
 def parse_args(args=None):
@@ -54,15 +54,10 @@ def main(args=None):
     models = [TopdownModel(config, choose_checkpoint(config, checkpoint), device, args.one_based, args.padding)
               for config, checkpoint in given]
     merged = MergedModels(models, boxes)
-
-    def stream(frame_ids):
-        yield [record(i) for i in frame_ids if i not in boxes]
-        frames = FrameDataset(args.root, index, [i for i in frame_ids if i in boxes], merged.prepare)
-        for batch in iterate_batches(frames, args.batch_size, args.num_workers):
-            yield merged.predict(batch)
-
-    settings = dict(split=index.split, boxes=fingerprint(args.boxes), models=[model.settings() for model in models])
-    records = ShardedJob(args.out, settings, args.fresh).run(index.frame_ids, stream, f'2D joints {index.split}')
+    records = run_over_frames(
+        args, index, merged.prepare, merged.predict,
+        dict(boxes=fingerprint(args.boxes), models=[model.settings() for model in models]), '2D joints',
+        lambda frame_id: None if frame_id in boxes else record(frame_id))
     if records is not None:
         rows = list(records.values())
         save_keypoints_2d(args.out, index.frame_ids, [r['keypoints_2d'] for r in rows], [r['score'] for r in rows])

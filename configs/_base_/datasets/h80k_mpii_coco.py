@@ -16,11 +16,11 @@ detected_box = dict(type='GetBBoxCenterScale', padding=1.25)
 # joint extent takes 1.35, so that people come out as large as in a detector's box.
 h80k = dict(
     type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
-    bbox_file='annotations/h80k_train_boxes.json', keypoints_2d_file='annotations/h80k_train_keypoints_2d.npz',
+    bbox_file='annotations/h80k_train_boxes.json', camera_file='annotations/h80k_train_cameras.npz',
     pipeline=[load_image, dict(type='FitWeakPerspective'), detected_box])
 h80k_val = dict(  # for the challenge entry, which trains on it, too
     h80k, ann_file='annotations/h80k_val.npz', bbox_file='annotations/h80k_val_boxes.json',
-    keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz')
+    camera_file='annotations/h80k_val_cameras.npz')
 mpii = dict(
     type='ZeroBasedMpiiDataset', data_root=mpii_root, ann_file='annotations/mpii_train.json',
     data_prefix=dict(img='images/'),
@@ -34,16 +34,16 @@ coco = dict(
 
 # What is common to all sources, step by step, so that a config can name the steps that it keeps: the paper's
 # augmentation, and the released code's colours.
-flip = dict(type='RandomFlip3D', prob=0.5)
 move_box = dict(
-    type='RandomBBoxTransform3D', shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0,
-    rotate_factor=30, rotate_prob=1.0)
+    type='RandomCropBox', input_size=codec['input_size'], shift_factor=0.02, scale_factor=(0.75, 1.25),
+    rotate_factor=30)
 crop = dict(type='TopdownAffine3D', input_size=codec['input_size'])
-gain = dict(type='RandomChannelGain', gain=0.2)
-target = dict(type='GenerateTarget', encoder=codec)
-pack = dict(type='PackPose3DInputs')
-train_pipeline = [flip, move_box, crop, gain, target, pack]
-val_pipeline = [load_image, detected_box, crop, pack]
+flip = dict(type='RandomFlip3D', prob=0.5)
+color_gain = dict(type='RandomChannelGain', gain=0.2)
+generate_target = dict(type='GenerateTarget', encoder=codec)
+pack_inputs = dict(type='PackPose3DInputs')
+train_pipeline = [move_box, crop, flip, color_gain, generate_target, pack_inputs]
+val_pipeline = [load_image, detected_box, crop, pack_inputs]
 
 train_dataloader = dict(
     batch_size=16, num_workers=4, persistent_workers=True, pin_memory=True,

@@ -4,24 +4,12 @@ from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, Sampler
 
 
-class EpochIndex(int):
-    """A sample's index that also tells the epoch and seed, so that a worker can draw its augmentation from them.
-
-    Worker processes know neither: mmengine seeds them once, by rank and worker number.
-    """
-
-    def __new__(cls, index, epoch, seed):
-        self = super().__new__(cls, index)
-        self.epoch, self.seed = epoch, seed
-        return self
-
-    def __reduce__(self):
-        return EpochIndex, (int(self), self.epoch, self.seed)
-
-
 @DATA_SAMPLERS.register_module()
 class EqualPartsSampler(Sampler):
     """Batches with equal parts of every source; an epoch is one pass over the first.
+
+    It yields (seed, epoch, index), from which :class:`MixedPoseDataset` seeds the augmentation of each sample. Worker
+    processes know neither seed nor epoch: mmengine seeds them once, by rank and worker number.
 
     Each source is an endless chain of its own shuffles. Batch slot by batch slot the sources take turns over the
     whole world's batches, so parts differ by one at most and the odd slots rotate. The first source ends the epoch
@@ -128,7 +116,7 @@ class EqualPartsSampler(Sampler):
 
     def __iter__(self):
         own = self.epoch_indices(self.epoch)[:, self.rank].ravel()
-        return (EpochIndex(index, self.epoch, self.seed) for index in own[own >= 0].tolist())
+        return ((self.seed, self.epoch, index) for index in own[own >= 0].tolist())
 
     def __len__(self):
         return int((self.layout[:, self.rank] >= 0).sum())

@@ -1,6 +1,6 @@
 from .affine import RandomFlip3D, TopdownAffine3D
 from .bbox import GetBBoxFromKeypoints
-from .box_errors import PerturbBBox, RandomBBoxReleased, RandomBBoxTransform3D
+from .box_errors import PerturbBBox, RandomCropBox, ReleasedCodeCropBox
 from .camera import FitWeakPerspective
 from .color import RandomChannelGain
 from .formatting import PackPose3DInputs
@@ -9,5 +9,5 @@ from .members import MemberInputs
 from .occlusion import RandomOcclusion
 
 __all__ = ['RandomFlip3D', 'TopdownAffine3D', 'GetBBoxFromKeypoints', 'FitWeakPerspective', 'RandomChannelGain',
-           'PackPose3DInputs', 'KeypointConverter3D', 'MemberInputs', 'PerturbBBox', 'RandomBBoxReleased',
-           'RandomBBoxTransform3D', 'RandomOcclusion']
+           'PackPose3DInputs', 'KeypointConverter3D', 'MemberInputs', 'PerturbBBox', 'RandomCropBox',
+           'RandomOcclusion', 'ReleasedCodeCropBox']

@@ -1,11 +1,12 @@
 """Pure arrays in, arrays out."""
-from .bone_length import (
+from mmpose_integral.structures.bone_length import (
     PUBLISHED_SKELETON_LENGTHS,
     mean_skeleton_length,
     rescale_to_bone_length,
     skeleton_length,
     skeleton_length_from_height,
 )
+
 from .bootstrap import Difference, paired_bootstrap
 from .calibration import Calibration, PoseCalibration, calibrate_poses, calibration
 from .ensemble import average_predictions

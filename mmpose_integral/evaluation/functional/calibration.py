@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import erf
 from scipy.stats import spearmanr
 
-from mmpose_integral.evaluation.functional.bone_length import rescale_to_bone_length, skeleton_length
+from mmpose_integral.structures.bone_length import rescale_to_bone_length, skeleton_length
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
 
 LEVELS = tuple(np.arange(0, 3.25, 0.25).tolist())  # standard deviations

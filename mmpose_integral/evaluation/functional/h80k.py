@@ -3,9 +3,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.evaluation.functional.bone_length import rescale_to_bone_length, skeleton_length
 from mmpose_integral.evaluation.functional.mpjpe import distances, procrustes
 from mmpose_integral.evaluation.functional.pck import auc, pck
+from mmpose_integral.structures.bone_length import rescale_to_bone_length, skeleton_length
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
 
 PER_FRAME = 'per-frame'
@@ -72,7 +72,7 @@ def evaluate_h80k(pred, gt_mm, bone_lengths):
     return H80KResult(
         mpjpe={name: float(one.mean()) for name, one in every.items()}, rigid=float(errors_of(rotated + centre).mean()),
         similarity=float(errors_of(rotated * scale[:, None, None] + centre).mean()), per_joint=errors.mean(axis=0),
-        per_axis=np.abs(pred_mm - gt)[:, :NUM_FILE_JOINTS].mean(axis=(0, 1)), pck=pck(errors), auc=auc(errors),
+        per_axis=np.abs(pred_mm - gt).mean(axis=0)[:NUM_FILE_JOINTS].mean(axis=0), pck=pck(errors), auc=auc(errors),
         errors=errors, pred_mm=pred_mm)
 
 

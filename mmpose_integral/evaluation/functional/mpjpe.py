@@ -61,8 +61,8 @@ def procrustes(pred, gt):
     Returns:
         tuple[np.ndarray]: ``pred`` centred and rotated, (..., K, 3); the true centre, (..., 1, 3); the scale, (...).
     """
-    centre = gt.mean(axis=-2, keepdims=True)
-    centred = pred - pred.mean(axis=-2, keepdims=True)
+    average = np.full((1, gt.shape[-2]), 1 / gt.shape[-2])  # mean() is slow along so short an axis
+    centre, centred = average @ gt, pred - average @ pred
     covariance = np.swapaxes(centred, -1, -2) @ (gt - centre)
     rotation = nearest_rotation(covariance)
     strength = np.einsum('...ij,...ij->...', rotation, covariance)

@@ -31,7 +31,7 @@ def skeleton_length(keypoints):
     keypoints = _check_skeleton(keypoints)
     parents, children = np.transpose(BONES)
     with np.errstate(invalid='ignore'):
-        bones = np.subtract(keypoints[..., children, :], keypoints[..., parents, :], dtype=np.float64)
+        bones = np.subtract(*(keypoints.take(ends, axis=-2) for ends in (children, parents)), dtype=np.float64)
     return np.sqrt(np.einsum('...c,...c->...', bones, bones)).sum(axis=-1)  # norm() is slow along so short an axis
 
 

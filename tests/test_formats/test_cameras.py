@@ -1,0 +1,43 @@
+"""The file of cameras: what is written comes back for the frames asked for, and everything wrong is named."""
+import numpy as np
+import pytest
+
+from mmpose_integral.formats.cameras import load_cameras, save_cameras
+from mmpose_integral.structures import fit_weak_perspective
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Cameras of frames 3, 7, 8 and 11, the last of which has none."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 300, (4, 18, 3))
+    weights = np.ones((4, 18))
+    weights[3] = 0
+    camera = fit_weak_perspective(points, 50 + 0.2 * points[..., :2], weights, rotation=True, degenerate='mark')
+    path = tmp_path / 'cameras.npz'
+    save_cameras(path, np.array([3, 7, 8, 11]), camera)
+    return path, camera
+
+
+def test_cameras_come_back_in_the_order_asked_for(saved):
+    path, camera = saved
+    loaded = load_cameras(path, np.array([11, 3, 8]))
+    for field, before in zip(loaded, camera, strict=True):
+        np.testing.assert_array_equal(field, before[[3, 0, 2]])
+    assert np.isnan(loaded.scale[0]) and loaded.scale[1] == pytest.approx(0.2)
+
+
+def test_what_is_wrong_is_named(saved, tmp_path):
+    path, _ = saved
+    with pytest.raises(ValueError, match='cameras.npz has no entry for 1 of 2 frames, first 4'):
+        load_cameras(path, np.array([3, 4]))
+    with pytest.raises(FileNotFoundError, match='fit_cameras.py'):
+        load_cameras(tmp_path / 'absent.npz', np.array([3]))
+    arrays = dict(np.load(path))
+    for changes, message in [
+            (dict(model=np.array('fisheye')), "model 'fisheye', 'weak' expected"),
+            (dict(scale=np.ones(3)), r'arrays of 4 frames expected; got scale \(3,\)'),
+            (dict(translation=np.ones((4, 3))), r'translation \(4, 3\)')]:
+        np.savez(tmp_path / 'changed.npz', **{**arrays, **changes})
+        with pytest.raises(ValueError, match=message):
+            load_cameras(tmp_path / 'changed.npz', np.array([3]))
