@@ -57,7 +57,7 @@ def prepare(standin, folder):
         standin (Path): of the fixture of this name.
         folder (Path): where to.
     """
-    from mmpose_integral.datasets.h80k_index import load_index, save_index
+    from mmpose_integral.formats.h80k_index import load_index, save_index
     from mmpose_integral.synthetic.prepare import prepare_from_truth
     prepare_from_truth(standin, folder, ('train', 'val'))
     # Seven frames do not divide evenly between two ranks.

@@ -11,8 +11,8 @@ from mmengine.runner import load_checkpoint
 from mmpose.registry import DATASETS, MODELS
 from small_training import run_tool
 
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import mpjpe, rescale_to_bone_length
+from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 from mmpose_integral.synthetic import make_standin
 from mmpose_integral.synthetic.prepare import prepare_from_truth

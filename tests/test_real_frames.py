@@ -9,7 +9,7 @@ from mmpose.registry import DATASETS
 from PIL import Image
 
 from mmpose_integral.codecs import Integral3DLabel
-from mmpose_integral.datasets.h80k_index import save_index, scan_split
+from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.structures import fit_weak_perspective
 from mmpose_integral.structures.skeleton import COCO_TO_H80K, MPII_TO_H80K, add_thorax
 

@@ -7,7 +7,7 @@ import numpy as np
 from ablation_rows import ROWS, TABLE_1, TABLE_2, VARIANTS
 
 from mmpose_integral.evaluation.functional import paired_bootstrap
-from mmpose_integral.evaluation.predictions import load_predictions
+from mmpose_integral.formats.predictions import load_predictions
 from mmpose_integral.utils.files import replace_when_done, write_json, write_whole
 from mmpose_integral.visualization.palette import BLUE, ORANGE
 

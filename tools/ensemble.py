@@ -10,10 +10,10 @@ import mmengine
 import numpy as np
 
 import mmpose_integral  # noqa: F401  registers everything
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import average_predictions
 from mmpose_integral.evaluation.metrics import H80KMetric, SubmissionMetric
-from mmpose_integral.evaluation.predictions import STD, load_predictions, to_records
+from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.predictions import STD, load_predictions, to_records
 from mmpose_integral.utils.files import replace_when_done
 
 

@@ -2,7 +2,7 @@
 
 MODEL is a config, with its CHECKPOINT, or an alias. What is written is first run beside the model itself, on random
 crops and on those of --image, and kept only if no coordinate differs by more than 1e-4 of the input size.
-mmpose_integral/apis/onnx_runtime.py runs the .onnx without torch; docs/export.md tells how other programs do.
+mmpose_integral/deployment/onnx_runtime.py runs the .onnx without torch; docs/export.md tells how other programs do.
 """
 import argparse
 import contextlib
@@ -24,8 +24,8 @@ from mmpose.structures import PoseDataSample
 
 import mmpose_integral  # registers everything and makes checkpoints loadable
 from mmpose_integral.apis import find_alias
+from mmpose_integral.deployment.crop_to_pose import METADATA_KEY, CropToPose, deployment_facts
 from mmpose_integral.engine.weights import check_weights_file
-from mmpose_integral.models.deployment import METADATA_KEY, CropToPose, deployment_facts
 from mmpose_integral.utils.files import replace_when_done
 from mmpose_integral.visualization.instances import resolve_bone_length
 

@@ -80,10 +80,10 @@ def call_arguments(args):
 
 def run(args, say):
     """Do it; returns the exit status."""
-    from mmpose_integral.apis.batch_run import BatchRun
-    from mmpose_integral.apis.command_inputs import find_inputs
-    from mmpose_integral.apis.exports import write_csv, write_npz
-    from mmpose_integral.apis.loading import load_inferencer
+    from mmpose_integral.cli.batch_run import BatchRun
+    from mmpose_integral.cli.command_inputs import find_inputs
+    from mmpose_integral.cli.exports import write_csv, write_npz
+    from mmpose_integral.cli.loading import load_inferencer
     inputs, call = find_inputs(args.inputs), call_arguments(args)
     check_inputs(args, inputs)
     check_display(args, inputs)

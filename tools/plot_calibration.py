@@ -6,7 +6,7 @@ import argparse
 
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.evaluation.functional.calibration import calibrate_poses, normal_coverage
-from mmpose_integral.evaluation.predictions import load_predictions
+from mmpose_integral.formats.predictions import load_predictions
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
 from mmpose_integral.utils.files import write_json
 from mmpose_integral.visualization import draw_calibration, save_picture

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import mean_skeleton_length, mpjpe, rescale_to_bone_length
-from mmpose_integral.preparation.products import load_boxes
+from mmpose_integral.formats.boxes import load_boxes
+from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.utils.files import write_json, write_whole
 from mmpose_integral.visualization import compose_panel, draw_curves, read_scalars, save_picture
 

@@ -18,10 +18,10 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
-from mmpose_integral.datasets.h80k_index import load_index
-from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
+from mmpose_integral.engine.tool_config import add_common_arguments, load_config, start_processes
 from mmpose_integral.engine.weights import check_runner
-from mmpose_integral.evaluation.submission import find_faults
+from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.submission import find_faults
 from mmpose_integral.utils.files import write_whole
 
 SAME_MM = 0.005  # bone lengths that differ by less give the same two decimals

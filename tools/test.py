@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
-from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
+from mmpose_integral.engine.tool_config import add_common_arguments, load_config, start_processes
 from mmpose_integral.engine.weights import check_runner
 from mmpose_integral.utils.files import replace_when_done
 

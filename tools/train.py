@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 
 import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
 from mmpose_integral.engine import make_fast
-from mmpose_integral.engine.launch import add_common_arguments, load_config, start_processes
+from mmpose_integral.engine.tool_config import add_common_arguments, load_config, start_processes
 
 
 def parse_args():

@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from mmpose_integral.preparation.launch import default_device
+from mmpose_integral.utils.launch import default_device
 
 _LOCAL = ('127.0.0.1', 'localhost', '::1')
 _STANDIN_NOTE = ('It was trained on **rendered people** alone and small enough to travel with the code: the examples '
@@ -66,7 +66,7 @@ def run(args, folder):
     """Load the model and serve until Ctrl-C; ``folder`` takes the examples."""
     from mmpose_integral.apis import MMPoseInferencer
     from mmpose_integral.apis.model_check import is_image_based
-    from mmpose_integral.apis.web_app import build_app, launch_app
+    from mmpose_integral.web.app import build_app, launch_app
     if not is_image_based(args.model):
         raise ValueError(f'--model {args.model}: a model of this package expected, such as standin, official, or a '
                          'config with a --checkpoint')

@@ -1,8 +1,7 @@
 from .integral_pose3d_inferencer import IntegralPose3DInferencer
 from .mmpose_inferencer import MMPoseInferencer
 from .model_alias import ModelAlias, find_alias, load_aliases, register_alias, user_folder
-from .onnx_runtime import OnnxIntegralPose
 
 __all__ = [
-    'IntegralPose3DInferencer', 'MMPoseInferencer', 'ModelAlias', 'OnnxIntegralPose', 'find_alias',
+    'IntegralPose3DInferencer', 'MMPoseInferencer', 'ModelAlias', 'find_alias',
     'load_aliases', 'register_alias', 'user_folder']

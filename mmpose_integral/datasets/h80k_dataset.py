@@ -5,9 +5,10 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
-from mmpose_integral.datasets.h80k_index import load_index
+from mmpose_integral.formats.boxes import load_boxes
 from mmpose_integral.formats.cameras import load_cameras
-from mmpose_integral.preparation.products import load_boxes, load_keypoints_2d
+from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.structures.skeleton import build_metainfo
 
 BOX_SOURCES = ('detector', 'keypoints', 'image')

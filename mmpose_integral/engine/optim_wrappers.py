@@ -10,7 +10,7 @@ def has_fast_bfloat16():
     """Whether the device in use multiplies bfloat16 natively; elsewhere it is emulated, slower than float32."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = torch.cpu.get_capabilities()
+    capabilities = getattr(torch.cpu, 'get_capabilities', dict)()  # before torch 2.11 nothing is known of a CPU
     return any(capabilities.get(name, False) for name in ('avx512_bf16', 'amx_bf16', 'arm_bf16', 'bf16'))
 
 

@@ -3,9 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpose_integral.preparation.products import match_rows
 from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera
-from mmpose_integral.utils.files import read_arrays, replace_when_done
+from mmpose_integral.utils.files import match_rows, read_arrays, replace_when_done
 
 WEAK = 'weak'
 """The ``model`` of a file with weak-perspective cameras."""

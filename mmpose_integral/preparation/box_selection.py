@@ -1,6 +1,8 @@
 """Choosing the one person of a frame among detections."""
 import numpy as np
 
+from mmpose_integral.formats.boxes import clip_boxes
+
 
 def select_person(bboxes, scores, image_size, score_thr=0.3, tie_margin=0.05):
     """Pick the best box of a frame.
@@ -27,17 +29,3 @@ def select_person(bboxes, scores, image_size, score_thr=0.3, tie_margin=0.05):
         return None
     tied = eligible[scores[eligible] >= scores[eligible].max() - tie_margin]
     return int(tied[np.argmax(sides[tied].prod(axis=1))])
-
-
-def clip_boxes(bboxes, image_size):
-    """Cut boxes at the image border.
-
-    Args:
-        bboxes (np.ndarray): (M, 4), xyxy, px.
-        image_size (tuple[int, int]): width, height, px.
-
-    Returns:
-        np.ndarray: (M, 4) float32, xyxy.
-    """
-    width, height = image_size
-    return np.clip(np.asarray(bboxes, dtype=np.float32).reshape(-1, 4), 0, [width, height, width, height])

@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.preparation.products import match_rows
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera, fit_weak_perspective
-from mmpose_integral.utils.files import read_arrays, replace_when_done
+from mmpose_integral.utils.files import match_rows, read_arrays, replace_when_done
 
 COLUMNS = ('frame_id', 'scale', 'rotation_deg', 'free_rotation_deg', 'tx', 'ty', 'mean_residual', 'max_residual',
            'used_joints', 'inliers')

@@ -6,8 +6,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from mmpose_integral.preparation.box_selection import clip_boxes, select_person
-from mmpose_integral.preparation.sharded_job import fingerprint, rounded
+from mmpose_integral.formats.boxes import clip_boxes
+from mmpose_integral.preparation.box_selection import select_person
+from mmpose_integral.preparation.sharded_job import fingerprint
+from mmpose_integral.utils.files import rounded
 
 
 class PreparedFrame:

@@ -65,7 +65,7 @@ def run_over_frames(args, index, prepare, predict, settings, title, without_mode
     """Make a record of every frame of an index, on all ranks; a stopped run goes on where it stopped.
 
     Args:
-        args (argparse.Namespace): Options of :func:`mmpose_integral.preparation.launch.add_job_arguments`.
+        args (argparse.Namespace): Options of :func:`mmpose_integral.preparation.job_command.add_job_arguments`.
         index (H80KIndex): Split.
         prepare (callable): See :class:`FrameDataset`.
         predict (callable): Function from a list of prepared frames to their records.

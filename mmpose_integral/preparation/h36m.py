@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.preparation.safe_pickle import load_plain_pickle, loads_plain
+from mmpose_integral.formats.safe_pickle import load_plain_pickle, loads_plain
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
 from mmpose_integral.utils.files import read_arrays
 

@@ -8,8 +8,9 @@ from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from mmpose_integral.preparation.detection import checkpoint_fingerprint
 from mmpose_integral.preparation.joint_merging import joint_format, merge_by_score, to_h80k_joints
-from mmpose_integral.preparation.sharded_job import fingerprint, rounded
+from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.structures.skeleton import NUM_JOINTS
+from mmpose_integral.utils.files import rounded
 
 ONE_BASED_CHOICES = ('auto', 'yes', 'no')
 

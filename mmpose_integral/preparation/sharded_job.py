@@ -14,7 +14,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
 
 from mmpose_integral.utils.files import write_json
@@ -165,8 +164,3 @@ def fingerprint(*items):
         else:
             digest.update(repr(item).encode())
     return digest.hexdigest()[:16]
-
-
-def rounded(array, decimals):
-    """Nested list of an array's values with a fixed number of decimals, short enough for a line of JSON."""
-    return np.round(np.asarray(array, dtype=np.float64), decimals).tolist()

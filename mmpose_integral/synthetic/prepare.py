@@ -3,9 +3,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..datasets.h80k_index import save_index, scan_split
+from mmpose_integral.formats.boxes import save_boxes
+from mmpose_integral.formats.h80k_index import save_index, scan_split
+from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
+
 from ..formats.cameras import save_cameras
-from ..preparation.products import save_boxes, save_keypoints_2d
 from ..structures import fit_weak_perspective
 from .parts import H80K_SPLITS, final_paths
 

@@ -107,3 +107,26 @@ def _read_member(file, name, load_objects):
             raise
         data = file.zip.read(f'{name}.npy')  # a pickle after numpy's header, whose length is in bytes 8 and 9
         return load_objects(data[10 + int.from_bytes(data[8:10], 'little'):], name)
+
+
+def match_rows(ids, wanted, path):
+    """Where each wanted frame id stands in a file's ``ids``.
+
+    Returns:
+        np.ndarray: (N,) rows, so that ``ids[rows] == wanted``.
+
+    Raises:
+        ValueError: one is not there; the message names ``path``.
+    """
+    wanted = np.asarray(wanted)
+    order = np.argsort(ids)
+    lacking = wanted[~np.isin(wanted, ids)]
+    if len(lacking):
+        raise ValueError(f'{path} has no entry for {len(lacking)} of {len(wanted)} frames, first {lacking[0]}; '
+                         'make it again from the same index')
+    return order[np.searchsorted(ids, wanted, sorter=order)]
+
+
+def rounded(array, decimals):
+    """Nested list of an array's values with a fixed number of decimals, short enough for a line of JSON."""
+    return np.round(np.asarray(array, dtype=np.float64), decimals).tolist()

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from mmpose_integral.apis.exports import (
+from mmpose_integral.cli.exports import (
     CSV_COLUMNS,
     FrameResult,
     make_table,

@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.engine.shrink import shrink_config
+from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.synthetic.prepare import prepare_from_truth
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -10,9 +10,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import KEYPOINT_CODECS
 
-from mmpose_integral.datasets.h80k_index import save_index, scan_split
-from mmpose_integral.preparation.launch import choose_checkpoint
-from mmpose_integral.preparation.products import load_keypoints_2d, save_boxes
+from mmpose_integral.formats.boxes import save_boxes
+from mmpose_integral.formats.h80k_index import save_index, scan_split
+from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
+from mmpose_integral.preparation.job_command import choose_checkpoint
 
 REPO = Path(__file__).resolve().parents[2]
 DETECTORS = sorted((REPO / 'configs' / 'detection').glob('*.py'))

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmpose_integral.datasets.h80k_index import H80KIndex, save_index
-from mmpose_integral.preparation.official_caches import import_boxes, import_keypoints_2d
-from mmpose_integral.preparation.products import load_boxes, load_keypoints_2d, missing_path
+from mmpose_integral.formats.boxes import load_boxes, missing_path
+from mmpose_integral.formats.h80k_index import H80KIndex, save_index
+from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
+from mmpose_integral.formats.official_caches import import_boxes, import_keypoints_2d
 
 REPO = Path(__file__).parents[2]
 NAME = 'HM36_eccv_challenge_Val_{}samples_img_res.pkl'

@@ -4,7 +4,7 @@ import pytest
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
-from mmpose_integral.datasets.h80k_index import load_index
+from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.structures import fit_weak_perspective
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS
 from mmpose_integral.synthetic.prepare import prepare_from_truth

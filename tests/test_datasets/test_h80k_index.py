@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmpose_integral.datasets.h80k_index import H80KIndex, index_path, load_index, save_index, scan_split
-from mmpose_integral.preparation.frame_checks import FaultyFile, parse_pose, read_image_size, read_pose
+from mmpose_integral.formats.frame_checks import FaultyFile, parse_pose, read_image_size, read_pose
+from mmpose_integral.formats.h80k_index import H80KIndex, index_path, load_index, save_index, scan_split
 
 
 def write_pose(path, pose, fmt='%.4f'):

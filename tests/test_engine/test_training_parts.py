@@ -6,8 +6,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import HOOKS, OPTIM_WRAPPERS
 
-from mmpose_integral.datasets.h80k_index import save_index, scan_split
-from mmpose_integral.engine import launch
+from mmpose_integral.engine import tool_config
+from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.structures.skeleton import BONES, add_thorax
 
 
@@ -71,29 +71,29 @@ def test_checkpoints_tell_the_mean_skeleton_lengths(standin, tmp_path):
 def test_launch_on_cpus_wraps_the_model_without_devices(monkeypatch):
     started = []
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    monkeypatch.setattr(torch.distributed, 'init_process_group', started.append)
+    monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend, timeout: started.append(backend))
     for launcher in ('none', 'pytorch'):
         cfg = Config(dict(launcher=launcher))
-        launch.start_processes(cfg)
+        tool_config.start_processes(cfg)
         assert ('model_wrapper_cfg' in cfg) == (launcher == 'pytorch')
     assert started == ['gloo'] and cfg.model_wrapper_cfg.device_ids is None
     with pytest.raises(SystemExit, match='torchrun'):
-        launch.start_processes(Config(dict(launcher='slurm')))
+        tool_config.start_processes(Config(dict(launcher='slurm')))
 
 
 def test_what_the_imports_left_is_not_looked_at_for_garbage(tmp_path, monkeypatch):
     frozen = []
-    monkeypatch.setattr(launch.gc, 'freeze', lambda: frozen.append(True))
-    monkeypatch.setattr(launch.gc, 'get_freeze_count', lambda: len(frozen))
+    monkeypatch.setattr(tool_config.gc, 'freeze', lambda: frozen.append(True))
+    monkeypatch.setattr(tool_config.gc, 'get_freeze_count', lambda: len(frozen))
     monkeypatch.setenv('LOCAL_RANK', '0')
     (tmp_path / 'small.py').write_text('a = 1\n')
     for _ in range(2):  # what the first run has built may go before the second
         args = SimpleNamespace(config=str(tmp_path / 'small.py'), local_rank=0, launcher='none', work_dir=None,
                                show_dir=None)
-        assert launch.load_config(args).a == 1
+        assert tool_config.load_config(args).a == 1
     assert frozen == [True]
 
 
 def test_unknown_config_is_named():
     with pytest.raises(SystemExit, match='nowhere.py'):
-        launch.load_config(SimpleNamespace(config='nowhere.py', local_rank=0))
+        tool_config.load_config(SimpleNamespace(config='nowhere.py', local_rank=0))

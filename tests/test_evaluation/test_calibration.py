@@ -13,7 +13,7 @@ from mmpose_integral.evaluation.functional import calibrate_poses, calibration, 
 from mmpose_integral.evaluation.functional.calibration import normal_coverage
 from mmpose_integral.evaluation.metrics import SubmissionMetric
 from mmpose_integral.evaluation.metrics.frame_records import make_record
-from mmpose_integral.evaluation.predictions import load_predictions, save_predictions, to_records
+from mmpose_integral.formats.predictions import load_predictions, save_predictions, to_records
 
 
 def normal_errors(factor, shape=(400, 50), seed=0):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mmpose_integral.evaluation.functional import average_predictions, paired_bootstrap
-from mmpose_integral.evaluation.predictions import load_predictions, save_predictions, to_records
+from mmpose_integral.formats.predictions import load_predictions, save_predictions, to_records
 
 N, K = 7, 18
 

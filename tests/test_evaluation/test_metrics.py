@@ -8,10 +8,10 @@ from mmpose.registry import METRICS
 from mmpose.structures import PoseDataSample
 
 import mmpose_integral  # noqa: F401
-from mmpose_integral.datasets.h80k_index import H80KIndex, save_index
 from mmpose_integral.evaluation import H80KMetric, SubmissionMetric
 from mmpose_integral.evaluation.functional import evaluate_h80k, skeleton_length
-from mmpose_integral.evaluation.submission import SubmissionError, find_faults
+from mmpose_integral.formats.h80k_index import H80KIndex, save_index
+from mmpose_integral.formats.submission import SubmissionError, find_faults
 from mmpose_integral.structures.skeleton import JOINT_NAMES, add_thorax
 
 
@@ -209,7 +209,7 @@ def test_incomplete_submission_is_refused_and_not_written(indexes, tmp_path):
 
 def test_metric_and_submission_agree_on_the_standin(standin, tmp_path):
     """Perfect predictions of the stand-in's Test: a sound archive, and no error against its truth."""
-    from mmpose_integral.datasets.h80k_index import scan_split
+    from mmpose_integral.formats.h80k_index import scan_split
     index, faults = scan_split(standin / 'h80k', 'Test')
     assert not faults
     save_index(index, tmp_path / 'test.npz')

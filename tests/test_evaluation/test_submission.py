@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_training import run_tool
 
-from mmpose_integral.datasets.h80k_index import H80KIndex, save_index
-from mmpose_integral.evaluation.submission import (
+from mmpose_integral.formats.h80k_index import H80KIndex, save_index
+from mmpose_integral.formats.submission import (
     CSV_FOLDER,
     JSON_NAME,
     SubmissionError,

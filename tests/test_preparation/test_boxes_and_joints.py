@@ -4,17 +4,12 @@ import numpy as np
 import pytest
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from mmpose_integral.preparation.box_selection import clip_boxes, select_person
+from mmpose_integral.formats.boxes import clip_boxes, load_boxes, missing_path, save_boxes
+from mmpose_integral.formats.keypoints_2d import load_keypoints_2d, save_keypoints_2d
+from mmpose_integral.preparation.box_selection import select_person
 from mmpose_integral.preparation.joint_merging import joint_format, merge_by_score, to_h80k_joints
-from mmpose_integral.preparation.products import (
-    load_boxes,
-    load_keypoints_2d,
-    match_rows,
-    missing_path,
-    save_boxes,
-    save_keypoints_2d,
-)
 from mmpose_integral.structures.skeleton import JOINT_MAPS, JOINT_NAMES
+from mmpose_integral.utils.files import match_rows
 
 SIZE = (100, 80)
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmpose_integral.preparation.camera_figure import draw_report
 from mmpose_integral.preparation.camera_statistics import (
     COLUMNS,
     TRUTH_COLUMNS,
@@ -16,6 +15,7 @@ from mmpose_integral.preparation.camera_statistics import (
     worst_frames,
     write_table,
 )
+from mmpose_integral.visualization.camera_figure import draw_report
 
 NUM_FRAMES = 7
 

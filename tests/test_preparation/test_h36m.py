@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from mmpose.utils import SimpleCamera
 
-from mmpose_integral.datasets.h80k_index import scan_split
+from mmpose_integral.formats.h80k_index import scan_split
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise
 from mmpose_integral.preparation.h36m import choose_frames, parse_image_name, project, read_annotations
 from mmpose_integral.structures import fit_weak_perspective

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from h36m_tree import CAMERAS, camera_entry, convert, h36m_to_h80k
 
-from mmpose_integral.datasets.h80k_index import scan_split
+from mmpose_integral.formats.h80k_index import scan_split
 from mmpose_integral.preparation.h36m import read_cameras
 
 

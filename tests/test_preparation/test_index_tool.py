@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmpose_integral.datasets.h80k_index import load_index
+from mmpose_integral.formats.h80k_index import load_index
 
 SPEC = importlib.util.spec_from_file_location(
     'index_h80k', Path(__file__).parents[2] / 'tools/dataset_converters/index_h80k.py')

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmpose.apis import inference_topdown, init_model
 from PIL import Image
 
-from mmpose_integral.datasets.h80k_index import load_index, save_index, scan_split
+from mmpose_integral.formats.h80k_index import load_index, save_index, scan_split
 from mmpose_integral.preparation.detection import PersonDetector, class_number
 from mmpose_integral.preparation.frames import FrameDataset, iterate_batches, read_image
 from mmpose_integral.preparation.joint_merging import to_h80k_joints

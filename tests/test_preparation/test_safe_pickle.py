@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmpose_integral.preparation.safe_pickle import load_plain_pickle, loads_plain
+from mmpose_integral.formats.safe_pickle import load_plain_pickle, loads_plain
 from mmpose_integral.utils.files import read_arrays
 
 VALUES = [

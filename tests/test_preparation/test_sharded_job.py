@@ -104,7 +104,7 @@ def test_fingerprint_sees_content_and_values(tmp_path):
 SCRIPT = '''
 import sys, time
 from mmengine.dist import get_rank
-from mmpose_integral.preparation.launch import launch
+from mmpose_integral.preparation.job_command import launch
 from mmpose_integral.preparation.sharded_job import ShardedJob
 launch('pytorch')
 def stream(frame_ids):

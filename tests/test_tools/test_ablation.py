@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 from small_training import REPO, run_tool
 
-from mmpose_integral.evaluation.predictions import save_predictions
+from mmpose_integral.formats.predictions import save_predictions
 
 
 @pytest.fixture

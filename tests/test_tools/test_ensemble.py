@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from small_training import evaluate, prepare, run_tool, write_config
 
-from mmpose_integral.evaluation.predictions import load_predictions
+from mmpose_integral.formats.predictions import load_predictions
 
 # Another backbone, head and input size than the first member's.
 LARGER = '''

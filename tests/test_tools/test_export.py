@@ -12,8 +12,8 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 from mmpose_integral.apis import register_alias
+from mmpose_integral.deployment.crop_to_pose import CropToPose, deployment_facts, free_batch_size
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS
-from mmpose_integral.models.deployment import CropToPose, deployment_facts, free_batch_size
 from mmpose_integral.structures.skeleton import JOINT_NAMES, PARENTS, flip_indices
 
 REPO = Path(__file__).parents[2]
@@ -162,7 +162,7 @@ def test_all_formats_agree_at_any_batch_size(files, tmp_path, capsys):
 @pytest.mark.parametrize('head', ['debias', 'peak', 'regression'])
 def test_other_heads_in_onnx(files, tmp_path, head):
     pytest.importorskip('onnxscript', reason=NO_EXPORT)
-    from mmpose_integral.apis.onnx_runtime import OnnxIntegralPose
+    from mmpose_integral.deployment.onnx_runtime import OnnxIntegralPose
     options = dict(HEAD, **{head: True})
     config, checkpoint = files(head=REGRESSION if head == 'regression' else options)
     assert export.main([config, checkpoint, '--out-dir', str(tmp_path)]) == 0

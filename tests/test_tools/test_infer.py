@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from mmpose_integral.apis import IntegralPose3DInferencer, register_alias
-from mmpose_integral.apis.exports import read_npz
-from mmpose_integral.apis.loading import load_inferencer
+from mmpose_integral.cli.exports import read_npz
+from mmpose_integral.cli.loading import load_inferencer
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 

@@ -15,7 +15,7 @@ from mmpose.registry import MODELS
 from small_training import REPO, prepare, run_tool, write_config
 
 from mmpose_integral.evaluation.functional import average_predictions, rescale_to_bone_length
-from mmpose_integral.evaluation.predictions import load_predictions
+from mmpose_integral.formats.predictions import load_predictions
 
 # Test's crop differs from Val's, and an ensemble must heed that.
 TEST_FRAMES = '''

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::F
                                         'ignore:.*copy keyword', 'ignore:.*no_silent_downcasting')
 
 from mmpose_integral.apis import MMPoseInferencer  # noqa: E402
-from mmpose_integral.apis.photo_check import check_photo  # noqa: E402
-from mmpose_integral.apis.web_answer import at_bone_length, describe, draw_picture, draw_view, to_json  # noqa: E402
+from mmpose_integral.web.answer import at_bone_length, describe, draw_picture, draw_view, to_json  # noqa: E402
+from mmpose_integral.web.photo_check import check_photo  # noqa: E402
 
 REPO = Path(__file__).parents[2]
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -173,9 +173,9 @@ def test_what_cannot_start_says_why(demo, capsys, monkeypatch, tmp_path):
     assert 'absent.py: no such config file' in capsys.readouterr().err
     assert demo.main([*port, '--model', 'human3d']) == 1
     assert '--model human3d: a model of this package expected' in capsys.readouterr().err
-    monkeypatch.setitem(sys.modules, 'mmpose_integral.apis.web_app', None)
+    monkeypatch.setitem(sys.modules, 'mmpose_integral.web.app', None)
     monkeypatch.setitem(sys.modules, 'gradio', None)
-    monkeypatch.delitem(sys.modules, 'mmpose_integral.apis.web_app')
+    monkeypatch.delitem(sys.modules, 'mmpose_integral.web.app')
     assert demo.main(port) == 1
     assert 'gradio is not installed: pip install gradio plotly' in capsys.readouterr().err
 
@@ -219,7 +219,7 @@ def free_port():
 @pytest.fixture(scope='module')
 def site(inferencer, pictures, tmp_path_factory):
     """The page, served in this process: its address, and what this process connected to outside the machine."""
-    from mmpose_integral.apis.web_app import build_app, launch_app
+    from mmpose_integral.web.app import build_app, launch_app
     patch, outside, connect = pytest.MonkeyPatch(), [], socket.socket.connect
 
     def watched(self, address):

@@ -28,9 +28,9 @@ from plain_sample import MEAN, STD, plain_sample
 from torch.utils.data import DataLoader, Dataset
 
 from mmpose_integral.datasets import keep_freed_memory
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.formats.cameras import save_cameras
-from mmpose_integral.preparation.products import load_keypoints_2d
+from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.structures import fit_weak_perspective
 from mmpose_integral.synthetic import make_standin
 from mmpose_integral.synthetic.prepare import prepare_from_truth

@@ -64,7 +64,7 @@ def eager(model, crops):
 def load_exported(path, threads):
     """Name and function of crops of an exported file."""
     if path.suffix == '.onnx':
-        from mmpose_integral.apis.onnx_runtime import OnnxIntegralPose
+        from mmpose_integral.deployment.onnx_runtime import OnnxIntegralPose
         pose = OnnxIntegralPose(str(path), threads=threads)
         return 'onnxruntime', lambda crops: pose.predict(crops.numpy())
     if path.suffix == '.pt2':

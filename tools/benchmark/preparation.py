@@ -69,10 +69,10 @@ def forget_peak():
 
 def make_stages(folder, count):
     """Functions by stage; each hands on what the next one needs."""
-    from mmpose_integral.datasets.h80k_index import index_path, load_index, save_index, scan_split
     from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS, rescale_to_bone_length
     from mmpose_integral.evaluation.metrics import H80KMetric
-    from mmpose_integral.evaluation.submission import validate_submission, write_submission
+    from mmpose_integral.formats.h80k_index import index_path, load_index, save_index, scan_split
+    from mmpose_integral.formats.submission import validate_submission, write_submission
     from mmpose_integral.structures import fit_weak_perspective
     logging.getLogger('mmengine').setLevel(logging.ERROR)
     got = {}

@@ -9,13 +9,13 @@ import json
 import sys
 from pathlib import Path
 
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.formats.cameras import save_cameras
-from mmpose_integral.preparation.camera_figure import draw_report
+from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise, write_table
-from mmpose_integral.preparation.launch import run_resumable
-from mmpose_integral.preparation.products import load_keypoints_2d
+from mmpose_integral.preparation.job_command import run_resumable
 from mmpose_integral.utils.files import write_json
+from mmpose_integral.visualization.camera_figure import draw_report
 
 
 def parse_args(args=None):

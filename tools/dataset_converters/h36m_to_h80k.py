@@ -22,7 +22,7 @@ from mmpose_integral.preparation.h36m import (
     read_annotations,
     read_cameras,
 )
-from mmpose_integral.preparation.launch import run_resumable
+from mmpose_integral.preparation.job_command import run_resumable
 from mmpose_integral.preparation.sharded_job import SettingsDiffer, fingerprint
 from mmpose_integral.synthetic.formats import pose_csv
 from mmpose_integral.utils.files import replace_when_done, write_json, write_whole

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpose_integral.datasets.h80k_index import load_index
-from mmpose_integral.preparation.official_caches import import_boxes, import_keypoints_2d
-from mmpose_integral.preparation.products import missing_path, save_boxes, save_keypoints_2d
+from mmpose_integral.formats.boxes import missing_path, save_boxes
+from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
+from mmpose_integral.formats.official_caches import import_boxes, import_keypoints_2d
 from mmpose_integral.utils.progress import progress_bar
 
 

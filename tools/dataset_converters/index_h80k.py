@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from mmpose_integral.datasets.h80k_index import (
+from mmpose_integral.formats.h80k_index import (
     PUBLISHED_COUNTS,
     SPLITS,
     index_path,

@@ -1,8 +1,8 @@
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import mean_skeleton_length
+from mmpose_integral.formats.h80k_index import load_index
 
 
 @HOOKS.register_module()

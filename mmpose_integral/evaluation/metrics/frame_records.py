@@ -2,8 +2,8 @@
 import numpy as np
 import torch
 
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import mean_skeleton_length
+from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 

@@ -5,7 +5,7 @@ from mmpose.registry import METRICS
 
 from mmpose_integral.evaluation.functional import PER_FRAME, evaluate_h80k
 from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, sort_records, to_array
-from mmpose_integral.evaluation.predictions import save_predictions
+from mmpose_integral.formats.predictions import save_predictions
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS, NUM_JOINTS
 
 

@@ -5,11 +5,11 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from mmpose_integral.datasets.h80k_index import load_index
 from mmpose_integral.evaluation.functional import rescale_to_bone_length
 from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, sort_records
-from mmpose_integral.evaluation.predictions import save_predictions
-from mmpose_integral.evaluation.submission import SubmissionError, validate_submission, write_submission
+from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.predictions import save_predictions
+from mmpose_integral.formats.submission import SubmissionError, validate_submission, write_submission
 
 DEFAULT_CHOICE = 'train+val'
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpose_integral.preparation.box_selection import clip_boxes
-from mmpose_integral.preparation.safe_pickle import load_plain_pickle
-from mmpose_integral.preparation.sharded_job import rounded
+from mmpose_integral.formats.boxes import clip_boxes
+from mmpose_integral.formats.safe_pickle import load_plain_pickle
 from mmpose_integral.structures.skeleton import NUM_JOINTS
+from mmpose_integral.utils.files import rounded
 
 _KEYPOINTS_NAME = r'HM36_eccv_challenge_([A-Za-z]+)_(\d+)samples_img_res\.pkl'
 

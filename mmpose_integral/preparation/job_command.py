@@ -1,47 +1,25 @@
-"""Starting a tool on one process or on many, with or without GPUs."""
-import os
+"""What the commands of preparation jobs share: arguments, checkpoint, launch, and how they end."""
 import sys
 from pathlib import Path
-from unittest import mock
 
-import torch
 from mmengine.config import Config
-from mmengine.dist import init_dist, is_distributed
 from mmengine.utils.dl_utils import set_multi_processing
 
 from mmpose_integral.preparation.sharded_job import SettingsDiffer
-
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
 
 DAY_S = 24 * 3600
-"""Ranks meet only at the start and at the end of a job, which may take hours: the default 30 minutes would kill
-it."""
+"""Ranks meet only at the start and at the end of a job, which may take hours: 30 minutes would end it."""
 
 
 def launch(launcher):
-    """Join the process group of a preparation job.
-
-    Ranks exchange only lists of frame ids, so gloo serves machines with and without GPUs alike.
+    """Join the process group of a preparation job; its ranks exchange nothing but lists of frame ids.
 
     Args:
-        launcher (str): 'none', 'pytorch' (torchrun), 'slurm' or 'mpi'.
+        launcher (str): One of ``LAUNCHERS``.
     """
     set_multi_processing(distributed=launcher != 'none')
-    if launcher == 'none' or is_distributed():
-        return
-    if torch.cuda.is_available():
-        init_dist(launcher, backend='gloo', timeout=DAY_S)
-    else:
-        # mmengine's launchers select a CUDA device whatever the backend, which fails where there is none.
-        with mock.patch.object(torch.cuda, 'set_device'):
-            init_dist(launcher, backend='gloo', timeout=DAY_S)
-
-
-def default_device():
-    """This rank's GPU when there is one, else the CPU."""
-    if not torch.cuda.is_available():
-        return 'cpu'
-    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
+    join_gloo_group(launcher, DAY_S)
 
 
 def choose_checkpoint(config, checkpoint):

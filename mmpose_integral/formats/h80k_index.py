@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.preparation.frame_checks import Fault, FaultyFile, read_image_size, read_pose
+from mmpose_integral.formats.frame_checks import Fault, FaultyFile, read_image_size, read_pose
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
 from mmpose_integral.utils.files import read_arrays, replace_when_done
 

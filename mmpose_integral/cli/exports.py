@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..structures.skeleton import JOINT_NAMES, NUM_JOINTS
-from ..utils.files import read_arrays, replace_when_done
+from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS
+from mmpose_integral.utils.files import read_arrays, replace_when_done
 
 # Array of the table: (key of a person's dict, shape of one person's). What a person lacks becomes NaN.
 _FIELDS = dict(

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import cv2
 
-from mmpose_integral.apis.command_inputs import file_names
-from mmpose_integral.apis.exports import FrameResult, make_table, people_arrays
 from mmpose_integral.apis.media import Frame, Media, chunks, is_camera, read_picture
 from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.apis.result_files import ResultFiles
+from mmpose_integral.cli.command_inputs import file_names
+from mmpose_integral.cli.exports import FrameResult, make_table, people_arrays
 from mmpose_integral.utils.progress import progress_bar
 
 # In the folder of the predictions: a line for each image, the stem of its JSON file and what the image was.
@@ -62,10 +62,10 @@ class BatchRun:
         """Images first, in batches, then one video after another.
 
         Args:
-            inputs (Inputs): see :func:`mmpose_integral.apis.command_inputs.find_inputs`.
+            inputs (Inputs): see :func:`mmpose_integral.cli.command_inputs.find_inputs`.
 
         Raises:
-            ValueError: see :func:`mmpose_integral.apis.command_inputs.file_names`.
+            ValueError: see :func:`mmpose_integral.cli.command_inputs.file_names`.
             OSError: a file cannot be written.
         """
         names = file_names(inputs)
@@ -78,7 +78,7 @@ class BatchRun:
                 self._fail(video, error)
 
     def table(self):
-        """Everybody found so far, see :func:`mmpose_integral.apis.exports.make_table`; images come before videos."""
+        """Everybody found so far, see :func:`mmpose_integral.cli.exports.make_table`; images come before videos."""
         # Images that were done earlier are noted before those of the batch that they interrupt.
         return make_table([frame for _, frame in sorted(self._collected, key=lambda entry: entry[0])])
 

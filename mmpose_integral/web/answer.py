@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..evaluation.functional import rescale_to_bone_length
-from ..visualization.canvas import INK, WHITE, put_text
-from ..visualization.panel import image_tile
+from mmpose_integral.evaluation.functional import rescale_to_bone_length
+from mmpose_integral.visualization.canvas import INK, WHITE, put_text
+from mmpose_integral.visualization.panel import image_tile
 
 # Longer side of the picture on the page, px.
 _SIDE = (640, 1280)
@@ -93,12 +93,12 @@ def draw_view(people, largest):
 
 @lru_cache(maxsize=1)
 def _empty_view():
-    from ..visualization.figure_3d import draw_figure_3d
+    from mmpose_integral.visualization.figure_3d import draw_figure_3d
     return draw_figure_3d([]).to_json()
 
 
 def _view(people, largest):
-    from ..visualization.figure_3d import draw_figure_3d
+    from mmpose_integral.visualization.figure_3d import draw_figure_3d
     boxes = np.array([person['bbox'][0] for person in people])
     return draw_figure_3d(
         _field(people, 'keypoints'), scores=_field(people, 'keypoint_scores'), std=_field(people, 'keypoint_std'),

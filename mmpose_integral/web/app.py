@@ -13,10 +13,10 @@ import gradio as gr
 import numpy as np
 from gradio.components.plot import PlotData
 
-from ..visualization.instances import resolve_bone_length
-from .media import read_picture
-from .photo_check import check_photo
-from .web_answer import at_bone_length, describe, draw_picture, draw_view, to_json
+from mmpose_integral.apis.media import read_picture
+from mmpose_integral.visualization.instances import resolve_bone_length
+from mmpose_integral.web.answer import at_bone_length, describe, draw_picture, draw_view, to_json
+from mmpose_integral.web.photo_check import check_photo
 
 _SLIDER = (3000, 6000)
 # Every 10 minutes what is older than an hour goes: uploads, pictures, JSON files, answers.

@@ -6,6 +6,8 @@ import os.path as osp
 import torch
 from mmengine.config import Config, DictAction
 
+from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
+
 
 def add_common_arguments(parser):
     """Arguments that MMPose's tools have in common, under MMPose's names."""
@@ -14,7 +16,7 @@ def add_common_arguments(parser):
     parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every so many samples')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change entries of the config, for example train_cfg.max_epochs=5')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     # torch.distributed.launch hands it over in one spelling, torchrun in the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
@@ -58,8 +60,5 @@ def start_processes(cfg):
     """
     if cfg.launcher == 'none' or torch.cuda.is_available():
         return
-    if cfg.launcher != 'pytorch':
-        raise SystemExit(f'--launcher {cfg.launcher} needs GPUs; on CPUs use --launcher pytorch (torchrun)')
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+    join_gloo_group(cfg.launcher)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)

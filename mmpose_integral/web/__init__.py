@@ -1,0 +1,1 @@
+"""The browser demo. It needs gradio and plotly."""
