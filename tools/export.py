@@ -26,8 +26,8 @@ import mmpose_integral  # registers everything and makes checkpoints loadable
 from mmpose_integral.apis import find_alias
 from mmpose_integral.deployment.crop_to_pose import METADATA_KEY, CropToPose, deployment_facts
 from mmpose_integral.engine.weights import check_weights_file
+from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.utils.files import replace_when_done
-from mmpose_integral.visualization.instances import resolve_bone_length
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.torchscript.pt', 'torch-export': '.pt2'}
 TOLERANCE = 1e-4
@@ -104,7 +104,7 @@ def load_model(config, checkpoint):
     module = CropToPose(model).eval()
     pipeline, padding = crop_steps(cfg)
     lengths = model.dataset_meta.get('skeleton_length') or {}
-    facts = dict(deployment_facts(model, padding), bone_length=resolve_bone_length(None, model.dataset_meta),
+    facts = dict(deployment_facts(model, padding), bone_length=resolve_bone_length(dataset_meta=model.dataset_meta),
                  skeleton_length={name: float(length) for name, length in lengths.items()},
                  config=os.path.basename(config), checkpoint=os.path.basename(checkpoint),
                  mmpose_integral_version=mmpose_integral.__version__, torch_version=torch.__version__)

@@ -24,7 +24,6 @@ from mmpose_integral.apis.smoothing import PoseSmoother
 from mmpose_integral.engine.weights import check_weights
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
-from mmpose_integral.visualization.instances import resolve_bone_length
 
 # Crops that go through the network at once, however many people the images of a batch hold.
 PEOPLE_PER_PASS = 32
@@ -248,7 +247,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             if smoother is not None:
                 track_ids, instances.keypoints = smoother(instances.bboxes, instances.keypoints, frame.time_s)
             lengths = lengths_of(range(len(boxes)) if track_ids is None else track_ids.tolist(),
-                                 resolve_bone_length(None, self.model.dataset_meta), **wishes)
+                                 self.model.dataset_meta, **wishes)
             people = to_millimetres(instances, lengths)
             if track_ids is not None:
                 people.track_ids = track_ids

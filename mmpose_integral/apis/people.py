@@ -8,16 +8,16 @@ from numbers import Real
 import numpy as np
 from mmengine.structures import InstanceData
 
-from ..evaluation.functional import rescale_to_bone_length, skeleton_length, skeleton_length_from_height
+from ..structures.bone_length import rescale_to_bone_length, resolve_bone_length, skeleton_length
 from ..structures.skeleton import NUM_JOINTS
 
 
-def lengths_of(ids, default, bone_length=None, body_height=None):
+def lengths_of(ids, dataset_meta=None, bone_length=None, body_height=None):
     """Total bone length of each person.
 
     Args:
         ids (Sequence[int]): N people.
-        default (float): mm, of people of whom nothing is said.
+        dataset_meta (dict | None): Meta data of the checkpoint, for people without either of the next two.
         bone_length (float | dict | None): mm, for all or by id.
         body_height (float | dict | None): standing height in mm, for all or by id; the length is estimated from it.
 
@@ -36,8 +36,7 @@ def lengths_of(ids, default, bone_length=None, body_height=None):
                           for value in (bone_length, body_height))
         if length is not None and height is not None:
             raise ValueError(f'person {person} has both bone_length {length} and body_height {height}: give one')
-        lengths.append(length if length is not None else
-                       default if height is None else skeleton_length_from_height(height))
+        lengths.append(resolve_bone_length(length, height, dataset_meta))
     return np.array(lengths, dtype=np.float64)
 
 

@@ -72,6 +72,30 @@ def skeleton_length_from_height(height_mm):
     return LENGTH_PER_HEIGHT * (float(height) if height.ndim == 0 else height)
 
 
+def resolve_bone_length(bone_length: float | None = None, body_height: float | None = None,
+                        dataset_meta: dict | None = None) -> float:
+    """The total bone length that a skeleton is scaled to: the first of these sources that is given.
+
+    Args:
+        bone_length: Total bone length, mm.
+        body_height: Standing height of the person, mm; the length is estimated from it.
+        dataset_meta: Meta data of a checkpoint. Its ``skeleton_length`` is a dict of mean lengths, mm; 'train+val' goes
+            before 'train'.
+
+    Returns:
+        Total bone length, mm; without any source the published mean of train+val.
+
+    Raises:
+        ValueError: If the height is outside 500 to 2500 mm.
+    """
+    if bone_length is not None:
+        return float(bone_length)
+    if body_height is not None:
+        return skeleton_length_from_height(body_height)
+    lengths = (dataset_meta or {}).get('skeleton_length') or PUBLISHED_SKELETON_LENGTHS
+    return float(lengths.get('train+val') or lengths['train'])
+
+
 def rescale_to_bone_length(keypoints, target_mm):
     """Move a skeleton's root to the origin and scale it to a total bone length.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluation.functional import PUBLISHED_SKELETON_LENGTHS, rescale_to_bone_length, skeleton_length
+from ..evaluation.functional import rescale_to_bone_length, skeleton_length
 from ..structures.skeleton import NUM_JOINTS
 from ..structures.weak_perspective import fit_weak_perspective
 
@@ -53,20 +53,6 @@ class DrawnPeople(NamedTuple):
             return [f'id {number:.0f}' for number in self.track_ids]
         count = 0 if self.keypoints_mm is None else len(self.keypoints_mm)
         return [f'#{number}' for number in range(count)] if count > 1 else None
-
-
-def resolve_bone_length(bone_length, dataset_meta):
-    """Total bone length for skeletons that come in px, mm.
-
-    Args:
-        bone_length (float | None): the caller's wish.
-        dataset_meta (dict | None): a checkpoint's has ``skeleton_length``, a dict from 'train' and 'train+val' to mm.
-
-    Returns:
-        float: the wish, else the checkpoint's 'train+val', else its 'train', else the published 'train+val'.
-    """
-    lengths = (dataset_meta or {}).get('skeleton_length') or PUBLISHED_SKELETON_LENGTHS
-    return float(bone_length or lengths.get('train+val') or lengths['train'])
 
 
 def read_people(instances, bone_length):

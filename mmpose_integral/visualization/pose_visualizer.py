@@ -7,9 +7,10 @@ from mmengine.dist import master_only
 from mmpose.registry import VISUALIZERS
 from mmpose.visualization import PoseLocalVisualizer
 
+from ..structures.bone_length import resolve_bone_length
 from ..structures.skeleton import JOINT_NAMES
 from .canvas import save_picture
-from .instances import DrawnPeople, read_people, read_truth, resolve_bone_length
+from .instances import DrawnPeople, read_people, read_truth
 from .panel import compose_panel, tile_width
 from .room import SteadyRooms
 
@@ -51,7 +52,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         height (int, optional): of the image in the picture, px. Default: 480 for a crop, else the image's own, within
             480 to 1080, and less where it would be wider than 1920.
         layout (str): of the views, 'row', 'column' or 'auto', see :func:`compose_panel`.
-        bone_length (float, optional): mm, for predictions in px; see ``instances.resolve_bone_length``.
+        bone_length (float, optional): mm, for predictions in px; see ``resolve_bone_length``.
         extent (float, optional): half width of the 3D room, mm, for all samples; people who need more get more.
         steady (bool): the 3D rooms only ever grow from sample to sample, so that a video keeps still; also an
             attribute, which may be set between calls.
@@ -118,7 +119,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
             raise ValueError(f"skeleton_style: 'mmpose' expected, got {skeleton_style!r}; the 18 joints of "
                              'CHALL_H80K have no openpose order')
         pred = truth = DrawnPeople()
-        bone_length = resolve_bone_length(bone_length or self.bone_length, self.dataset_meta)
+        bone_length = resolve_bone_length(bone_length or self.bone_length, dataset_meta=self.dataset_meta)
         if draw_pred and 'pred_instances' in data_sample:
             pred = read_people(data_sample.pred_instances, bone_length).first(num_instances)
         if draw_gt and 'gt_instances' in data_sample:

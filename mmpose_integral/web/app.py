@@ -14,7 +14,7 @@ import numpy as np
 from gradio.components.plot import PlotData
 
 from mmpose_integral.apis.media import read_picture
-from mmpose_integral.visualization.instances import resolve_bone_length
+from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.web.answer import at_bone_length, describe, draw_picture, draw_view, to_json
 from mmpose_integral.web.photo_check import check_photo
 
@@ -52,7 +52,7 @@ def build_app(inferencer, model_note='', max_size_mb=20, examples=()):
     Returns:
         gr.Blocks: to be launched by :func:`launch_app`.
     """
-    default = resolve_bone_length(None, inferencer.inferencer.model.dataset_meta)
+    default = resolve_bone_length(dataset_meta=inferencer.inferencer.model.dataset_meta)
     lowest, largest = min(_SLIDER[0], math.floor(default)), max(_SLIDER[1], math.ceil(default))
     with gr.Blocks(title='3D pose in mm', analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)) as app:
         gr.Markdown(f'# 3D pose in millimetres\n{model_note}')

@@ -7,6 +7,8 @@ from mmpose_integral.apis.people import add_cameras, lengths_of, nobody, to_dict
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.synthetic import make_standin
 
+META = dict(skeleton_length={'train+val': 4500})
+
 
 def in_px(keypoints, std=None):
     people = InstanceData(keypoints=keypoints, keypoint_scores=np.ones(keypoints.shape[:2]),
@@ -53,21 +55,21 @@ def test_true_joints_of_rendered_frames_give_the_true_depth(tmp_path):
 
 
 def test_lengths_by_person():
-    np.testing.assert_allclose(lengths_of([4, 7, 9], 4500), 4500)
-    np.testing.assert_allclose(lengths_of([4, 7, 9], 4500, 4000.5), 4000.5)
-    np.testing.assert_allclose(lengths_of([4, 7, 9], 4500, {7: 4200}, {9: 1800}), [4500, 4200, 1800 * 2.62])
-    np.testing.assert_allclose(lengths_of([0, 1], 4500, None, 1650), 1650 * 2.62)
-    assert lengths_of([], 4500).shape == (0, )
+    np.testing.assert_allclose(lengths_of([4, 7, 9], META), 4500)
+    np.testing.assert_allclose(lengths_of([4, 7, 9], META, 4000.5), 4000.5)
+    np.testing.assert_allclose(lengths_of([4, 7, 9], META, {7: 4200}, {9: 1800}), [4500, 4200, 1800 * 2.62])
+    np.testing.assert_allclose(lengths_of([0, 1], META, None, 1650), 1650 * 2.62)
+    assert lengths_of([], META).shape == (0, )
     with pytest.raises(ValueError, match='person 7 has both bone_length 4200 and body_height 1700'):
-        lengths_of([4, 7], 4500, {7: 4200}, 1700)
+        lengths_of([4, 7], META, {7: 4200}, 1700)
     with pytest.raises(ValueError, match='500 to 2500, got 172'):
-        lengths_of([0], 4500, None, {0: 172})
+        lengths_of([0], META, None, {0: 172})
     for wrong in ('4500', [4500], True, {0: 'x'}, {'a': 4500}, {True: 4500}):
         with pytest.raises(TypeError, match='bone_length'):
-            lengths_of([0], 4500, wrong)
+            lengths_of([0], META, wrong)
     for wrong in (0, -3, 4.5, np.nan, np.inf, {0: 0}):
         with pytest.raises(ValueError, match='bone_length.*mm expected, 500 to 20000'):
-            lengths_of([0], 4500, wrong)
+            lengths_of([0], META, wrong)
 
 
 def test_nobody_goes_all_the_way():

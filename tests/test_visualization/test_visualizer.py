@@ -12,8 +12,9 @@ from pose_samples import LENGTH, make_sample
 
 import mmpose_integral  # noqa: F401  registers the visualizer and the hook
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS, skeleton_length
+from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.visualization import check_window
-from mmpose_integral.visualization.instances import read_people, read_truth, resolve_bone_length
+from mmpose_integral.visualization.instances import read_people, read_truth
 
 
 def test_px_become_mm_by_bone_length():
@@ -74,7 +75,7 @@ def test_truth_is_read_where_there_is_some():
     (None, {'skeleton_length': {'train': 4}}, 4), (None, {}, PUBLISHED_SKELETON_LENGTHS['train+val']),
     (None, None, PUBLISHED_SKELETON_LENGTHS['train+val'])])
 def test_bone_length_comes_from_the_best_source(wish, meta, expected):
-    assert resolve_bone_length(wish, meta) == expected
+    assert resolve_bone_length(wish, dataset_meta=meta) == expected
 
 
 def test_other_skeletons_are_refused(image, visualizer):
