@@ -21,7 +21,7 @@ pytest.importorskip('onnxruntime', reason=NO_EXPORT)
 pytest.importorskip('onnxscript', reason=NO_EXPORT)
 
 REPO = Path(__file__).parents[2]
-RUNTIME = REPO / 'mmpose_integral' / 'apis' / 'onnx_runtime.py'
+RUNTIME = REPO / 'mmpose_integral' / 'deployment' / 'onnx_runtime.py'
 CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
 CHECKPOINT = REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth'
 # The exporter's tolerance of a coordinate, as a share of the input size.

@@ -81,7 +81,8 @@ def test_files_that_are_named_exist(page):
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(REPO)))
 def test_commands_name_scripts_and_options_that_exist(page):
-    shared = ''.join(path.read_text() for path in REPO.glob('mmpose_integral/**/launch.py'))
+    shared = ''.join((REPO / 'mmpose_integral' / path).read_text()
+                     for path in ('engine/tool_config.py', 'preparation/job_command.py'))
     wrong = []
     for tool, words in commands(page):
         path = REPO / tool

@@ -185,11 +185,11 @@ def test_what_cannot_start_says_why(demo, capsys, monkeypatch, tmp_path):
     (['--host', '0.0.0.0', '--auth', 'a:b:c'], 'after a login')])
 def test_an_open_door_is_announced(args, words, demo, inferencer, capsys, monkeypatch, tmp_path):
     import mmpose_integral.apis
-    from mmpose_integral.apis import web_app
+    from mmpose_integral.web import app
     launched = []
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
     monkeypatch.setattr(mmpose_integral.apis, 'MMPoseInferencer', lambda **kwargs: inferencer)
-    monkeypatch.setattr(web_app, 'launch_app', lambda app, *rest: launched.append(rest))
+    monkeypatch.setattr(app, 'launch_app', lambda app, *rest: launched.append(rest))
     assert demo.main([*args, '--port', str(free_port()), '--max-size-mb', '3']) == 0
     host, _, auth, size = launched[0]
     assert (host, size) == ('0.0.0.0' if args else '127.0.0.1', 3)
@@ -199,8 +199,8 @@ def test_an_open_door_is_announced(args, words, demo, inferencer, capsys, monkey
 
 
 def test_the_package_does_not_need_gradio_or_plotly():
-    """Only two modules import them at their top, and no module imports these two at its top."""
-    package, optional = REPO / 'mmpose_integral', {'gradio', 'plotly', 'web_app', 'figure_3d'}
+    """Only web/app.py and figure_3d.py import them at their top, and no other module imports these two at its top."""
+    package, optional = REPO / 'mmpose_integral', {'gradio', 'plotly', 'web', 'figure_3d'}
     found = set()
     for path in package.rglob('*.py'):
         for node in ast.parse(path.read_text()).body:
@@ -208,7 +208,7 @@ def test_the_package_does_not_need_gradio_or_plotly():
             names.append((getattr(node, 'module', None) or '') if isinstance(node, ast.ImportFrom) else '')
             if {part for name in names for part in name.split('.')} & optional:
                 found.add(path.stem)
-    assert found == {'web_app', 'figure_3d'}
+    assert found == {'app', 'figure_3d'}
 
 
 def free_port():
