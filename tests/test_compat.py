@@ -119,3 +119,11 @@ def test_mmpose_draws_a_circle():
     painted = visualizer.get_image().any(axis=-1)
     y, x = np.nonzero(painted)
     assert (x.min(), x.max(), y.min(), y.max()) == (11, 19, 6, 14)
+
+
+def test_config_with_a_base_of_mmpose_is_read_before_the_plugin_is_imported():
+    code = ("import sys; from mmengine.config import Config; "
+            "cfg = Config.fromfile('configs/quickstart/keypoints_2d_r18_mpii.py'); "
+            "print(cfg.default_scope, 'mmpose_integral' in sys.modules)")
+    output = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, check=True)
+    assert output.stdout.split() == ['mmpose', 'False']

@@ -66,8 +66,7 @@ def check_project():
 
 
 def main():
-    checks = [check_versions, check_place] + [check_nms, check_project] * ('--quick' not in sys.argv[1:])
-    for check in checks:
+    for check in [check_versions, check_place] + [check_nms, check_project] * ('--quick' not in sys.argv[1:]):
         try:
             check()
         except Exception as error:  # any error of a broken package is the finding
