@@ -123,7 +123,7 @@ def test_mmpose_draws_a_circle():
 
 def test_config_with_a_base_of_mmpose_is_read_before_the_plugin_is_imported():
     code = ("import sys; from mmengine.config import Config; "
-            "cfg = Config.fromfile('configs/quickstart/keypoints_2d_r18_mpii.py'); "
+            "cfg = Config.fromfile('configs/quickstart/keypoints_2d_r18_mpii.py', import_custom_modules=False); "
             "print(cfg.default_scope, 'mmpose_integral' in sys.modules)")
     output = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, check=True)
     assert output.stdout.split() == ['mmpose', 'False']
