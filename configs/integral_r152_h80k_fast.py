@@ -1,6 +1,6 @@
 """The paper's system, trained fast: bfloat16, channels last, fused Adam, compiled backbone, batches in one copy.
 
-The same model, data and schedule; float32 stays the type of weights, optimizer, integral and loss. Any other config:
+Model, data and schedule are the same. Weights, optimizer, integral and loss stay float32. For any other config, use
 ``mmpose_integral.engine.make_fast``.
 """
 _base_ = './integral_r152_h80k.py'

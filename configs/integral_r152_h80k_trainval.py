@@ -1,8 +1,8 @@
 """The challenge entry: the headline trained on Train and Val together, for ``tools/submit.py`` (paper: 47 mm on Test).
 
-Nothing is left to validate on, so the schedule is fixed: the epochs at which the headline's training dropped its rate
-and stopped, which ``tools/plateau_epochs.py work_dirs/integral_r152_h80k`` reads from its log and prints as options.
-The two numbers below stand in until then.
+No data is left for validation, so the schedule is fixed. It uses the epochs at which the headline's training dropped
+its rate and stopped. ``tools/plateau_epochs.py work_dirs/integral_r152_h80k`` reads them from its log and prints them
+as options. The two numbers below are placeholders.
 """
 _base_ = './integral_r152_h80k.py'
 

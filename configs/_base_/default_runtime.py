@@ -1,5 +1,5 @@
-# mmpose's default_runtime.py with our hooks and drawing, and without train_cfg: that is the schedule's, and mmengine
-# allows no key in two bases.
+# mmpose's default_runtime.py with our hooks and drawing, and without train_cfg. The schedule sets train_cfg, and
+# mmengine allows no key in two bases.
 default_scope = 'mmpose'
 custom_imports = dict(imports=['mmpose_integral'], allow_failed_imports=False)
 

@@ -1,6 +1,6 @@
-"""Table 2, row 8: + ensemble. Paper: 55.3 mm; it does not name the members, ours are three seeds of row 6.
+"""Table 2, row 8: + ensemble. Paper: 55.3 mm; it does not name the members. Here they are three seeds of row 6.
 
-Each member is what ``tools/ablation.py`` leaves there. ENSEMBLE_ROOT moves them.
+``tools/ablation.py`` writes the members. ENSEMBLE_ROOT is the folder of them.
 """
 _base_ = './integral_res152_4xb16_h80k-mpii-coco-288x384_flip.py'
 

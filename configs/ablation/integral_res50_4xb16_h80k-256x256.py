@@ -1,4 +1,4 @@
-"""Table 2, row 2: + person box, for training too, and with it the augmentation. Paper: 86.5 mm."""
+"""Table 2, row 2: + person box, also in training, and with it the augmentation. Paper: 86.5 mm."""
 _base_ = './integral_res50_4xb16_h80k-256x256_no-box.py'
 
 train_dataloader = dict(dataset=dict(datasets=[{{_base_.h80k}}], pipeline={{_base_.train_pipeline}}))

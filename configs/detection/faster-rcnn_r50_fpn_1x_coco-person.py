@@ -1,7 +1,7 @@
-"""Faster R-CNN, ResNet-50 FPN, trained on COCO's people alone: the paper's detector.
+"""Faster R-CNN, ResNet-50 FPN, trained on COCO's people alone, for a reproduction of the paper.
 
-There are no public weights of it. Train it with ``tools/dist_train.sh THIS_FILE 8`` (12 epochs), and give the result to
-``detect_boxes.py``. COCO_ROOT is the folder of COCO; annotations/person_keypoints_*.json has all its boxes of people.
+Its weights are not public. Train it with ``tools/dist_train.sh THIS_FILE 8`` (12 epochs), and give the result to
+``detect_boxes.py``. COCO_ROOT is the folder of COCO; annotations/person_keypoints_*.json has all its person boxes.
 """
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 

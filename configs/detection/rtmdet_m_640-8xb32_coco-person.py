@@ -1,4 +1,4 @@
-"""RTMDet-m for people, with public weights (COCO and Objects365; about 25 M parameters): the one to use.
+"""RTMDet-m for people, with public weights (COCO and Objects365; about 25 M parameters): the recommended detector.
 
 ``python tools/dataset_converters/detect_boxes.py configs/detection/rtmdet_m_640-8xb32_coco-person.py ...``
 """
@@ -8,7 +8,7 @@ custom_imports = dict(imports=['mmpose_integral'])
 load_from = ('https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/'
              'rtmdet_m_8xb32-100e_coco-obj365-person-235e8209.pth')
 model = dict(
-    backbone=dict(init_cfg=None),  # load_from has it
+    backbone=dict(init_cfg=None),  # load_from has these weights
     bbox_head=dict(num_classes=1),
     test_cfg=dict(nms_pre=1000, min_bbox_size=0, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.6),
                   max_per_img=100))

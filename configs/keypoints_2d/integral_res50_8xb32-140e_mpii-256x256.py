@@ -1,7 +1,9 @@
-"""Coarse 2D joints by the integral itself: :class:`Integral3DHead` with one depth bin, trained on MPII.
+"""Coarse 2D joints from :class:`Integral3DHead` with one depth bin, trained on MPII.
 
-The schedule is that of "Integral Human Pose Regression" (Sun et al., ECCV 2018, section 4): Adam, 1e-3, a tenth of it
-after 120 of 140 epochs. ``tools/dist_train.sh configs/keypoints_2d/integral_res50_8xb32-140e_mpii-256x256.py 8``
+The schedule is that of "Integral Human Pose Regression" (Sun et al., ECCV 2018, section 4): Adam at 1e-3, and
+at a tenth of it after 120 of 140 epochs.
+
+``tools/dist_train.sh configs/keypoints_2d/integral_res50_8xb32-140e_mpii-256x256.py 8``
 """
 _base_ = 'mmpose::_base_/default_runtime.py'
 

@@ -1,11 +1,11 @@
 """Coarse 2D joints in MPII format: HRNet-W32 of MMPose's zoo, with its public weights (PCKh 90.0 %).
 
-It learnt MPII's 1-based pixels; ``predict_keypoints_2d.py`` sees that and takes the pixel off.
+It was trained on MPII's 1-based pixels. ``predict_keypoints_2d.py`` detects that and subtracts the pixel.
 """
 _base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py'
 
 load_from = 'https://download.openmmlab.com/mmpose/top_down/hrnet/hrnet_w32_mpii_256x256-6c4f923f_20200812.pth'
-model = dict(backbone=dict(init_cfg=None))  # load_from has it
+model = dict(backbone=dict(init_cfg=None))  # load_from has these weights
 
 mpii_root = '{{$MPII_ROOT:data/mpii}}/'
 train_dataloader = dict(dataset=dict(data_root=mpii_root))

@@ -1,7 +1,7 @@
-"""The released model evaluated as its authors did: boxes around the true joints, which no user has.
+"""The released model, evaluated as by its authors: with boxes around the true joints, which are unknown in practice.
 
-The joints are placed in the image by a plain similarity, fitted to the coarse 2D joints (`import_official_caches.py`
-imports the authors' own).
+The joints are projected into the image by a plain similarity, fitted to the coarse 2D joints
+(`import_official_caches.py` imports the authors' own).
 """
 _base_ = './integral_r152_train_288x384.py'
 

@@ -1,6 +1,6 @@
 """The authors' challenge model: as `integral_r152_train_288x384.py`, trained on H80K Train + Val; for Test and photos.
 
-Val is part of its training data, so its figures on Val mean nothing.
+Val is part of its training data, so its figures on Val are not meaningful.
 """
 _base_ = './integral_r152_train_288x384.py'
 

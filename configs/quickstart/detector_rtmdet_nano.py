@@ -1,6 +1,6 @@
 """A person detector small enough to train on one CPU core in about four minutes: RTMDet, a fifth as wide as RTMDet-l.
 
-Learns from the COCO part of the stand-in, and finds the people of its CHALL_H80K part.
+It is trained on the COCO part of the stand-in data, and detects the people in its CHALL_H80K part.
 """
 _base_ = 'mmdet::_base_/default_runtime.py'
 
@@ -29,7 +29,7 @@ model = dict(
         anchor_generator=dict(type='MlvlPointGenerator', offset=0, strides=[8, 16, 32]),
         bbox_coder=dict(type='DistancePointBBoxCoder'),
         loss_cls=dict(type='QualityFocalLoss', use_sigmoid=True, beta=2.0, loss_weight=1.0),
-        # five times RTMDet's: there is one class, and it is the box that few minutes leave imprecise
+        # five times RTMDet's: there is one class, and after few minutes only the box is imprecise
         loss_bbox=dict(type='GIoULoss', loss_weight=10.0)),
     train_cfg=dict(
         assigner=dict(type='DynamicSoftLabelAssigner', topk=13), allowed_border=-1, pos_weight=-1, debug=False),

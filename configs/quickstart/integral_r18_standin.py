@@ -1,6 +1,6 @@
 """The integral model at the size of the stand-in data: half-width ResNet-18, 96x128 input, H80K + MPII mixed 1 : 1.
 
-Half the channels learn from twice the samples in the same minutes, and their checkpoint fits into a repository.
+Half the channels allow twice the samples in the same time, and the checkpoint is small enough for a repository.
 """
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/h80k_mpii_coco.py']
 
@@ -13,14 +13,14 @@ model = dict(
     type='Integral3DEstimator',
     data_preprocessor=dict(
         type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    # tools/quickstart.py starts it from the coarse 2D model, as a full-size run starts from ImageNet
+    # tools/quickstart.py initialises it from the coarse 2D model, as a full-size run is initialised from ImageNet
     backbone=dict(type='ResNet', depth=18, base_channels=32),
     head=dict(
         type='Integral3DHead', in_channels=256, num_joints=18, depth_bins=input_size[0] // 4,
         deconv_out_channels=(64, 64), deconv_kernel_sizes=(4, 4), loss=dict(type='CoordinateL1Loss'), decoder=codec),
     test_cfg=dict(flip_test=False))
 
-# milder than the paper's, which pays only in longer trainings
+# weaker than the paper's, which helps only in longer training runs
 move_box = dict(type='RandomCropBox', input_size=input_size, scale_factor=(0.85, 1.15), rotate_factor=15)
 crop = dict(type='TopdownAffine3D', input_size=input_size)
 generate_target = dict(type='GenerateTarget', encoder=codec)

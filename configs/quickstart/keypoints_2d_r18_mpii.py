@@ -1,6 +1,6 @@
-"""Coarse 2D joints: heat maps of a half-width ResNet-18 in MPII format, from random weights, minutes on two CPU cores.
+"""Coarse 2D joints: heat maps of a half-width ResNet-18 in MPII format, trained in minutes on two CPU cores.
 
-The integral model of the quickstart starts from this backbone, in place of the ImageNet weights of the paper.
+The integral model of the quickstart is initialised from this backbone, in place of the ImageNet weights of the paper.
 """
 _base_ = 'mmpose::_base_/default_runtime.py'
 
@@ -19,12 +19,12 @@ model = dict(
     head=dict(
         type='HeatmapHead', in_channels=256, out_channels=16, deconv_out_channels=(64, 64), deconv_kernel_sizes=(4, 4),
         loss=dict(type='KeypointMSELoss', use_target_weight=True), decoder=codec),
-    train_cfg=dict(compute_acc=False),  # it converts to numpy, which has no bfloat16
+    train_cfg=dict(compute_acc=False),  # the accuracy is computed in numpy, which has no bfloat16
     test_cfg=dict(flip_test=False))
 
-# MPII's boxes are a quarter larger than the person already; tools that hand over detected boxes give --padding 1.25
+# MPII's boxes are already a quarter larger than the person; with detected boxes, use --padding 1.25
 mpii_padding = 1.0
-# milder than MMPose's (shift 0.16, scale 50 %, rotation 80 degrees), which pays only in longer trainings
+# weaker than MMPose's (shift 0.16, scale 50 %, rotation 80 degrees), which helps only in longer training runs
 train_pipeline = [
     dict(type='LoadImage', color_type='color_ignore_orientation'),
     dict(type='GetBBoxCenterScale', padding=mpii_padding),

@@ -1,4 +1,4 @@
-"""Row 3 of Table 2 with HRNet-W32, whose output has a quarter of the input's resolution: no deconvolutions."""
+"""Row 3 of Table 2 with HRNet-W32, whose output has a quarter of the input's resolution, and without deconvolutions."""
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
 model = dict(

@@ -1,9 +1,9 @@
-"""The released code's own recipe: row 3 of Table 2 with what differs between that code and the paper.
+"""The settings of the released code: row 3 of Table 2 with the differences between that code and the paper.
 
-- a fixed schedule of its 300 epochs, 186 of ours, at 1e-3;
-- boxes around the joints, x1.25, in place of a detector's. They look at the truth, also in validation: the figure that
-  comes out is not comparable with the table's;
-- no translation, and its own draw of scale and rotation;
+- a fixed schedule of its 300 epochs, which are 186 epochs here, at 1e-3;
+- boxes around the joints, x1.25, in place of a detector's. They depend on the ground truth, also in validation, so the
+  result is not comparable with the table;
+- no translation, and its own distributions of scale and rotation;
 - cameras with an in-plane rotation, fitted by plain least squares.
 """
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/h80k_mpii_coco.py', '../_base_/models/integral_res50.py',

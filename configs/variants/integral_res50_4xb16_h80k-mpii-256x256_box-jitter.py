@@ -1,4 +1,4 @@
-"""Row 3 of Table 2 with the edges of all boxes moved as a detector's errors do."""
+"""Row 3 of Table 2 with errors as a detector makes them on the edges of all boxes."""
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
 train_dataloader = dict(dataset=dict(pipeline=[

@@ -1,6 +1,6 @@
-"""Row 3 of Table 2 with objects pasted over the person, p = 0.7, as the challenge's winner did.
+"""Row 3 of Table 2 with objects pasted over the person, p = 0.7, as in the challenge's winning entry.
 
-Set VOC_ROOT to the folder VOC2012 of Pascal VOC to paste its objects; without it they are generated shapes.
+Set VOC_ROOT to the folder VOC2012 of Pascal VOC to paste its objects. Without it, generated shapes are pasted.
 """
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 

@@ -1,4 +1,4 @@
-"""Row 3 of Table 2 with Swin-T, a vision transformer, and the same head. Transformers want AdamW, as in MMPose."""
+"""Row 3 of Table 2 with Swin-T, a vision transformer, and the same head. The optimizer is AdamW, as in MMPose."""
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
 model = dict(

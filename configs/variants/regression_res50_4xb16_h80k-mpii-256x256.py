@@ -1,4 +1,4 @@
-"""Row 3 of Table 2 with direct regression: average pooling and a linear layer in place of volume and integral."""
+"""Row 3 of Table 2 with direct regression: average pooling and a linear layer instead of volume and integral."""
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
 model = dict(head=dict(

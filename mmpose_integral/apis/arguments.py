@@ -1,40 +1,38 @@
-"""Keyword arguments of inferencers: which exist, and to which step they go."""
+"""The keyword arguments of the inferencers, and the step that takes each of them."""
+from collections.abc import Mapping
+from typing import Any
+
 from mmpose.apis.inferencers import Hand3DInferencer, Pose2DInferencer, Pose3DInferencer
 from mmpose.apis.inferencers import MMPoseInferencer as StockInferencer
 
 STEPS = ('preprocess', 'forward', 'visualize', 'postprocess')
 
 
-def arguments_of(*classes):
-    """Names of all keyword arguments that some inferencers take in a call.
-
-    Args:
-        *classes (type): inferencers.
-
-    Returns:
-        set[str]: names.
-    """
+def arguments_of(*classes: type) -> set[str]:
+    """Names of all keyword arguments that the given inferencer classes accept in a call."""
     return set().union(*(getattr(cls, f'{step}_kwargs') for cls in classes for step in STEPS))
 
 
-# What a call of mmpose's MMPoseInferencer may hold. It hands on what the inferencer inside takes and drops the rest.
-# The last two are taken by the 2D and 3D inferencers' settings, though no set lists them for each.
+# All arguments that a call of mmpose's MMPoseInferencer may contain. It passes on those of its inner inferencer and
+# drops the rest. The last two are valid for the 2D and 3D inferencers, although not every class lists them.
 STOCK_ARGUMENTS = arguments_of(StockInferencer, Pose2DInferencer, Pose3DInferencer, Hand3DInferencer) | {
     'skeleton_style', 'draw_heatmap'}
-# Of these, what an image-based 3D model has no use for: it has no 2D stage, no heat map, and another skeleton.
+# Arguments without effect on an image-based 3D model: it has no 2D stage, no heat map, and another skeleton.
 NO_EFFECT = {'disable_norm_pose_2d', 'disable_rebase_keypoint', 'draw_heatmap', 'merge_results', 'pose_based_nms',
              'skeleton_style', 'use_oks_tracking'}
 
 
-def check_arguments(kwargs, *classes):
-    """Refuse what neither mmpose's inferencers nor the given ones know: a slip of the pen would go unnoticed.
+def check_arguments(kwargs: Mapping[str, Any], *classes: type) -> None:
+    """Check that every keyword argument is one of mmpose's inferencers or of the given ones.
+
+    Without this check, a misspelt argument would be ignored silently.
 
     Args:
-        kwargs (dict): of a call.
-        *classes (type): inferencers beyond mmpose's.
+        kwargs: Keyword arguments of a call.
+        *classes: Inferencer classes beyond mmpose's.
 
     Raises:
-        TypeError: an unknown name.
+        TypeError: If a name is unknown.
     """
     known = STOCK_ARGUMENTS | arguments_of(*classes)
     unknown = sorted(set(kwargs) - known)
@@ -42,15 +40,15 @@ def check_arguments(kwargs, *classes):
         raise TypeError(f'unexpected keyword argument {unknown[0]!r}; known ones: {", ".join(sorted(known))}')
 
 
-def split_arguments(kwargs, cls):
-    """Keyword arguments by step, those without effect left out.
+def split_arguments(kwargs: Mapping[str, Any], cls: type) -> list[dict[str, Any]]:
+    """Split keyword arguments by step; arguments without effect are left out.
 
     Args:
-        kwargs (dict): checked by :func:`check_arguments`.
-        cls (type): the inferencer.
+        kwargs: Keyword arguments, checked by :func:`check_arguments`.
+        cls: Inferencer class.
 
     Returns:
-        list[dict]: for each of :data:`STEPS`.
+        One dict for each of :data:`STEPS`.
     """
     return [{name: value for name, value in kwargs.items() if name in getattr(cls, f'{step}_kwargs')}
             for step in STEPS]

@@ -5,9 +5,9 @@ from mmpose_integral.engine.weights import check_weights
 
 
 class BoxInferencer(DetInferencer):
-    """MMDetection's inferencer, which refuses weights of another model instead of printing a warning.
+    """MMDetection's inferencer, with an error instead of a warning for the weights of another model.
 
-    It leaves out what only warns here: pictures of boxes, and a look-up of the usual collate_fn.
+    It has no visualizer and always uses ``pseudo_collate``, which avoids two further warnings.
     """
 
     def _load_weights_to_model(self, model, checkpoint, cfg):

@@ -20,36 +20,39 @@ from mmpose_integral.apis.model_check import check_device, is_image_based
 from mmpose_integral.apis.people import add_cameras, check_millimetres, lengths_of, nobody, to_dicts, to_millimetres
 from mmpose_integral.apis.person_boxes import boxes_of_frame, build_detector, check_boxes, split_by_image
 from mmpose_integral.apis.result_files import ResultFiles
-from mmpose_integral.apis.smoothing import PoseSmoother
+from mmpose_integral.apis.smoothing import make_smoother
 from mmpose_integral.engine.weights import check_weights
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 
-# Crops that go through the network at once, however many people the images of a batch hold.
+# Largest number of crops per forward pass, however many people are in the images of a batch.
 PEOPLE_PER_PASS = 32
 
 
 @INFERENCERS.register_module()
 class IntegralPose3DInferencer(BaseMMPoseInferencer):
-    """Image in, people in millimetres out: detector, crop, integral model, bone length.
+    """Predicts the 3D pose of every person in an image, in millimetres.
+
+    The steps are: person detection, crop, integral model, scaling to the bone length.
 
     Args:
-        model (str | mmengine.Config): config of a model of this package, or its name or alias in ``model-index.yml``,
-            or one that was registered.
-        weights (str, optional): checkpoint; a name brings its own, an ensemble's config names those of its members.
-        device (str, optional): by default a GPU if there is one.
-        scope (str): of the registries.
-        det_model (str | mmengine.Config, optional): person detector, see
-            :class:`mmpose_integral.apis.person_boxes.PeopleDetector`; 'whole_image' takes every image for one person.
-            By default the config's ``person_detector``, else RTMDet-m with public weights, loaded when first needed.
-        det_weights (str, optional): its checkpoint.
-        det_cat_ids (int | Sequence[int], optional): its classes that count, by default the one called person.
-        show_progress (bool): a progress bar.
-        bone_length, body_height, focal_length, principal_point: defaults of :meth:`__call__`.
+        model (str | mmengine.Config): Config of a model of this package, its name or alias in ``model-index.yml``,
+            or a registered alias.
+        weights (str, optional): Checkpoint. A name has its own; an ensemble's config names those of its members.
+        device (str, optional): Device of model and detector; by default a GPU if there is one.
+        scope (str): Default scope of the registries.
+        det_model (str | mmengine.Config, optional): Person detector, see
+            :class:`mmpose_integral.apis.person_boxes.PeopleDetector`, or 'whole_image' for one person per image.
+            The default is the config's ``person_detector``, else RTMDet-m; it is loaded when it is first needed.
+        det_weights (str, optional): Checkpoint of the person detector.
+        det_cat_ids (int | Sequence[int], optional): Classes of the detector that count as people; by default the one
+            called person.
+        show_progress (bool): Whether to show a progress bar.
+        bone_length, body_height, focal_length, principal_point: Defaults of the arguments of :meth:`__call__`.
 
     Raises:
-        FileNotFoundError: a file that does not exist.
-        ValueError: no weights, an unknown name, or a config of another kind of model.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If there are no weights, the name is unknown, or the config is of another kind of model.
     """
 
     preprocess_kwargs = {'bbox_thr', 'nms_thr', 'bboxes'}
@@ -77,20 +80,20 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                                     self.cfg.get('person_detector'))
         if det_model is not None:
             self.load_detector()
-        self._video_input = False  # mmpose's callers look at it
+        self._video_input = False  # mmpose's callers read it
 
     def _init_collate(self, cfg):
-        return pseudo_collate  # what the parent finds after a warning, since no scope but mmengine's has it
+        return pseudo_collate  # the parent finds it too, but prints a warning
 
     def _init_visualizer(self, cfg):
-        """The config's visualizer without its backends: pictures go where the call says."""
+        """Build the config's visualizer without its backends: the call says where pictures are written."""
         wanted = dict(cfg.get('visualizer') or {})
         known = wanted.pop('type', None) == IntegralPose3dVisualizer.__name__
         wanted = {key: value for key, value in wanted.items() if known and key not in ('name', 'vis_backends')}
         return IntegralPose3dVisualizer(name=f'inferencer-{id(self)}', **wanted)
 
     def _load_weights_to_model(self, model, checkpoint, cfg):
-        """As the parent's; an ensemble has loaded its members' weights, and takes the first one's meta data."""
+        """Load the weights; an ensemble has loaded those of its members, and takes the meta data of the first."""
         members = cfg.model.get('members')
         if checkpoint is not None:
             check_weights(model, checkpoint)
@@ -104,48 +107,49 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
     @functools.cached_property
     def detector(self):
-        """PeopleDetector | None: built when first needed; None stands for whole images."""
+        """PeopleDetector | None: Detector, built when it is first needed; None stands for whole images."""
         return build_detector(*self._detector_arguments)
 
     def load_detector(self):
-        """Build the detector now rather than at the first image; see :func:`build_detector` for what may go wrong."""
+        """Build the detector now rather than at the first image; see :func:`build_detector` for the errors."""
         return self.detector
 
     def __call__(self, inputs, return_datasamples=False, batch_size=1, out_dir=None, **kwargs):
-        """Predict.
+        """Predict the people of all images of an input.
 
         Args:
-            inputs (str | Path | np.ndarray | Sequence): image, folder of images, address, (H, W, 3) uint8 BGR array,
-                a list of these, video, or 'webcam[:N]', which opens a window unless ``show=False``. EXIF orientation is
-                honoured.
-            return_datasamples (bool): ``predictions`` are :class:`PoseDataSample`, with mm in ``pred_instances``.
-            batch_size (int): images that go through detector and model together.
-            out_dir (str, optional): stands for ``vis_out_dir=out_dir/visualizations`` and
+            inputs (str | Path | np.ndarray | Sequence): Image, folder of images, URL, (H, W, 3) uint8 BGR array, list
+                of these, video, or 'webcam[:N]', which opens a window unless ``show=False``. EXIF data are applied.
+            return_datasamples (bool): Whether ``predictions`` are :class:`PoseDataSample` with mm in
+                ``pred_instances``.
+            batch_size (int): Number of images that go through detector and model together.
+            out_dir (str, optional): Short form of ``vis_out_dir=out_dir/visualizations`` and
                 ``pred_out_dir=out_dir/predictions``.
-            bboxes (array-like): people of one image, (N, 4) x1, y1, x2, y2 px or (N, 5) with scores; for several
-                images a list with one such array each. The detector is not asked then.
-            bbox_thr, nms_thr (float): of the detector's boxes, see :class:`PeopleDetector`.
-            bone_length (float | dict): total skeleton length, mm, or a dict to it from the person: the number of the
-                box, or the track id when smoothing. Default: the checkpoint's mean over train+val.
-            body_height (float | dict): standing height, mm, from which the length is estimated instead.
-            focal_length (float | Sequence[float]): px; adds ``camera`` with the root's place before the camera.
-            principal_point (Sequence[float]): px; default the image's middle.
-            smooth (bool | dict): for videos: people are followed by box overlap and their joints smoothed; a dict
+            bboxes (array-like): People of one image, (N, 4) x1, y1, x2, y2 px or (N, 5) with scores; for several
+                images, a list with one such array per image. The detector is not used then.
+            bbox_thr, nms_thr (float): Thresholds of the detector's boxes, see :class:`PeopleDetector`.
+            bone_length (float | dict): Total skeleton length, mm, or a dict from person to length. The key is the
+                index of the box, or the track id when smoothing. Default: the checkpoint's mean over train+val.
+            body_height (float | dict): Standing height, mm, from which the length is estimated instead.
+            focal_length (float | Sequence[float]): Focal length, px; adds ``camera`` with the root's position.
+            principal_point (Sequence[float]): Principal point, px; by default the middle of the image.
+            smooth (bool | dict): Whether to track people in a video by box overlap and smooth their joints; a dict
                 holds arguments of :class:`PoseSmoother`.
             return_vis, show, wait_time, draw_bbox, radius, thickness, kpt_thr, vis_out_dir, black_background,
-                num_instances: as mmpose's; ``views`` and ``absolute`` as :class:`IntegralPose3dVisualizer`'s;
-                ``draw_std`` shows ``keypoint_std``, which of a badly trained model hides everything else.
-            pred_out_dir (str): folder for JSON.
+                num_instances: Arguments of mmpose's inferencers. ``views`` and ``absolute`` are those of
+                :class:`IntegralPose3dVisualizer`. ``draw_std`` draws ``keypoint_std``, whose ellipses cover the
+                picture if the model is badly trained.
+            pred_out_dir (str): Folder for JSON files.
 
         Yields:
-            dict: for each image, whatever the batch size, ``predictions``, a list of one list of people, and
-            ``visualization``, a list of one RGB picture if asked for. A person: ``keypoints`` (18, 3) mm, x right,
+            dict: One dict per image, at any batch size: ``predictions``, a list of one list of people, and
+            ``visualization``, a list of one RGB picture if requested. A person has ``keypoints`` (18, 3) mm, x right,
             y down, z away, root at 0; ``keypoints_2d`` (18, 2) image px; ``keypoint_scores`` (18,); ``keypoint_std``
             (18, 3) mm; ``bbox`` x1, y1, x2, y2 px in a list of one; ``bbox_score``; ``bone_length`` mm.
 
         Raises:
-            TypeError: an argument that no inferencer of mmpose knows.
-            FileNotFoundError, ValueError, OSError: see :class:`Media`; a box, length or focal length that cannot be.
+            TypeError: If no inferencer of mmpose has such an argument.
+            FileNotFoundError, ValueError, OSError: If the input cannot be read, or a box or length is invalid.
         """
         check_arguments(kwargs, type(self))
         if out_dir is not None:
@@ -157,8 +161,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         return self._run(media, return_datasamples, int(batch_size), *split_arguments(kwargs, type(self)))
 
     def _run(self, media, return_datasamples, batch_size, preprocess, forward, visualize, postprocess):
-        smoother = _make_smoother(media, forward)
-        batch_size = 1 if media.is_camera else batch_size  # live
+        smoother = make_smoother(media, forward)
+        batch_size = 1 if media.is_camera else batch_size  # no delay by waiting for further frames
         self.visualizer.forget_rooms()
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
         return_datasamples = return_datasamples if asked is None else asked
@@ -184,14 +188,14 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         return progress_bar(batches, 'Inference', 'batch', total=media.count and -(-media.count // batch_size))
 
     def preprocess(self, inputs, batch_size=1, bboxes=None, bbox_thr=0.3, nms_thr=0.3, **kwargs):
-        """Read, find the people, cut them out.
+        """Read the images, detect the people and crop them.
 
         Args:
-            inputs (Media | see :meth:`__call__`): what to look at.
-            batch_size, bboxes, bbox_thr, nms_thr: see :meth:`__call__`.
+            inputs: Media, or an input as :meth:`__call__` takes it.
+            batch_size, bboxes, bbox_thr, nms_thr: Arguments of :meth:`__call__`.
 
         Yields:
-            tuple[dict, list[Frame]]: what :meth:`forward` takes, and the frames it is about.
+            tuple[dict, list[Frame]]: Input of :meth:`forward`, and its frames.
         """
         media = inputs if isinstance(inputs, Media) else Media(inputs)
         if batch_size < 1:
@@ -210,7 +214,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             yield dict(frames=frames, boxes=boxes, inputs=self._crops(frames, boxes)), frames
 
     def _crops(self, frames, boxes):
-        """A pipeline's product for each person, made when its turn comes."""
+        """Yield the pipeline's result for each person, computed on demand."""
         for frame, found in zip(frames, boxes, strict=True):
             for box in found:
                 yield self.pipeline(dict(
@@ -220,15 +224,15 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
     @torch.no_grad()
     def forward(self, inputs, bone_length=None, body_height=None, focal_length=None, principal_point=None,
                 smoother=None, **kwargs):
-        """Joints of the people of some images.
+        """Predict the joints of all people in a batch of images.
 
         Args:
-            inputs (dict): of :meth:`preprocess`.
-            bone_length, body_height, focal_length, principal_point: see :meth:`__call__`.
-            smoother (PoseSmoother, optional): of the video whose next frames these are.
+            inputs (dict): Batch from :meth:`preprocess`.
+            bone_length, body_height, focal_length, principal_point: Arguments of :meth:`__call__`.
+            smoother (PoseSmoother, optional): Smoother of the video that these frames continue.
 
         Returns:
-            list[PoseDataSample]: one an image; ``pred_instances`` as :func:`to_millimetres` says.
+            list[PoseDataSample]: One sample per image; ``pred_instances`` as :func:`to_millimetres` returns them.
         """
         samples = [sample for chunk in chunks(inputs['inputs'], PEOPLE_PER_PASS)
                    for sample in self.model.test_step(self.collate_fn(chunk))]
@@ -270,15 +274,15 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
     def visualize(self, inputs, preds, return_vis=False, show=False, draw_bbox=False, wait_time=0, radius=3,
                   thickness=1, kpt_thr=0.3, num_instances=-1, views=None, draw_std=False, absolute=False,
                   black_background=False, window_name='', is_video=False, **kwargs):
-        """Pictures; see :meth:`__call__`.
+        """Draw the predictions; the other arguments are those of :meth:`__call__`.
 
         Args:
-            inputs (list[Frame]): the images.
-            preds (list[PoseDataSample]): of :meth:`forward`.
-            is_video (bool): the 3D room keeps still, and windows do not wait.
+            inputs (list[Frame]): Images.
+            preds (list[PoseDataSample]): Predictions from :meth:`forward`.
+            is_video (bool): Whether these are frames of a video: the 3D room is kept, and windows do not pause.
 
         Returns:
-            list[np.ndarray]: (h, w, 3) uint8 RGB, one an image; empty if nobody wants them.
+            list[np.ndarray]: Pictures, (h, w, 3) uint8 RGB, one per image; empty without ``return_vis`` and ``show``.
         """
         if not return_vis and not show:
             return []
@@ -294,16 +298,3 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                 draw_bbox=draw_bbox, show=show, wait_time=1e-5 if is_video else wait_time, kpt_thr=kpt_thr,
                 num_instances=num_instances, views=views, absolute=absolute))
         return pictures
-
-
-def _make_smoother(media, forward):
-    """PoseSmoother of one call, as its arguments ask for, which are taken out of ``forward``; or None."""
-    smooth, threshold = forward.pop('smooth', False), forward.pop('tracking_thr', None)
-    if smooth is None or smooth is False:
-        return None
-    if not media.is_video:
-        raise ValueError('smooth: frames that follow each other in time are needed, a video or a camera')
-    options = dict(smooth) if isinstance(smooth, dict) else {}
-    if threshold is not None:
-        options['iou_thr'] = threshold
-    return PoseSmoother(**options)

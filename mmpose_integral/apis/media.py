@@ -1,11 +1,12 @@
-"""What users hand in, as frames: photos, folders, addresses, arrays, lists of these, videos, cameras.
+"""Frames of the input of an inferencer: photos, folders, URLs, arrays, lists of these, videos and cameras.
 
-Pictures are turned as their EXIF data says, unlike the frames of the data set, and are read one by one when they are
-needed.
+The EXIF orientation of pictures is applied, unlike for the frames of the data set. Pictures are read one by one, when
+they are needed.
 """
 import mimetypes
 import re
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,14 +15,14 @@ import mmcv
 import mmengine
 import numpy as np
 
-# Pictures by name, which OpenCV does not read; in a folder they are left out like any other file.
+# Picture formats that OpenCV does not read; such files in a folder are left out.
 UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
 _CAMERA = re.compile(r'webcam(?::(\d+))?', re.IGNORECASE)
 REMEDY = 'give an image, a folder of images, a video, an address, an array, a list of these, or webcam:N'
 
 
 class Frame(NamedTuple):
-    """One picture: (H, W, 3) uint8 BGR, what it is called, and when it was taken, s from the start of a video."""
+    """One picture: (H, W, 3) uint8 BGR, its name, and its time, s from the start of a video."""
     image: np.ndarray
     name: str
     time_s: float = 0.0
@@ -31,22 +32,22 @@ class Media:
     """Frames of an input.
 
     Args:
-        inputs (str | Path | np.ndarray | Sequence): see :data:`REMEDY`; arrays are (H, W, 3) uint8 BGR.
+        inputs: Any input that :data:`REMEDY` lists; arrays are (H, W, 3) uint8 BGR.
 
     Attributes:
-        is_video (bool): frames follow each other in time, of a file or of a camera.
-        is_camera (bool): of a camera.
-        name (str): of a video, else ''.
-        fps (float): of a video; 0 if unknown.
-        count (int | None): number of frames; None for a camera.
+        is_video (bool): Whether the frames follow each other in time: a video file or a camera.
+        is_camera (bool): Whether the input is a camera.
+        name (str): Name of the video, else ''.
+        fps (float): Frames per second of the video; 0 if unknown.
+        count (int | None): Number of frames; None if unknown.
 
     Raises:
-        FileNotFoundError: no such file or folder.
-        ValueError: something that is no picture, or a folder without any.
-        OSError: a camera that cannot be opened.
+        FileNotFoundError: If there is no such file or folder.
+        ValueError: If the input is no picture, or a folder without pictures.
+        OSError: If the camera cannot be opened.
     """
 
-    def __init__(self, inputs):
+    def __init__(self, inputs: str | Path | np.ndarray | list | tuple) -> None:
         self.is_video, self.name, self.fps, self.count, self._reader = False, '', 0.0, None, None
         self.is_camera = False
         if isinstance(inputs, (str, Path)):
@@ -86,16 +87,16 @@ class Media:
 
     def _open_video(self, path):
         with mmengine.fileio.get_local_path(path) as local:
-            self._reader = cv2.VideoCapture(str(local))  # an address was fetched; the open file outlives its name
+            self._reader = cv2.VideoCapture(str(local))  # of a URL: stays open when the fetched file is deleted
         if not self._reader.isOpened():
             raise ValueError(f'{path} cannot be decoded as a video')
         self.is_video, self.name = True, Path(path).name
         self.fps = self._reader.get(cv2.CAP_PROP_FPS)
-        # Containers may not know, or lie by a few frames: for the progress bar only.
+        # The container's number may be missing or wrong by a few frames; only the progress bar uses it.
         self.count = max(0, int(self._reader.get(cv2.CAP_PROP_FRAME_COUNT))) or None
 
-    def __iter__(self):
-        """Frames, each read when it is its turn."""
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames; each is read on demand."""
         if self._reader is None:
             for index, item in enumerate(self._items):
                 yield read_picture(item, index)
@@ -106,7 +107,7 @@ class Media:
                 found, image = self._reader.read()
                 if not found:
                     break
-                # A camera gives frames as fast as they are asked for, not at the rate it claims.
+                # The true frame rate of a camera depends on how fast its frames are read.
                 yield Frame(image, f'{index:08d}.jpg', time.monotonic() - start if self.is_camera else index * step_s)
                 index += 1
         finally:
@@ -115,21 +116,21 @@ class Media:
             raise ValueError(f'{self.name}: not a single frame could be decoded')
 
 
-def is_camera(item):
+def is_camera(item: str) -> bool:
     """Whether an input is 'webcam' or 'webcam:N'."""
     return _CAMERA.fullmatch(item) is not None
 
 
-def is_video_name(path):
-    """Whether a file's or address' ending is that of a video."""
+def is_video_name(path: str) -> bool:
+    """Whether a path or URL ends as that of a video does."""
     return (mimetypes.guess_type(path.split('?')[0])[0] or '').startswith('video/')
 
 
-def images_of(folder):
-    """Images of a folder, sorted by name, numbers by their value.
+def images_of(folder: str | Path) -> list[str]:
+    """List the images of a folder, sorted by name; numbers in names are sorted by value.
 
     Raises:
-        ValueError: there are none.
+        ValueError: If there are none.
     """
     found = [path for path in Path(folder).iterdir()
              if path.is_file() and (mimetypes.guess_type(path.name)[0] or '').startswith('image/')
@@ -140,42 +141,42 @@ def images_of(folder):
         (part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r'(\d+)', name)])
 
 
-def read_picture(item, index=0):
+def read_picture(item: str | Path | np.ndarray, index: int = 0) -> Frame:
     """Read a picture.
 
     Args:
-        item (str | Path | np.ndarray): file, address, or (H, W, 3) uint8 BGR.
-        index (int): of the input, for the name of an array.
+        item: File, URL, or (H, W, 3) uint8 BGR array.
+        index: Index of the input, which names an array.
 
     Returns:
-        Frame: the picture.
+        The picture with its name.
 
     Raises:
-        FileNotFoundError: no such file.
-        OSError: it cannot be read or fetched.
-        ValueError: it cannot be decoded, or an array of another kind.
+        FileNotFoundError: If there is no such file.
+        OSError: If it cannot be read or fetched.
+        ValueError: If it cannot be decoded, or the array has another shape or type.
     """
     if isinstance(item, np.ndarray):
         if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or 0 in item.shape:
             raise ValueError(f'inputs[{index}]: a (H, W, 3) uint8 array, BGR, expected; got {item.dtype} {item.shape}')
-        return Frame(item, f'{index}.jpg'.rjust(10, '0'))  # as mmpose names them
+        return Frame(item, f'{index}.jpg'.rjust(10, '0'))  # mmpose's naming
     path = str(item)
     if '://' not in path and not Path(path).is_file():
         raise FileNotFoundError(f'{path}: ' + ('a folder; give it by itself, not in a list' if Path(path).is_dir() else
                                                'no such file'))
     try:
         content = mmengine.fileio.get(path)
-    except OSError as error:  # urllib's errors are OSErrors, and do not say which address
+    except OSError as error:  # urllib's errors are OSErrors, and do not name the URL
         raise OSError(f'{path} cannot be read ({error})') from error
-    # The flag 'color' of the cv2 backend turns a picture by its EXIF orientation.
+    # The flag 'color' of the cv2 backend applies the EXIF orientation.
     image = mmcv.imfrombytes(content, flag='color', backend='cv2') if content else None
     if image is None:
         raise ValueError(f'{path} cannot be decoded as an image')
     return Frame(image, path)
 
 
-def chunks(items, size):
-    """Lists of up to ``size`` items."""
+def chunks(items: Iterable, size: int) -> Iterator[list]:
+    """Yield lists of up to ``size`` items."""
     chunk = []
     for item in items:
         chunk.append(item)

@@ -6,19 +6,20 @@ from mmpose_integral.apis.model_check import is_image_based
 
 
 class MMPoseInferencer(StockInferencer):
-    """mmpose's inferencer, which for image-based 3D models builds :class:`IntegralPose3DInferencer`.
+    """mmpose's inferencer, which builds an :class:`IntegralPose3DInferencer` for image-based 3D models.
 
-    Everything else, 2D models, lifters, hands, is mmpose's own. Like that one it is in no registry.
+    All other models (2D models, lifters, hand models) run in mmpose's own inferencers. Like mmpose's class, this one
+    is in no registry.
 
     Args:
         pose2d, pose2d_weights, pose3d, pose3d_weights, device, scope, det_model, det_weights, det_cat_ids,
-            show_progress: as mmpose's. ``pose3d`` may also be a config of this package, a name or alias of its
-            ``model-index.yml`` (``'standin'``, ``'official'``), or one registered on this machine.
-        bone_length, body_height, focal_length, principal_point: of image-based 3D models, see
+            show_progress: Arguments of mmpose's class. ``pose3d`` may also be a config of this package, a name or
+            alias of its ``model-index.yml`` (``'standin'``, ``'official'``), or an alias registered on this machine.
+        bone_length, body_height, focal_length, principal_point: Arguments for image-based 3D models, see
             :meth:`IntegralPose3DInferencer.__call__`.
 
     Raises:
-        ValueError: neither ``pose2d`` nor ``pose3d``, or an argument that the model has no use for.
+        ValueError: If neither ``pose2d`` nor ``pose3d`` is given, or an argument does not apply to the model.
     """
 
     def __init__(self, pose2d=None, pose2d_weights=None, pose3d=None, pose3d_weights=None, device=None,
@@ -40,13 +41,13 @@ class MMPoseInferencer(StockInferencer):
                          det_cat_ids, show_progress)
 
     def __call__(self, inputs, return_datasamples=False, batch_size=1, out_dir=None, **kwargs):
-        """Predict; the arguments and results are those of mmpose, and :meth:`IntegralPose3DInferencer.__call__`.
+        """Predict; arguments and results are mmpose's, or those of :meth:`IntegralPose3DInferencer.__call__`.
 
         Yields:
             dict: ``predictions`` and ``visualization``, for each image.
 
         Raises:
-            TypeError: a keyword argument that no inferencer of mmpose knows; mmpose's own drops it silently.
+            TypeError: If no inferencer of mmpose has such an argument; mmpose's own class drops it silently.
         """
         check_arguments(kwargs, type(self.inferencer))
         stock = self.inferencer if isinstance(self.inferencer, IntegralPose3DInferencer) else super()

@@ -1,7 +1,7 @@
-"""Short names for models: a config and a checkpoint that belong together.
+"""Short names for models; each stands for a config and its checkpoint.
 
-Names come from ``model-index.yml``, and from what was registered on this machine, which goes first and is kept in
-``aliases.json`` in the folder ``MMPOSE_INTEGRAL_HOME``, by default ``~/.cache/mmpose_integral``.
+Names come from ``model-index.yml`` and from the aliases registered on this machine, which take precedence. The aliases
+are kept in ``aliases.json`` in the folder ``MMPOSE_INTEGRAL_HOME``, by default ``~/.cache/mmpose_integral``.
 """
 import json
 import os
@@ -18,39 +18,35 @@ HOME_VARIABLE = 'MMPOSE_INTEGRAL_HOME'
 
 
 class ModelAlias(NamedTuple):
-    """What a name stands for: absolute paths; the checkpoint may be a URL."""
+    """Config and checkpoint of a name, as absolute paths; the checkpoint may be a URL."""
     config: str
     checkpoint: str
 
 
-def user_folder():
-    """Folder of everything that belongs to a user rather than to a data set: aliases and fetched weights.
-
-    Returns:
-        Path: it may not exist yet.
-    """
+def user_folder() -> Path:
+    """Folder of the user's own files: aliases and fetched weights; it may not exist yet."""
     return Path(os.environ.get(HOME_VARIABLE) or Path.home() / '.cache' / 'mmpose_integral').expanduser()
 
 
-def alias_file():
-    """Where the names are kept."""
+def alias_file() -> Path:
+    """File that holds the registered aliases."""
     return user_folder() / 'aliases.json'
 
 
-def register_alias(name, config, checkpoint):
-    """Give a model a name, or an existing name to another model.
+def register_alias(name: str, config: str | Path, checkpoint: str | Path) -> ModelAlias:
+    """Register an alias for a model; an existing alias is replaced.
 
     Args:
-        name (str): letters, digits, '_', '-' and '.'.
-        config (str | Path): config file.
-        checkpoint (str | Path): its weights.
+        name: Alias of letters, digits, '_', '-' and '.'.
+        config: Config file.
+        checkpoint: Checkpoint of the model.
 
     Returns:
-        ModelAlias: the paths as stored.
+        The paths as stored.
 
     Raises:
-        ValueError: such a name could be taken for a path.
-        FileNotFoundError: one of the files does not exist.
+        ValueError: If the name could be mistaken for a path.
+        FileNotFoundError: If one of the files does not exist.
     """
     if not re.fullmatch(r'[\w.-]+', name) or name.endswith(('.py', '.pth')) or not name.strip('.'):
         raise ValueError(f"alias: letters, digits, '_', '-' and '.' expected, no .py or .pth at the end; got {name!r}")
@@ -63,18 +59,18 @@ def register_alias(name, config, checkpoint):
     return alias
 
 
-def find_alias(name):
-    """Look a name up.
+def find_alias(name: str) -> ModelAlias:
+    """Look up a name.
 
     Args:
-        name (str): registered on this machine, or a name or alias of ``model-index.yml``.
+        name: Alias registered on this machine, or a name or alias of ``model-index.yml``.
 
     Returns:
-        ModelAlias: config and checkpoint, both there.
+        Config and checkpoint; local files exist.
 
     Raises:
-        ValueError: nobody knows it, or the index has no weights for it.
-        FileNotFoundError: one of its files has gone.
+        ValueError: If the name is unknown, or the index has no weights for it.
+        FileNotFoundError: If one of its files does not exist.
     """
     known, listed = load_aliases(), indexed_models()
     if name in known:
@@ -92,19 +88,19 @@ def find_alias(name):
     return alias
 
 
-def find_model(model, weights):
-    """Config and checkpoint, where the caller gave a name or left the checkpoint to us.
+def find_model(model: str | Path | Config, weights: str | Path | None) -> tuple[str | Config, str | None]:
+    """Resolve a model name and a missing checkpoint.
 
     Args:
-        model (str | Path | mmengine.Config): config file, or a name of ``model-index.yml`` or a registered one.
-        weights (str | Path | None): checkpoint.
+        model: Config, config file, name of ``model-index.yml``, or registered alias.
+        weights: Checkpoint; by default that of the name, or the config file's ``load_from``.
 
     Returns:
-        tuple: config and checkpoint, which is None where it can only be the config's own.
+        Config and checkpoint. The checkpoint is None if neither the caller nor name or config file give one.
 
     Raises:
-        FileNotFoundError: a file that does not exist.
-        ValueError: an unknown name, or one without weights.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If the name is unknown, or has no weights.
     """
     weights = None if weights is None else str(weights)
     if not isinstance(model, (str, Path)):
@@ -121,14 +117,11 @@ def find_model(model, weights):
     return model, weights or Config.fromfile(model).get('load_from')
 
 
-def load_aliases():
-    """All names of this machine.
-
-    Returns:
-        dict[str, ModelAlias]: empty where none has been registered.
+def load_aliases() -> dict[str, ModelAlias]:
+    """Read all aliases registered on this machine; there may be none.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: If the file is damaged.
     """
     path = alias_file()
     if not path.is_file():
@@ -148,7 +141,7 @@ def _check_files(name, alias):
 
 
 def _remedy(name, entry):
-    """How to come by the weights of a model."""
+    """Return the part of an error message that says how to get the weights of a model."""
     if 'Converted From' in entry:
         return (f'`python tools/model_converters/convert_official.py --alias {name} --config {entry["Config"]}` makes '
                 f'it from the released weights, {entry["Converted From"]["Weights"]}')

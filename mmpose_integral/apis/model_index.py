@@ -8,14 +8,14 @@ from mmengine.config import Config
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def index_file():
-    """``model-index.yml`` of the checkout, or the copy that travels inside an installed package.
+def index_file() -> Path:
+    """Find ``model-index.yml`` of the checkout, or the copy inside an installed package.
 
     Returns:
-        Path: paths in it are relative to its folder.
+        Path of the index; paths in it are relative to its folder.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: If there is neither.
     """
     for folder in (PACKAGE.parent, PACKAGE / '.mim'):
         if (folder / 'model-index.yml').is_file():
@@ -25,12 +25,8 @@ def index_file():
 
 
 @lru_cache(maxsize=1)
-def indexed_models():
-    """All models of the index.
-
-    Returns:
-        dict[str, dict]: entries of the metafiles by ``Name`` and, a second time, by ``Alias``.
-    """
+def indexed_models() -> dict[str, dict]:
+    """Read all models of the index: entries of the metafiles, by ``Name`` and again by ``Alias``."""
     path, models = index_file(), {}
     for metafile in yaml.safe_load(path.read_text())['Import']:
         for entry in yaml.safe_load((path.parent / metafile).read_text())['Models']:
@@ -40,22 +36,22 @@ def indexed_models():
     return models
 
 
-def config_of(entry):
-    """Absolute path of an entry's config, str."""
+def config_of(entry: dict) -> str:
+    """Absolute path of an entry's config."""
     return str(index_file().parent / entry['Config'])
 
 
-def weights_of(entry):
+def weights_of(entry: dict) -> str | None:
     """Weights of an entry: its own, or the public ones that its config loads from.
 
     Returns:
-        str | None: file or URL; None for a model that has to be trained or converted first.
+        File or URL; None for a model that has to be trained or converted first.
     """
     weights = entry.get('Weights')
     if weights is None:
         return Config.fromfile(config_of(entry)).get('load_from')
     if '://' in weights:
         return weights
-    # Weights that ship are inside the package, which an installed index has above its own folder.
+    # Weights in the package are relative to the checkout. The installed index is in PACKAGE/.mim, two folders below.
     root = index_file().parent
     return str(root / weights if (root / weights).is_file() else PACKAGE.parent / weights)

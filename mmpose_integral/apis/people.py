@@ -1,8 +1,9 @@
-"""From the estimator's px to what users are told: millimetres, uncertainty, place before the camera.
+"""Conversion of the estimator's px to the inferencer's results: millimetres, uncertainty, position before the camera.
 
 Frames: image px (x right, y down, z in the same px, root near 0) -> mm in camera axes (x right, y down, z away), root
 at the origin; with a focal length also mm from the camera.
 """
+from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
@@ -12,21 +13,22 @@ from ..structures.bone_length import rescale_to_bone_length, resolve_bone_length
 from ..structures.skeleton import NUM_JOINTS
 
 
-def lengths_of(ids, dataset_meta=None, bone_length=None, body_height=None):
+def lengths_of(ids: Sequence[int], dataset_meta: dict | None = None, bone_length: float | dict | None = None,
+               body_height: float | dict | None = None) -> np.ndarray:
     """Total bone length of each person.
 
     Args:
-        ids (Sequence[int]): N people.
-        dataset_meta (dict | None): Meta data of the checkpoint, for people without either of the next two.
-        bone_length (float | dict | None): mm, for all or by id.
-        body_height (float | dict | None): standing height in mm, for all or by id; the length is estimated from it.
+        ids: Ids of N people.
+        dataset_meta: Meta data of the checkpoint, for people with neither ``bone_length`` nor ``body_height``.
+        bone_length: Total bone length, mm, of all people, or a dict by id.
+        body_height: Standing height, mm, of all people, or a dict by id; the length is estimated from it.
 
     Returns:
-        np.ndarray: (N,) float64, mm.
+        (N,) float64, mm.
 
     Raises:
-        ValueError: no number of mm that a body can have, or both for one person.
-        TypeError: neither number nor dict.
+        ValueError: If a length is outside its limits, or a person has both.
+        TypeError: If a value is neither a number nor a dict.
     """
     for name, value in (('bone_length', bone_length), ('body_height', body_height)):
         check_millimetres(name, value)
@@ -40,8 +42,8 @@ def lengths_of(ids, dataset_meta=None, bone_length=None, body_height=None):
     return np.array(lengths, dtype=np.float64)
 
 
-def check_millimetres(name, value):
-    """Refuse what is neither None, a number of mm that a body can have, nor a dict from int to such."""
+def check_millimetres(name: str, value: object) -> None:
+    """Check that a value is None, a number of mm within its limits, or a dict from int to such values."""
     if isinstance(value, dict):
         for person, number in value.items():
             if isinstance(person, bool) or not isinstance(person, (int, np.integer)):
@@ -53,18 +55,17 @@ def check_millimetres(name, value):
         raise ValueError(f'{name}: mm expected, 500 to 20000 (an adult has about 4500), got {value}')
 
 
-def to_millimetres(instances, lengths):
-    """Predictions in px as results in mm.
+def to_millimetres(instances: InstanceData, lengths: np.ndarray) -> InstanceData:
+    """Convert predictions from px to mm.
 
     Args:
-        instances (InstanceData): N people with ``keypoints`` (N, 18, 3) image px, ``keypoint_scores``, optional
-            ``keypoint_std`` (N, 18, 3) px, ``bboxes``, ``bbox_scores``.
-        lengths (np.ndarray): (N,) total bone length, mm.
+        instances: N people with ``keypoints`` (N, 18, 3) image px, ``keypoint_scores``, optional ``keypoint_std``
+            (N, 18, 3) px, ``bboxes``, ``bbox_scores``.
+        lengths: (N,) total bone length, mm.
 
     Returns:
-        InstanceData: ``keypoints`` (N, 18, 3) mm, root at the origin; ``keypoints_2d`` (N, 18, 2) image px;
-        ``keypoint_std`` mm; ``bone_lengths`` (N,) mm; ``px_per_mm`` (N,), the weak-perspective scale; the rest as it
-        was.
+        ``keypoints`` (N, 18, 3) mm, root at the origin; ``keypoints_2d`` (N, 18, 2) image px; ``keypoint_std`` mm;
+        ``bone_lengths`` (N,) mm; ``px_per_mm`` (N,), the weak-perspective scale; the scores and boxes are unchanged.
     """
     px = np.asarray(instances.keypoints, dtype=np.float64)
     scale = skeleton_length(px) / lengths
@@ -76,34 +77,34 @@ def to_millimetres(instances, lengths):
                         px_per_mm=scale)
 
 
-def nobody(with_std):
-    """Predictions in px of an image without people."""
+def nobody(with_std: bool) -> InstanceData:
+    """Empty predictions in px, for an image without people; ``with_std`` adds an empty ``keypoint_std``."""
     fields = dict(keypoint_std=np.zeros((0, NUM_JOINTS, 3))) if with_std else {}
     return InstanceData(keypoints=np.zeros((0, NUM_JOINTS, 3)), keypoint_scores=np.zeros((0, NUM_JOINTS)),
                         bboxes=np.zeros((0, 4)), bbox_scores=np.zeros(0), **fields)
 
 
-def add_cameras(people, image_size, focal_length, principal_point=None):
-    """Place people before the camera: depth = focal length / scale.
+def add_cameras(people: InstanceData, image_size: tuple[int, int], focal_length: float | Sequence[float],
+                principal_point: Sequence[float] | None = None) -> None:
+    """Compute the positions of people in front of the camera: depth = focal length / scale.
 
-    The model sees no more than the crop, so depth rests on the bone length: an error of 5 % in it is one of 5 % in
-    depth. Weak perspective takes all joints of a person to be as far away as the root.
+    The model's input is the crop alone, so depth depends on the bone length: an error of 5 % in the length gives an
+    error of 5 % in depth. Weak perspective assumes that all joints of a person are as far away as the root.
 
     Args:
-        people (InstanceData): of :func:`to_millimetres`; ``cameras`` (N dicts) and ``root_positions`` (N, 3) mm are
-            added.
-        image_size (tuple): width, height, px.
-        focal_length (float | Sequence[float]): px, or (fx, fy).
-        principal_point (Sequence[float], optional): (cx, cy) px; default: the middle of the image.
+        people: Result of :func:`to_millimetres`; ``cameras`` (N dicts) and ``root_positions`` (N, 3) mm are added.
+        image_size: Width and height, px.
+        focal_length: Focal length, px, or (fx, fy).
+        principal_point: (cx, cy) px; by default the middle of the image.
 
     Raises:
-        ValueError: a focal length that is not one or two positive numbers, a point that is not two.
+        ValueError: If the focal length is not one or two positive numbers, or the point is not two finite numbers.
     """
     focal = np.asarray(focal_length, dtype=np.float64)
     if focal.shape not in ((), (2,)) or not (np.isfinite(focal) & (focal > 0)).all():
         raise ValueError(f'focal_length: a positive number of px, or (fx, fy), expected; got {focal_length}')
     focal = np.broadcast_to(focal, 2)
-    # Pixel centres sit at whole numbers, so the middle of w columns is (w - 1) / 2.
+    # Pixel centres are at whole numbers, so the middle of w columns is (w - 1) / 2.
     middle = (np.array(image_size) - 1) / 2 if principal_point is None else np.asarray(principal_point, np.float64)
     if middle.shape != (2,) or not np.isfinite(middle).all():
         raise ValueError(f'principal_point: (cx, cy) px expected, got {principal_point}')
@@ -114,17 +115,17 @@ def add_cameras(people, image_size, focal_length, principal_point=None):
                            root_position=root.tolist()) for scale, root in zip(people.px_per_mm, roots, strict=True)]
 
 
-def to_dicts(people):
-    """One plain dict a person, ready for JSON.
+def to_dicts(people: InstanceData) -> list[dict]:
+    """Convert people to one plain dict per person, for JSON.
 
-    Names and nesting are those of mmpose's inferencers, ``keypoints``, ``keypoint_scores``, ``bbox`` (in a list of
-    one) and ``bbox_score``; ours add ``keypoints_2d``, ``keypoint_std``, ``bone_length``, ``track_id``, ``camera``.
+    ``keypoints``, ``keypoint_scores``, ``bbox`` (in a list of one) and ``bbox_score`` are named and nested as in
+    mmpose's inferencers. ``keypoints_2d``, ``keypoint_std``, ``bone_length``, ``track_id`` and ``camera`` are added.
 
     Args:
-        people (InstanceData): of :func:`to_millimetres`.
+        people: Result of :func:`to_millimetres`.
 
     Returns:
-        list[dict]: plain lists and numbers.
+        Dicts of plain lists and numbers.
     """
     persons = []
     for n in range(len(people.keypoints)):

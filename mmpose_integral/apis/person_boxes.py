@@ -1,4 +1,5 @@
-"""Where the people are: a detector's boxes, the caller's, or the whole image when that is asked for."""
+"""Bounding boxes of people: from a detector, from the caller, or the whole image on request."""
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.error import URLError
 
@@ -18,25 +19,25 @@ DEFAULT_DETECTOR = 'rtmdet_m_640-8xb32_coco-person'
 
 
 class PeopleDetector:
-    """An MMDetection model that gives the boxes of all people, in batches.
+    """An MMDetection model that returns the boxes of all people in a batch of images.
 
     Args:
-        model (str | Path | mmengine.Config): config file, or a name of ``model-index.yml`` or of MMDetection's own
-            index.
-        weights (str, optional): file or address; by default those of the index, or the config's ``load_from``.
-        cat_ids (int | Sequence[int] | None): classes that count; by default the one called person.
-        device (str): 'cpu', 'cuda:0', ...
+        model: Config, config file, or a name of ``model-index.yml`` or of MMDetection's own index.
+        weights: File or URL; by default those of the index, or the config's ``load_from``.
+        cat_ids: Classes that count as people; by default the one called person.
+        device: Device of the model, 'cpu', 'cuda:0', ...
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no weights are given or known, or no class is called person.
+        FileNotFoundError: If there is no such file.
+        ValueError: If no weights are given or known, or no class is called person.
     """
 
-    def __init__(self, model, weights=None, cat_ids=None, device=None):
-        from mmpose_integral.apis.box_inferencer import BoxInferencer  # only who looks for people needs MMDetection
+    def __init__(self, model: str | Path | Config, weights: str | Path | None = None,
+                 cat_ids: int | Sequence[int] | None = None, device: str | None = None) -> None:
+        from mmpose_integral.apis.box_inferencer import BoxInferencer  # MMDetection is needed for detection only
         model, weights = _with_weights(model, weights)
         with DefaultScope.overwrite_default_scope('mmdet'):
-            # Any palette given spares the building of the config's test data set, which may not be on this machine.
+            # Without a palette, MMDetection builds the config's test data set, which may not be on this machine.
             self.inferencer = BoxInferencer(model, weights, device, palette='random', show_progress=False)
         classes = list(self.inferencer.model.dataset_meta.get('classes', ()))
         if cat_ids is None and 'person' not in classes:
@@ -44,24 +45,24 @@ class PeopleDetector:
         cat_ids = classes.index('person') if cat_ids is None else cat_ids
         self.cat_ids = list(cat_ids) if isinstance(cat_ids, (tuple, list)) else [cat_ids]
 
-    def __call__(self, images, bbox_thr=0.3, nms_thr=0.3):
-        """Boxes of all people, the surest first.
+    def __call__(self, images: list[np.ndarray], bbox_thr: float = 0.3, nms_thr: float = 0.3) -> list[np.ndarray]:
+        """Detect all people; boxes are sorted by score, the highest first.
 
         Args:
-            images (list[np.ndarray]): (H, W, 3) uint8 BGR, of any sizes.
-            bbox_thr (float): boxes of this score or less do not count.
-            nms_thr (float): of two boxes that overlap by more (IoU), the surer stays.
+            images: (H, W, 3) uint8 BGR images, of any sizes.
+            bbox_thr: Score threshold; only boxes with a higher score count.
+            nms_thr: IoU threshold; of two boxes that overlap by more, the one with the higher score is kept.
 
         Returns:
-            list[np.ndarray]: (N, 5) float32 x1, y1, x2, y2 px and score, for each image.
+            (N, 5) float32 x1, y1, x2, y2 px and score, for each image.
 
         Raises:
-            ValueError: an image of a few px by thousands.
+            ValueError: If an image is too narrow to be resized, such as a few px by thousands.
         """
         with DefaultScope.overwrite_default_scope('mmdet'):
             try:
                 samples = self.inferencer(images, batch_size=len(images), return_datasamples=True)['predictions']
-            except cv2.error as error:  # of its resize, which would leave a side of 0 px
+            except cv2.error as error:  # the detector's resize would give a side of 0 px
                 height, width = min((image.shape[:2] for image in images), key=min)
                 raise ValueError(f'an image of {width}x{height} px is too narrow for the person detector; give '
                                  'bboxes=') from error
@@ -74,7 +75,7 @@ class PeopleDetector:
 
 
 def _with_weights(model, weights):
-    """Config and weights, where the caller left the weights to us."""
+    """Return config and weights; missing weights are looked up in the index or the config."""
     weights = None if weights is None else str(weights)
     if not isinstance(model, (str, Path)):
         return model, weights
@@ -92,19 +93,19 @@ def _with_weights(model, weights):
 
 
 def build_detector(det_model, det_weights, det_cat_ids, device, default=None):
-    """The detector that an inferencer was asked for.
+    """Build the detector of an inferencer.
 
     Args:
-        det_model (str | mmengine.Config | None): see :class:`PeopleDetector`; 'whole_image' for none.
-        det_weights, det_cat_ids, device: see :class:`PeopleDetector`.
-        default (str, optional): name in ``model-index.yml``, for ``det_model=None``.
+        det_model (str | mmengine.Config | None): Model of :class:`PeopleDetector`, or 'whole_image' for no detector.
+        det_weights, det_cat_ids, device: Arguments of :class:`PeopleDetector`.
+        default (str, optional): Model for ``det_model=None``, such as a name in ``model-index.yml``.
 
     Returns:
-        PeopleDetector | None: None means that the whole image is one person.
+        PeopleDetector | None: Detector; None means that the whole image is one person.
 
     Raises:
-        ValueError: weights without a model.
-        OSError: weights cannot be fetched.
+        ValueError: If there are weights without a model.
+        OSError: If the weights cannot be fetched.
     """
     if isinstance(det_model, str) and det_model in WHOLE_IMAGE:
         return None
@@ -120,19 +121,19 @@ def build_detector(det_model, det_weights, det_cat_ids, device, default=None):
             'images that one person fills') from error
 
 
-def check_boxes(bboxes, image, name):
-    """Boxes of one image that the caller gives.
+def check_boxes(bboxes, image: np.ndarray, name: str) -> np.ndarray:
+    """Check the caller's boxes of one image.
 
     Args:
-        bboxes (array-like): (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores; one box may come without its axis.
-        image (np.ndarray): (H, W, 3); boxes may reach over its border.
-        name (str): of the image, for messages.
+        bboxes (array-like): (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores; a single box may have shape (4,) or (5,).
+        image: (H, W, 3) image; boxes may extend over its border.
+        name: Name of the image, for messages.
 
     Returns:
-        np.ndarray: (N, 5) float32; the score is 1 where none is given.
+        (N, 5) float32; the score is 1 where none is given.
 
     Raises:
-        ValueError: another shape, or a box that is empty or outside the image.
+        ValueError: If the shape is another one, or a box is empty or outside the image.
     """
     bboxes = bboxes.detach().cpu() if hasattr(bboxes, 'detach') else bboxes
     boxes = np.asarray(bboxes, dtype=np.float32)
@@ -150,17 +151,17 @@ def check_boxes(bboxes, image, name):
 
 
 def split_by_image(bboxes, media):
-    """Boxes as a sequence with one entry an image.
+    """Arrange boxes as a sequence with one entry per image.
 
     Args:
-        bboxes (array-like | None): (N, 4 | 5) for one image, or a sequence of such for several.
-        media (Media): the images.
+        bboxes (array-like | None): (N, 4 | 5) boxes of one image, or a sequence of such arrays for several images.
+        media (Media): Images.
 
     Returns:
-        Sequence | None: None where none are given.
+        Sequence | None: Boxes by image; None if none are given. Boxes of a video are returned unchanged.
 
     Raises:
-        ValueError: there are not as many entries as images.
+        ValueError: If the number of entries is not that of the images.
     """
     if bboxes is None or media.is_video:
         return bboxes
@@ -173,7 +174,11 @@ def split_by_image(bboxes, media):
 
 
 def boxes_of_frame(bboxes, index):
-    """Entry of a frame of :func:`split_by_image`'s, or ValueError where a video is longer."""
+    """Entry of one frame in the boxes from :func:`split_by_image`.
+
+    Raises:
+        ValueError: If the video has more frames than there are entries.
+    """
     if index >= len(bboxes):
         raise ValueError(f'bboxes: there is no entry for frame {index}, only {len(bboxes)}; give one a frame, which '
                          'may be empty')

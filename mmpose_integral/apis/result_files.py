@@ -1,8 +1,9 @@
-"""Files that an inferencer leaves behind: pictures or a video, and predictions, named and laid out as mmpose's."""
+"""Files that an inferencer writes: pictures or a video, and predictions, with mmpose's names and layout."""
 import contextlib
 from pathlib import Path
 
 import cv2
+import numpy as np
 from mmengine.logging import print_log
 
 from mmpose_integral.utils.files import replace_when_done, write_json
@@ -10,16 +11,16 @@ from mmpose_integral.visualization import save_picture
 
 
 class ResultFiles:
-    """Pictures and predictions of one call; a context manager, which finishes a video also after an error or Ctrl-C.
+    """Pictures and predictions of one call; a context manager that completes a video also after an error or Ctrl-C.
 
     Args:
-        vis_out_dir (str): folder for pictures or the video, or one file; '' for none.
-        pred_out_dir (str): folder for JSON; '' for none. An image's file is a list of people, a video's a list of
-            ``frame_id`` and ``instances``.
-        media (Media): what is being looked at.
+        vis_out_dir (str): Folder for pictures or the video, or one file; '' for none.
+        pred_out_dir (str): Folder for JSON files; '' for none. The file of an image is a list of people. That of a
+            video is a list of dicts with ``frame_id`` and ``instances``.
+        media (Media): Input of the call.
 
     Raises:
-        ValueError: one file for several images.
+        ValueError: If ``vis_out_dir`` is one file but there are several images.
     """
 
     def __init__(self, vis_out_dir, pred_out_dir, media):
@@ -39,14 +40,14 @@ class ResultFiles:
         if self.media.is_video and self.pred_out is not None and self._frames:
             write_json(self.pred_out / f'{Path(self.media.name).stem}.json', self._frames, indent=2)
 
-    def add(self, name, index, picture, persons):
-        """Write what belongs to one image.
+    def add(self, name: str, index: int, picture: np.ndarray | None, persons: list[dict] | None) -> None:
+        """Write the results of one image.
 
         Args:
-            name (str): of the image.
-            index (int): of the frame.
-            picture (np.ndarray | None): (H, W, 3) uint8 RGB.
-            persons (list[dict] | None): see :func:`mmpose_integral.apis.people.to_dicts`.
+            name: Name of the image.
+            index: Index of the frame.
+            picture: (H, W, 3) uint8 RGB picture.
+            persons: People from :func:`mmpose_integral.apis.people.to_dicts`.
         """
         name = name if self.media.is_video else unused_name(Path(name).name, self._used)
         if self.vis_out is not None and picture is not None:
@@ -70,39 +71,39 @@ class ResultFiles:
 
 
 class VideoFile:
-    """A video that gets its name when it is closed.
+    """A video file that appears under its name when it is closed.
 
     Args:
-        path (Path): file to write; missing folders are made.
-        fps (float): frames a second; 25 where it is not known.
-        size (tuple[int]): width, height of the frames, px.
+        path: File to write; missing folders are created.
+        fps: Frames per second; 0 if unknown, which is written as 25.
+        size: Width and height of the frames, px.
 
     Raises:
-        OSError: OpenCV cannot write such a file.
+        OSError: If OpenCV cannot write such a file.
     """
 
-    def __init__(self, path, fps, size):
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         self.path, self.size, self._files = path, tuple(size), contextlib.ExitStack()
         self._temporary = self._files.enter_context(replace_when_done(path))
         self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), fps or 25, self.size)
         if not self._writer.isOpened():
             raise OSError(f'{path}: OpenCV cannot write this kind of video; a name that ends in .mp4 is expected')
 
-    def write(self, picture):
-        """Append a frame, (H, W, 3) uint8 RGB; one of another size is fitted, since OpenCV would drop it silently."""
+    def write(self, picture: np.ndarray) -> None:
+        """Append a frame, (H, W, 3) uint8 RGB; another size is resized, because OpenCV would drop it silently."""
         if picture.shape[1::-1] != self.size:
             picture = cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA)
         self._writer.write(picture[..., ::-1])
 
-    def close(self):
-        """Finish the file; what was written so far stays."""
+    def close(self) -> None:
+        """Complete the file with the frames written so far."""
         self._writer.release()
         self._files.close()
         print_log(f'wrote {self.path}', logger='current')
 
 
-def unused_name(name, used):
-    """Name of a file whose stem is not in the set ``used`` and is added to it: a.jpg, or a.png, may become a_1.jpg."""
+def unused_name(name: str, used: set[str]) -> str:
+    """Return a file name whose stem is not in ``used``, and add the stem to it: a.jpg may become a_1.jpg."""
     path, number = Path(name), 1
     while path.stem in used:
         path, number = Path(f'{Path(name).stem}_{number}{Path(name).suffix}'), number + 1
@@ -111,5 +112,5 @@ def unused_name(name, used):
 
 
 def _writable(name):
-    """The name, with .jpg appended where OpenCV does not write such files."""
+    """Return the name, with .jpg appended if OpenCV cannot write such files."""
     return name if cv2.haveImageWriter(name) else f'{name}.jpg'

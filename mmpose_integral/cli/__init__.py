@@ -1,1 +1,1 @@
-"""What the commands in ``tools/`` run."""
+"""Code that the commands in ``tools/`` run."""

@@ -1,4 +1,4 @@
-"""Many images and videos through one inferencer, where a bad file does not stop the rest."""
+"""Inference on many images and videos with one inferencer; a bad file does not stop the others."""
 import contextlib
 import json
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from mmpose_integral.apis.media import Frame, Media, chunks, is_camera, read_picture
 from mmpose_integral.apis.person_boxes import check_boxes
@@ -15,12 +16,12 @@ from mmpose_integral.cli.command_inputs import file_names
 from mmpose_integral.cli.exports import FrameResult, make_table, people_arrays
 from mmpose_integral.utils.progress import progress_bar
 
-# In the folder of the predictions: a line for each image, the stem of its JSON file and what the image was.
+# File in the folder of the predictions. It has one line per image: the stem of its JSON file, and its fingerprint.
 DONE_FILE = '.images.jsonl'
 
 
 class _Item(NamedTuple):
-    """An image that has been read; ``number`` is its place, ``name`` that of its files."""
+    """An image that has been read; ``number`` is its index in the inputs, ``name`` the name of its files."""
     number: int
     path: str
     name: str
@@ -28,23 +29,25 @@ class _Item(NamedTuple):
 
 
 class BatchRun:
-    """One run over inputs; what has been done so far can be asked for at any time, also after Ctrl-C.
+    """One run over inputs; results so far are available at any time, also after Ctrl-C.
 
     Args:
-        inferencer (IntegralPose3DInferencer): the model with its detector.
-        call (dict): keyword arguments of its calls, beside those below.
-        vis_out_dir, pred_out_dir (str): folders for pictures and JSON, '' for none.
-        batch_size (int): of images and frames; a camera's frames come one by one.
-        smooth (bool): videos and cameras, see :class:`IntegralPose3DInferencer`.
-        skip_done (bool): read the JSON of images that have one instead of the image.
-        collect (bool): keep everything for :meth:`table`.
-        say (callable): takes a message, str.
-        progress (bool | None): a bar on stderr; None: on a terminal.
+        inferencer (IntegralPose3DInferencer): Model with its detector.
+        call (dict): Further keyword arguments of its calls.
+        vis_out_dir, pred_out_dir (str): Folders for pictures and JSON files; '' for none.
+        batch_size (int): Number of images or frames per batch; always 1 for a camera.
+        smooth (bool): Whether to smooth videos and cameras, see :class:`IntegralPose3DInferencer`.
+        skip_done (bool): Whether to read existing JSON files instead of predicting their images again.
+        collect (bool): Whether to keep all results for :meth:`table`.
+        say (callable): Function that prints a message (str).
+        progress (bool | None): Whether to show a progress bar on stderr; None shows it on a terminal only.
 
     Attributes:
-        images, image_people, empty_images (int): images done, people in them, images without anybody.
-        videos, frames, poses, empty_frames, empty_videos (int): the same of videos; a pose is one person in one frame.
-        skipped, failed (int): images done earlier; images and videos that could not be done.
+        images, image_people, empty_images (int): Number of finished images, of people in them, and of images without
+            a person.
+        videos, frames, poses, empty_frames, empty_videos (int): The same counts for videos; a pose is one person in
+            one frame.
+        skipped, failed (int): Number of images finished earlier, and of images and videos that failed.
     """
 
     def __init__(self, inferencer, call, vis_out_dir='', pred_out_dir='', batch_size=1, smooth=False, skip_done=False,
@@ -59,14 +62,14 @@ class BatchRun:
         self._start = time.monotonic()
 
     def look_at(self, inputs):
-        """Images first, in batches, then one video after another.
+        """Process the images in batches, then one video after another.
 
         Args:
-            inputs (Inputs): see :func:`mmpose_integral.cli.command_inputs.find_inputs`.
+            inputs (Inputs): Result of :func:`mmpose_integral.cli.command_inputs.find_inputs`.
 
         Raises:
-            ValueError: see :func:`mmpose_integral.cli.command_inputs.file_names`.
-            OSError: a file cannot be written.
+            ValueError: If :func:`mmpose_integral.cli.command_inputs.file_names` rejects the names.
+            OSError: If a file cannot be written.
         """
         names = file_names(inputs)
         if inputs.images:
@@ -77,13 +80,13 @@ class BatchRun:
             except (ValueError, OSError) as error:
                 self._fail(video, error)
 
-    def table(self):
-        """Everybody found so far, see :func:`mmpose_integral.cli.exports.make_table`; images come before videos."""
-        # Images that were done earlier are noted before those of the batch that they interrupt.
+    def table(self) -> dict[str, np.ndarray]:
+        """All people found so far as :func:`mmpose_integral.cli.exports.make_table`; images come before videos."""
+        # Sorting is needed because images that were done earlier are collected before the rest of their batch.
         return make_table([frame for _, frame in sorted(self._collected, key=lambda entry: entry[0])])
 
-    def summary(self):
-        """What has been done, in a line."""
+    def summary(self) -> str:
+        """Counts of the run in one line."""
         parts = []
         if self.images or not self.videos:
             earlier = f', {self.skipped} of them done earlier' if self.skipped else ''
@@ -94,8 +97,8 @@ class BatchRun:
                          f'{_count(self.poses, "pose")}, {self.empty_frames} without anybody)')
         return f'{", ".join(parts)}, {self.failed} failed, {time.monotonic() - self._start:.1f} s'
 
-    def nobody(self, strict=False):
-        """Whether nobody was found at all; with ``strict``, in some image or in some video."""
+    def nobody(self, strict: bool = False) -> bool:
+        """Whether no person was found in any input; with ``strict``, whether an image or a video has none."""
         if strict and (self.empty_images or self.empty_videos):
             return True
         return not (self.image_people or self.poses)
@@ -113,7 +116,7 @@ class BatchRun:
                 bar.update(len(batch))
 
     def _readable(self, paths, names, bar):
-        """Images one after another, without those that are done or cannot be read."""
+        """Yield the images one by one, without those that are done or cannot be read."""
         for number, (path, name) in enumerate(zip(paths, names, strict=True)):
             people = self._done_earlier(path, name)
             if people is not None:
@@ -132,7 +135,7 @@ class BatchRun:
             yield _Item(number, path, name, frame)
 
     def _done_earlier(self, path, name):
-        """People of the JSON file of an image; None where there is none, or one of another image."""
+        """Return the people in the JSON file of an image; None without a valid file of this image."""
         if not self.skip_done or self._done.get(Path(name).stem) != fingerprint(path):
             return None
         try:
@@ -143,7 +146,7 @@ class BatchRun:
         return people
 
     def _read_done(self):
-        """Which image each JSON file is of, by its stem; lines that a killed run left half are passed over."""
+        """Read the fingerprint of each JSON file's image, by stem; incomplete lines of a killed run are ignored."""
         done = {}
         with contextlib.suppress(OSError):
             for line in (Path(self.pred_out_dir) / DONE_FILE).read_text().splitlines():
@@ -158,7 +161,7 @@ class BatchRun:
                 file.write(json.dumps([Path(name).stem, *fingerprint(path)]) + '\n')
 
     def _predict(self, batch):
-        """(item, result) of a batch; where that fails, of its images one by one."""
+        """Yield (item, result) of a batch; if the batch fails, its images are predicted one by one."""
         try:
             results = list(self.inferencer([item.frame.image for item in batch], batch_size=len(batch),
                                            return_vis=bool(self.vis_out_dir), **self.call))
@@ -181,7 +184,7 @@ class BatchRun:
 
     def _look_at_video(self, number, path):
         camera = is_camera(path)
-        # An address would be fetched twice, and a camera is opened once.
+        # A URL would be fetched twice, and a camera can be opened only once.
         media = None if camera or '://' in path else Media(path)
         step_s = 1 / media.fps if media is not None and media.fps > 0 else float('nan')
         results = self.inferencer(path, batch_size=1 if camera else self.batch_size, vis_out_dir=self.vis_out_dir,
@@ -214,7 +217,7 @@ class BatchRun:
 
 
 def fingerprint(path):
-    """What tells an image from another one, or from what it was: absolute path, size, time of its last change."""
+    """Return what identifies an image file and its version: absolute path, size, and modification time."""
     path = Path(path)
     state = path.stat() if path.is_file() else None
     return [str(path.absolute()), state and state.st_size, state and state.st_mtime_ns]

@@ -1,4 +1,5 @@
-"""What users name on a command line, sorted into images and videos, before anything is opened."""
+"""Inputs on the command line, sorted into images and videos before any file is opened."""
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,23 +8,23 @@ from mmpose_integral.apis.result_files import unused_name
 
 
 class Inputs(NamedTuple):
-    """What there is to look at: image paths and addresses, and videos and cameras, in the order given."""
+    """Image paths and URLs, and videos and cameras, in the order given."""
     images: list
     videos: list
 
 
-def find_inputs(inputs):
-    """Sort into images and videos; folders stand for the images in them.
+def find_inputs(inputs: Sequence[str]) -> Inputs:
+    """Sort inputs into images and videos; a folder is replaced by its images.
 
     Args:
-        inputs (Sequence[str]): files, folders, addresses, 'webcam[:N]'.
+        inputs: Files, folders, URLs, 'webcam[:N]'.
 
     Returns:
-        Inputs: nothing has been opened yet.
+        Sorted inputs; no file has been opened yet.
 
     Raises:
-        FileNotFoundError: no such file or folder.
-        ValueError: a folder without images.
+        FileNotFoundError: If there is no such file or folder.
+        ValueError: If a folder has no images.
     """
     images, videos = [], []
     for item in inputs:
@@ -38,17 +39,17 @@ def find_inputs(inputs):
     return Inputs(images, videos)
 
 
-def file_names(inputs):
-    """A name for the files of each image that nothing else of the inputs has: a.jpg of a second folder is a_1.jpg.
+def file_names(inputs: Inputs) -> list[str]:
+    """Give the output files of each image a unique name: a second a.jpg becomes a_1.jpg.
 
     Args:
-        inputs (Inputs): see :func:`find_inputs`.
+        inputs: Result of :func:`find_inputs`.
 
     Returns:
-        list[str]: for each image.
+        Name for each image.
 
     Raises:
-        ValueError: two videos of one name, which would replace each other's files.
+        ValueError: If two videos have the same name, because their files would replace each other.
     """
     used = {}
     for video in inputs.videos:

@@ -1,9 +1,12 @@
 """One table of all people of many images and videos, as CSV for spreadsheets and as NPZ for programs.
 
-*People* are the inferencer's dicts, see ``people.to_dicts``. F frames (an image is a frame), P people in all of them.
+*People* are the inferencer's dicts, see ``people.to_dicts``. F is the number of frames (an image is a frame), P that
+of people in all frames.
 """
 import csv
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS
 from mmpose_integral.utils.files import read_arrays, replace_when_done
 
-# Array of the table: (key of a person's dict, shape of one person's). What a person lacks becomes NaN.
+# Array of the table: (key of a person's dict, shape for one person). Missing fields become NaN.
 _FIELDS = dict(
     keypoints_mm=('keypoints', (NUM_JOINTS, 3)), keypoint_std_mm=('keypoint_std', (NUM_JOINTS, 3)),
     keypoints_2d_px=('keypoints_2d', (NUM_JOINTS, 2)), keypoint_scores=('keypoint_scores', (NUM_JOINTS, )),
@@ -28,13 +31,13 @@ CSV_COLUMNS = (
 
 
 class FrameResult(NamedTuple):
-    """Who is in one frame.
+    """The people in one frame.
 
     Attributes:
-        path (str): of the image or the video.
-        frame_id (int): number of the frame in a video, from 0; 0 for an image.
-        time_s (float): from the start of a video; NaN for an image.
-        people (dict[str, np.ndarray]): of :func:`people_arrays`.
+        path (str): Path of the image or the video.
+        frame_id (int): Number of the frame in a video, from 0; 0 for an image.
+        time_s (float): Time from the start of a video; NaN for an image.
+        people (dict[str, np.ndarray]): Arrays from :func:`people_arrays`.
     """
     path: str
     frame_id: int
@@ -42,17 +45,17 @@ class FrameResult(NamedTuple):
     people: dict
 
 
-def people_arrays(people):
-    """Dicts of one frame as arrays, which take a fifth of the memory.
+def people_arrays(people: list[dict]) -> dict[str, np.ndarray]:
+    """Convert the dicts of one frame to arrays, which take a fifth of the memory.
 
     Args:
-        people (list[dict]): N people, perhaps none.
+        people: N people; N may be 0.
 
     Returns:
-        dict[str, np.ndarray]: float32, N long; ``track_id`` int64, -1 for people without.
+        Arrays of length N, float32; ``track_id`` is int64, -1 for people without a track.
 
     Raises:
-        ValueError: a field of another shape; the message names it.
+        ValueError: If a field has another shape; the message names it.
     """
     arrays = {}
     for name, (key, shape) in _FIELDS.items():
@@ -69,19 +72,19 @@ def people_arrays(people):
     return arrays
 
 
-def make_table(frames):
-    """All frames in one set of arrays.
+def make_table(frames: Sequence[FrameResult]) -> dict[str, np.ndarray]:
+    """Join all frames into one set of arrays.
 
     Args:
-        frames (Sequence[FrameResult]): F frames, those without anybody too.
+        frames: F frames, including those without a person.
 
     Returns:
-        dict[str, np.ndarray]: for each frame ``frame_path`` (F,) str, ``frame_id`` (F,) int64, ``frame_time_s`` (F,)
-        float64 and ``frame_people`` (F,) int64, how many there are. For each person ``frame`` (P,) int64, index into
-        these; ``person`` (P,) int64, place in the frame's list; ``track_id`` (P,) int64 or -1; float32
+        One dict of arrays. For each frame: ``frame_path`` (F,) str, ``frame_id`` (F,) int64, ``frame_time_s`` (F,)
+        float64 and ``frame_people`` (F,) int64, the number of people. For each person: ``frame`` (P,) int64, index
+        into these; ``person`` (P,) int64, index in the frame's list; ``track_id`` (P,) int64 or -1; and, in float32,
         ``keypoints_mm`` and ``keypoint_std_mm`` (P, 18, 3), ``keypoints_2d_px`` (P, 18, 2), ``keypoint_scores``
         (P, 18), ``bbox_px`` (P, 4) x1, y1, x2, y2, ``bbox_score`` (P,), ``bone_length_mm`` (P,) and
-        ``root_position_mm`` (P, 3); NaN where not known. And ``joint_names`` (18,).
+        ``root_position_mm`` (P, 3), with NaN for unknown values. ``joint_names`` (18,) completes it.
     """
     counts = np.array([len(frame.people['track_id']) for frame in frames], dtype=np.int64)
     table = dict(
@@ -96,32 +99,32 @@ def make_table(frames):
     return dict(table, joint_names=np.array(JOINT_NAMES))
 
 
-def write_npz(path, table):
-    """Write :func:`make_table`'s arrays, compressed; no pickles.
+def write_npz(path: str | Path, table: dict[str, np.ndarray]) -> None:
+    """Write a table as compressed arrays, without pickles.
 
     Args:
-        path (str | Path): ends in .npz.
-        table (dict[str, np.ndarray]): the arrays.
+        path: File to write; its name ends in .npz.
+        table: Arrays from :func:`make_table`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: If the file cannot be written.
     """
     with replace_when_done(path) as temporary:
         np.savez_compressed(temporary, **table)
 
 
-def read_npz(path):
-    """Read what :func:`write_npz` wrote.
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Read a file that :func:`write_npz` wrote.
 
     Args:
-        path (str | Path): file.
+        path: File to read.
 
     Returns:
-        dict[str, np.ndarray]: see :func:`make_table`.
+        Arrays as from :func:`make_table`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is something else.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file does not hold such a table.
     """
     table = read_arrays(path, 'table of people', (*_FRAME_ARRAYS, *_PERSON_ARRAYS, 'joint_names'),
                         'make it with tools/infer.py --npz')
@@ -132,15 +135,15 @@ def read_npz(path):
     return table
 
 
-def write_csv(path, table):
-    """Write a line for each joint of each person; UTF-8, a header, '.' for decimals, nothing where not known.
+def write_csv(path: str | Path, table: dict[str, np.ndarray]) -> None:
+    """Write one line per joint of each person: UTF-8, a header, '.' for decimals, empty cells for unknown values.
 
     Args:
-        path (str | Path): file.
-        table (dict[str, np.ndarray]): of :func:`make_table`.
+        path: File to write.
+        table: Arrays from :func:`make_table`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: If the file cannot be written.
     """
     with replace_when_done(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')
@@ -150,7 +153,7 @@ def write_csv(path, table):
 
 
 def _lines(table, row):
-    """The 18 lines of one person."""
+    """Yield the 18 lines of one person."""
     frame, track = table['frame'][row], table['track_id'][row]
     who = [table['frame_path'][frame], table['frame_id'][frame], *_text(table['frame_time_s'][frame]),
            table['person'][row], '' if track == NO_TRACK else track]

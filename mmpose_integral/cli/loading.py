@@ -1,4 +1,4 @@
-"""An inferencer that is ready, or a sentence that says why there is none: for tools that people start by hand."""
+"""Loading of an inferencer for the command line: it returns a complete inferencer, or raises a readable error."""
 import contextlib
 import io
 import pickle
@@ -10,22 +10,23 @@ from mmpose_integral.apis.integral_pose3d_inferencer import IntegralPose3DInfere
 from mmpose_integral.apis.model_check import first_line
 
 
-def load_inferencer(pose3d, weights=None, device=None, flip_test=False, **kwargs):
-    """Build an inferencer and its detector now, not when the first image has been read.
+def load_inferencer(pose3d: str, weights: str | None = None, device: str | None = None, flip_test: bool = False,
+                    **kwargs) -> IntegralPose3DInferencer:
+    """Build an inferencer and its detector at once, without printing to stdout.
 
     Args:
-        pose3d (str): see :class:`IntegralPose3DInferencer`.
-        weights (str, optional): checkpoint.
-        device (str, optional): by default a GPU if there is one.
-        flip_test (bool): average with the mirrored input.
-        **kwargs: of :class:`IntegralPose3DInferencer`.
+        pose3d: Model of :class:`IntegralPose3DInferencer`.
+        weights: Checkpoint of the model.
+        device: Device of the model; by default a GPU if there is one.
+        flip_test: Whether to average with the prediction for the mirrored input.
+        **kwargs: Further arguments of :class:`IntegralPose3DInferencer`.
 
     Returns:
-        IntegralPose3DInferencer: nothing has been printed on the way.
+        Inferencer with its detector loaded.
 
     Raises:
-        FileNotFoundError, ValueError, OSError: as :class:`IntegralPose3DInferencer`; also for a device that is not
-            there, or a damaged checkpoint.
+        FileNotFoundError, ValueError, OSError: If :class:`IntegralPose3DInferencer` raises it, a device does not
+            exist, the weights cannot be fetched, or a checkpoint is damaged.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -37,7 +38,7 @@ def load_inferencer(pose3d, weights=None, device=None, flip_test=False, **kwargs
     except (RuntimeError, KeyError, pickle.UnpicklingError, EOFError) as error:
         raise ValueError(f'the model cannot be loaded: {first_line(error)}') from error
     if flip_test:
-        for module in inferencer.model.modules():  # an ensemble's members too
+        for module in inferencer.model.modules():  # includes the members of an ensemble
             if isinstance(module, BasePoseEstimator):
                 module.test_cfg = dict(module.test_cfg or {}, flip_test=True)
     return inferencer

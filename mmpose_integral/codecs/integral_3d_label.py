@@ -7,23 +7,23 @@ import numpy as np
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 
-# Standard deviation of the uniform distribution on [0, 1]: what a flat volume has on each axis.
+# Standard deviation of the uniform distribution on [0, 1], which a flat volume has on each axis.
 FLAT_STD = 1 / np.sqrt(12)
 
 
 @KEYPOINT_CODECS.register_module()
 class Integral3DLabel(BaseKeypointCodec):
-    """Input px <-> normalised x, y, z, with a weight for each coordinate.
+    """Conversion between input px and normalised x, y, z, with a weight for each coordinate.
 
     Labels are not bounded: a joint outside the crop stays supervised, as in the paper.
 
     Args:
-        input_size (tuple[int]): (W, H) of the model's input, px.
+        input_size: (W, H) of the model's input, px.
     """
 
     label_mapping_table = dict(keypoint_labels='keypoint_labels', keypoint_weights='keypoint_weights')
 
-    def __init__(self, input_size):
+    def __init__(self, input_size: tuple[int, int]) -> None:
         if len(input_size) != 2 or min(input_size) <= 0:
             raise ValueError(f'input_size: two positive numbers (W, H) expected, got {input_size}')
         self.input_size = tuple(input_size)
@@ -31,19 +31,20 @@ class Integral3DLabel(BaseKeypointCodec):
         self._unit = np.array([width, height, width], dtype=np.float32)
         self._offset = np.array([0, 0, 0.5], dtype=np.float32)
 
-    def encode(self, keypoints, keypoints_visible=None):
-        """Input px to labels and weights.
+    def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Convert input px to labels and weights.
 
         Args:
-            keypoints (np.ndarray): (1, K, 3) input px, root z = 0.
-            keypoints_visible (np.ndarray, optional): (1, K) for whole joints or (1, K, 3) for single coordinates;
-                above 0 counts. All count without it.
+            keypoints: (1, K, 3), input px, z = 0 at the root.
+            keypoints_visible: (1, K) for whole joints or (1, K, 3) for single coordinates; those above 0 are
+                supervised. Default: all are.
 
         Returns:
-            dict: ``keypoint_labels`` (1, K, 3) normalised, ``keypoint_weights`` (1, K, 3) of 0 and 1, both float32.
+            Entries ``keypoint_labels`` (1, K, 3), normalised, and ``keypoint_weights`` (1, K, 3) of 0 and 1, both
+            float32.
 
         Raises:
-            ValueError: a shape is not as above.
+            ValueError: If a shape is not as above.
         """
         if keypoints.ndim != 3 or keypoints.shape[-1] != 3:
             raise ValueError(f'keypoints: shape (1, K, 3) expected, got {keypoints.shape}; 2D samples need '
@@ -59,44 +60,44 @@ class Integral3DLabel(BaseKeypointCodec):
         labels = (keypoints / self._unit + self._offset).astype(np.float32)
         return dict(keypoint_labels=labels, keypoint_weights=weights)
 
-    def decode(self, encoded, std=None):
-        """Normalised coordinates to input px, and a score a joint.
+    def decode(self, encoded: np.ndarray, std: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Convert normalised coordinates to input px, and give each joint a score.
 
         Args:
-            encoded (np.ndarray): (N, K, 3) normalised x, y, z.
-            std (np.ndarray, optional): (N, K, 3), normalised standard deviation of each axis' marginal.
+            encoded: (N, K, 3), normalised x, y, z.
+            std: (N, K, 3), normalised standard deviation of each axis' marginal.
 
         Returns:
-            tuple[np.ndarray]: keypoints (N, K, 3) input px, scores (N, K): exp(-4 (s / 0.2887)^2) with s the mean
-            std of the three axes (1 for a spike, 0.018 for a flat volume); ones without ``std``.
+            Keypoints (N, K, 3), input px, and scores (N, K). A score is exp(-4 (s / 0.2887)^2), where s is the mean std
+            of the three axes: 1 for a spike, 0.018 for a flat volume. Without ``std`` all scores are 1.
         """
         keypoints = (encoded - self._offset) * self._unit
         if std is None:
             return keypoints, np.ones(encoded.shape[:2], dtype=np.float32)
         return keypoints, np.exp(-4 * (std.mean(-1) / FLAT_STD)**2).astype(np.float32)
 
-    def decode_std(self, std):
-        """Standard deviation (N, K, 3), normalised -> input px."""
+    def decode_std(self, std: np.ndarray) -> np.ndarray:
+        """Convert standard deviations (N, K, 3) from normalised units to input px."""
         return std * self._unit
 
 
 @KEYPOINT_CODECS.register_module()
 class Integral2DLabel(Integral3DLabel):
-    """The codec's 2D sibling, for :class:`Integral3DHead` with one depth bin: no depth goes in, none comes out.
+    """Codec for 2D joints, for :class:`Integral3DHead` with one depth bin: without depth in labels and predictions.
 
     Args:
-        input_size (tuple[int]): (W, H) of the model's input, px.
+        input_size: (W, H) of the model's input, px.
     """
 
-    def encode(self, keypoints, keypoints_visible=None):
-        """Input px (1, K, 2) to labels and weights (1, K, 3), the weight of z 0; else as the parent."""
+    def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Convert input px (1, K, 2) to labels and weights (1, K, 3) as the base class does; the weight of z is 0."""
         if keypoints.ndim != 3 or keypoints.shape[-1] != 2:
             raise ValueError(f'keypoints: shape (1, K, 2) expected, got {keypoints.shape}')
         encoded = super().encode(np.pad(keypoints, ((0, 0), (0, 0), (0, 1))), keypoints_visible)
         encoded['keypoint_weights'][..., 2] = 0
         return encoded
 
-    def decode(self, encoded, std=None):
-        """Normalised (N, K, 3) to input px (N, K, 2), and scores (N, K) from the spread in x and y."""
+    def decode(self, encoded: np.ndarray, std: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Convert normalised (N, K, 3) to input px (N, K, 2), and compute scores (N, K) from the std in x and y."""
         keypoints, scores = super().decode(encoded, None if std is None else std[..., :2])
         return keypoints[..., :2], scores

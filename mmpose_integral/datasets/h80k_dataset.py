@@ -16,33 +16,36 @@ BOX_SOURCES = ('detector', 'keypoints', 'image')
 
 @DATASETS.register_module()
 class H80KDataset(BaseCocoStyleDataset):
-    """CHALL_H80K, one sample per frame: an index, detected boxes and fitted cameras.
+    """CHALL_H80K, one sample per frame, from an index, detected boxes and fitted cameras.
 
-    ``tools/dataset_converters`` makes its files (``docs/data.md`` describes them). A sample holds ``img_path``,
-    ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, ``box_found``
-    (False: the whole image is used), and where known ``keypoints_mm`` (1, 18, 3), ``camera`` (of one frame),
-    ``keypoints_2d`` (1, 18, 2) image px, ``keypoints_2d_score`` (1, 18).
+    The tools in ``tools/dataset_converters`` make its files, and ``docs/data.md`` describes them. A sample holds
+    ``img_path``, ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, and
+    ``box_found`` (False: the whole image is used). Where known it also holds ``keypoints_mm`` (1, 18, 3), ``camera``
+    (of one frame), ``keypoints_2d`` (1, 18, 2) image px and ``keypoints_2d_score`` (1, 18).
 
     Args:
-        ann_file (str): Index (npz). This and the next three are joined to ``data_root``.
-        bbox_file (str, optional): COCO detection results, one box a frame; for ``box_source='detector'``. Frames
-            without a box are dropped in training, and use the whole image with ``test_mode``.
-        camera_file (str, optional): Cameras (npz) of ``fit_cameras.py``, which training needs.
-        keypoints_2d_file (str, optional): Coarse 2D joints (npz); in place of ``camera_file``, each sample is fitted
-            by :class:`FitWeakPerspective`.
-        box_source (str): 'detector'; 'keypoints', the whole image until ``GetBBoxFromKeypoints``, which follows
-            ``FitWeakPerspective`` in the pipeline, replaces it (the released code's way, which looks at the truth); or
-            'image', the whole image.
-        **kwargs: of mmpose's :class:`BaseCocoStyleDataset`; images are found relative to ``data_root``.
+        ann_file: Index (npz). This and the next three are joined to ``data_root``.
+        bbox_file: COCO detection results, one box per frame, for ``box_source='detector'``. Frames without a box are
+            dropped in training, and use the whole image with ``test_mode``.
+        camera_file: Cameras (npz) of ``fit_cameras.py``, which training needs.
+        keypoints_2d_file: Coarse 2D joints (npz), in place of ``camera_file``: :class:`FitWeakPerspective` then fits a
+            camera to each sample.
+        box_source: Source of the boxes: 'detector', 'keypoints', or 'image' (the whole image). 'keypoints' uses boxes
+            around the joints, as the released code does: ``GetBBoxFromKeypoints`` sets them after
+            ``FitWeakPerspective`` in the pipeline. These boxes depend on the ground truth.
+        data_root: Folder of the data; images are found relative to it.
+        data_prefix: Folder of the images, as ``img``.
+        **kwargs: Further arguments of mmpose's :class:`BaseCocoStyleDataset`.
 
     Raises:
-        ValueError: unknown ``box_source``, no ``bbox_file`` for 'detector', or files that do not belong together.
+        ValueError: If ``box_source`` is unknown, 'detector' has no ``bbox_file``, or files do not belong together.
     """
 
     METAINFO = build_metainfo()
 
-    def __init__(self, ann_file='', bbox_file=None, camera_file=None, keypoints_2d_file=None, box_source='detector',
-                 data_root=None, data_prefix=None, **kwargs):
+    def __init__(self, ann_file: str = '', bbox_file: str | None = None, camera_file: str | None = None,
+                 keypoints_2d_file: str | None = None, box_source: str = 'detector', data_root: str | None = None,
+                 data_prefix: dict | None = None, **kwargs) -> None:
         if box_source not in BOX_SOURCES:
             raise ValueError(f'box_source: one of {BOX_SOURCES} expected, got {box_source!r}')
         if box_source == 'detector' and not bbox_file:
@@ -54,7 +57,7 @@ class H80KDataset(BaseCocoStyleDataset):
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix or dict(img=''), **kwargs)
 
     def load_data_list(self):
-        """One dict a frame; see the class."""
+        """List one dict per frame; see the class."""
         index = load_index(self.ann_file)
         boxes = self._load_boxes(index)
         cameras = load_cameras(self._camera_path, index.frame_ids) if self._camera_path else None
@@ -75,7 +78,7 @@ class H80KDataset(BaseCocoStyleDataset):
                 sample['camera'] = type(cameras)(*(field[row:row + 1] for field in cameras))
             if keypoints_2d is not None:
                 sample['keypoints_2d'], sample['keypoints_2d_score'] = (part[row:row + 1] for part in keypoints_2d)
-            if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints finds no joints
+            if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints has no joints
                 sample['box_found'] = bool(np.isfinite(cameras.scale[row]) if cameras is not None else
                                            np.count_nonzero(keypoints_2d[1][row] > 0) > 2)
             samples.append(sample)
@@ -85,7 +88,7 @@ class H80KDataset(BaseCocoStyleDataset):
         return samples
 
     def _load_boxes(self, index):
-        """(N, 4) xyxy image px in the index's order, nan where there is none."""
+        """Boxes (N, 4) in the order of the index, xyxy, image px; NaN where there is none."""
         boxes = np.full((len(index.frame_ids), 4), np.nan, dtype=np.float32)
         if self.box_source != 'detector':
             return boxes

@@ -4,10 +4,10 @@ from mmpose.registry import DATASETS
 
 @DATASETS.register_module()
 class ZeroBasedMpiiDataset(MpiiDataset):
-    """mmpose's MPII with joints in 0-based pixels, like its box centres and like every other dataset here.
+    """mmpose's MPII dataset with joints in 0-based pixels, as its box centres and all other datasets here are.
 
-    MPII's annotation is 1-based. :class:`MpiiDataset` corrects the centre only, while its PCK metric adds 1 to the
-    predictions and so expects models trained on 0-based joints.
+    MPII's annotation is 1-based. :class:`MpiiDataset` corrects the centre only. mmpose's PCK metric for MPII adds 1 to
+    the predictions, so it expects models that were trained on 0-based joints.
     """
 
     def _load_annotations(self):

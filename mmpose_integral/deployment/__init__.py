@@ -1,4 +1,4 @@
-"""A trained model for other programs: the exported graph, and a runtime that needs no torch."""
+"""Deployment of a trained model: the exported graph, and a runtime that needs no torch."""
 from .onnx_runtime import OnnxIntegralPose
 
 __all__ = ['OnnxIntegralPose']

@@ -1,6 +1,6 @@
-"""A trained model as one graph that other runtimes can run, and the facts that such a runtime has to know.
+"""A trained model as one graph for other runtimes, and the facts that such a runtime needs.
 
-Frames: the graph takes crops, BGR 0 ... 255, and gives normalised x, y, z; the facts say how these become input px.
+Frames: the graph takes crops, BGR 0 ... 255, and returns normalised x, y, z; the facts say how these become input px.
 """
 import functools
 
@@ -17,18 +17,18 @@ from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 
 METADATA_KEY = 'mmpose_integral'
 FORMAT_VERSION = 1
-"""Of :func:`deployment_facts`; a runtime refuses versions above its own."""
+"""Version of the format of :func:`deployment_facts`; a runtime accepts its own version only."""
 
 
-def check_deployable(model):
-    """Refuse models that cannot become one graph from a crop to 18 joints in space.
+def check_deployable(model: torch.nn.Module) -> None:
+    """Check that a model can become one graph from a crop to 18 joints in 3D.
 
     Args:
-        model (nn.Module): of ``mmpose.apis.init_model``.
+        model: Model from ``mmpose.apis.init_model``.
 
     Raises:
-        ValueError: an ensemble, a head of another kind, a 2D model, another number of joints, or a preprocessor that
-            does more than to normalise.
+        ValueError: If it is an ensemble or a 2D model, has another kind of head or another number of joints, or its
+            preprocessor pads or augments batches.
     """
     if isinstance(model, EnsembleEstimator):
         raise ValueError('an ensemble has a crop for each member and is not one graph; export its members one by one '
@@ -48,11 +48,13 @@ def check_deployable(model):
                          'bgr_to_rgb and rgb_to_bgr can')
 
 
-def free_batch_size(model):
-    """Let Swin's blocks work for any batch: mmpose's compute its size in Python, where a graph would keep it fixed.
+def free_batch_size(model: torch.nn.Module) -> None:
+    """Make Swin's blocks independent of the batch size.
+
+    mmpose's blocks compute the batch size in Python, so an exported graph would be limited to one size.
 
     Args:
-        model (nn.Module): changed in place; its answers stay the same.
+        model: Model to change in place; its outputs stay the same.
     """
     for block in model.modules():
         if isinstance(block, ShiftWindowMSA):
@@ -60,7 +62,7 @@ def free_batch_size(model):
 
 
 def _join_windows(windows, height, width, side):
-    """(B * number, side, side, C) -> (B, height, width, C), as ``ShiftWindowMSA.window_reverse``."""
+    """Join windows as ``ShiftWindowMSA.window_reverse`` does, (B * number, side, side, C) -> (B, height, width, C)."""
     channels = windows.shape[-1]
     rows = windows.reshape(-1, height // side, width // side, side, side, channels).transpose(2, 3)
     return rows.reshape(-1, height, width, channels)
@@ -69,16 +71,16 @@ def _join_windows(windows, height, width, side):
 class CropToPose(torch.nn.Module):
     """Normalisation, backbone, head and integral as one module without data samples.
 
-    A graph has no use for the integral's own backward, nor for the choice of a backend.
+    A graph needs neither the integral's own backward pass nor a choice of backend.
 
     Args:
-        model (nn.Module): a trained :class:`Integral3DEstimator`; it is used, not copied.
+        model: Trained :class:`Integral3DEstimator`; it is used, not copied.
 
     Raises:
-        ValueError: see :func:`check_deployable`.
+        ValueError: If :func:`check_deployable` rejects the model.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
         check_deployable(model)
         free_batch_size(model)
@@ -93,15 +95,15 @@ class CropToPose(torch.nn.Module):
             self.pixel_mean = None
         self.output_names = ['xyz', 'std'] if isinstance(model.head, Integral3DHead) else ['xyz']
 
-    def forward(self, crop):
-        """Crops to coordinates.
+    def forward(self, crop: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Predict coordinates from crops.
 
         Args:
-            crop (torch.Tensor): (B, 3, H, W) float32, channels B, G, R from 0 to 255.
+            crop: (B, 3, H, W) float32, channels B, G, R from 0 to 255.
 
         Returns:
-            tuple[torch.Tensor]: ``xyz`` (B, K, 3) normalised, and ``std`` (B, K, 3) of heads with a volume; what
-            ``head.forward(feats, return_std=True)`` gives.
+            ``xyz`` (B, K, 3) normalised, and ``std`` (B, K, 3) for heads with a volume, as from
+            ``head.forward(feats, return_std=True)``.
         """
         if self.swap_channels:
             crop = crop.flip(1)
@@ -113,28 +115,30 @@ class CropToPose(torch.nn.Module):
         logits = head.logits(feats).float()
         volume = remove_background(logits) if head.debias else logits
         grids = tuple(axis_grid(size, device=volume.device) for size in volume.shape[:1:-1])  # x, y, z
-        # The forward of the eager backend, which divides by the weights' own sum: a float32 softmax over so many cells
-        # does not sum to 1. An autograd function, or an autocast region, cannot be saved as a program.
+        # This is the forward pass of the eager backend. It divides by the sum of the weights, because a float32 softmax
+        # over so many cells does not sum to 1. Autograd functions and autocast regions cannot be exported.
         _, mean, std = moments(volume, grids)
         return (argmax_3d(logits) if head.peak else mean), std
 
 
-def deployment_facts(model, padding):
-    """All that a runtime must know beside the graph, found by asking codec and flip, so that they stay the only source.
+def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
+    """Collect the facts that a runtime needs besides the graph.
+
+    Units are measured by calling codec and flip, which therefore remain the only place that defines them.
 
     Args:
-        model (nn.Module): as of :func:`check_deployable`.
-        padding (float): by which the box grows before it is cut.
+        model: Model that passed :func:`check_deployable`.
+        padding: Factor by which the box is enlarged before the crop.
 
     Returns:
-        dict: of plain numbers, strings and lists; see ``docs/export.md``.
+        Dict of plain numbers, strings and lists; see ``docs/export.md``.
     """
     codec = model.head.decoder
     zero, one = (codec.decode(np.full((1, 1, 3), value, dtype=np.float32))[0][0, 0] for value in (0, 1))
     unit = one - zero
     probe = np.full((1, 1, 3), 0.1, dtype=np.float32)
     score = codec.decode(probe, probe)[1].astype(np.float64).item()
-    factor = float(f'{-np.log(score) / probe[0, 0, 0].item()**2:.6g}')  # what float32 leaves of it
+    factor = float(f'{-np.log(score) / probe[0, 0, 0].item()**2:.6g}')  # the digits that float32 resolves
     width, height = codec.input_size
     mirrored = flip_coordinates(
         torch.zeros(1, 1, 3, dtype=torch.float64), [0], shift_coords=True, input_size=(width, height))

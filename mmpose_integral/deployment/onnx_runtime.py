@@ -1,12 +1,12 @@
 """Run a model that tools/export.py has written: joints in millimetres from a photo, without torch and mmpose.
 
-This file needs numpy, opencv and onnxruntime only and may be copied beside the .onnx:
+This file needs only numpy, opencv and onnxruntime and may be copied to the .onnx file:
 
     python onnx_runtime.py model.onnx photo.jpg --bbox 10 20 210 420
 
-What it knows of the model (input size, units, joints) it reads from the .onnx. Frames: image px --cut--> input px
---graph--> normalised --> image px, z in the same px --> mm, root at the origin. The photo is turned as its EXIF data
-says, and boxes and px refer to the turned photo.
+Input size, units and joints are read from the .onnx file. Frames: image px --crop--> input px --graph--> normalised
+--> image px, z in the same px --> mm, root at the origin. The EXIF orientation of the photo is applied first; boxes
+and px refer to the rotated photo.
 """
 import argparse
 import json
@@ -22,21 +22,14 @@ FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'joints', 'p
          'flip_test', 'bone_length')
 WHOLE_IMAGE = 'whole_image'
 CHUNK = 16
-"""People in one run, so that memory does not grow with their number."""
+"""Largest number of people per run of the graph, which bounds its memory."""
 
 
-def read_facts(metadata, path):
-    """What a model says of itself.
-
-    Args:
-        metadata (dict[str, str]): the .onnx file's custom metadata.
-        path (str): its name, for messages.
-
-    Returns:
-        dict: all of ``FACTS``, and whatever else the exporter wrote.
+def read_facts(metadata: dict[str, str], path: str) -> dict:
+    """Read all ``FACTS``, and any further entries, from the metadata of the .onnx file ``path``.
 
     Raises:
-        ValueError: not of tools/export.py, damaged, or of a newer format.
+        ValueError: If tools/export.py did not write them, they are damaged, or the format is another one.
     """
     remedy = 'export it with tools/export.py'
     if METADATA_KEY not in metadata:
@@ -55,18 +48,12 @@ def read_facts(metadata, path):
     return facts
 
 
-def read_image(image):
-    """A picture as (H, W, 3) uint8 BGR.
-
-    Args:
-        image (np.ndarray | str | os.PathLike): the picture itself, or a file, turned as its EXIF data says.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8 BGR.
+def read_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
+    """Read a picture file, with its EXIF orientation applied, or check an array; (H, W, 3) uint8 BGR.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no picture, or an array of another shape or type.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no picture, or the array has another shape or type.
     """
     if isinstance(image, str | os.PathLike):
         if not os.path.isfile(image):
@@ -81,19 +68,19 @@ def read_image(image):
     return image
 
 
-def read_boxes(bboxes, width, height):
-    """Boxes with scores as (N, 5) float32.
+def read_boxes(bboxes, width: int, height: int) -> np.ndarray:
+    """Check boxes and add missing scores.
 
     Args:
         bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores, or 'whole_image'.
-        width (int): of the picture, px.
-        height (int): of the picture, px.
+        width: Width of the picture, px.
+        height: Height of the picture, px.
 
     Returns:
-        np.ndarray: (N, 5) float32, the score 1 where none is given; N may be 0.
+        (N, 5) float32; the score is 1 where none is given. N may be 0.
 
     Raises:
-        ValueError: no boxes told, another shape, or a box that shows nothing of the picture.
+        ValueError: If there are no boxes, the shape is another one, or a box is empty or outside the picture.
     """
     if isinstance(bboxes, str) and bboxes == WHOLE_IMAGE:
         return np.array([[0, 0, width, height, 1]], dtype=np.float32)
@@ -115,39 +102,35 @@ def read_boxes(bboxes, width, height):
     return boxes if boxes.shape[1] == 5 else np.pad(boxes, ((0, 0), (0, 1)), constant_values=1)
 
 
-def crop_window(box, padding, aspect):
-    """Centre and size of what is cut out: the box, padded, then widened or heightened to the input's shape.
+def crop_window(box: np.ndarray, padding: float, aspect: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and size of the crop: the padded box, with its shorter side extended to the input's aspect ratio.
 
     Args:
-        box (np.ndarray): (4,) float32 x1, y1, x2, y2 px.
-        padding (float): factor of both sides.
-        aspect (float): width over height of the input.
+        box: (4,) float32 x1, y1, x2, y2 px.
+        padding: Factor by which both sides are enlarged.
+        aspect: Width over height of the input.
 
     Returns:
-        tuple[np.ndarray]: centre and size, (2,) float32 x, y px each.
+        Centre and size, (2,) float32 x, y px each.
     """
     center = (box[2:] + box[:2]) * 0.5
-    # Arrays of one, which stay float32 like those of the training's transform: the same cut to the last bit.
+    # Arrays of one element stay float32, as in the training's transform; the crops are identical to the last bit.
     width, height = np.split((box[2:] - box[:2]) * padding, 2)
     wide = width > height * aspect
     return center, np.concatenate([width, width / aspect] if wide else [height * aspect, height])
 
 
-def cut_crop(image, center, size, input_size):
-    """Cut a window out of a picture and resize it; black where it lies outside.
+def cut_crop(image: np.ndarray, center: np.ndarray, size: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+    """Crop a picture and resize the crop to ``input_size``, (W, H) px; it is black outside the picture.
 
     Args:
-        image (np.ndarray): (h, w, 3) uint8.
-        center (np.ndarray): (2,) px; it comes to the middle (W / 2, H / 2).
-        size (np.ndarray): (2,) px, with the aspect ratio of the input.
-        input_size (tuple[int]): (W, H).
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8.
+        image: (h, w, 3) uint8 picture.
+        center: (2,) px; it is mapped to the middle of the crop, (W / 2, H / 2).
+        size: (2,) px, with the aspect ratio of the input.
     """
     width, height = input_size
     middle, half = np.array([width * 0.5, height * 0.5]), float(size[0]) * 0.5
-    # middle, the left edge's middle, and the point that makes a right angle of them
+    # the centre, the middle of the left edge, and a third point at a right angle to them
     source = np.float32([center, [center[0] - half, center[1]], [0, 0]])
     target = np.float32([middle, [0, middle[1]], [0, 0]])
     for points in (source, target):
@@ -161,21 +144,21 @@ class OnnxIntegralPose:
     """An exported model.
 
     Attributes:
-        facts (dict): what the file says of itself; ``docs/export.md`` lists it.
-        joints (tuple[str]): names, in the order of the results.
+        facts (dict): Facts from the file; ``docs/export.md`` lists them.
+        joints (tuple[str]): Names of the joints, in the order of the results.
 
     Args:
-        path (str | os.PathLike): .onnx file of tools/export.py.
-        providers (list, optional): of onnxruntime; the CPU by default.
-        threads (int, optional): of onnxruntime on the CPU; its own choice by default.
+        path: .onnx file of tools/export.py.
+        providers: Execution providers of onnxruntime; the CPU by default.
+        threads: Number of CPU threads; chosen by onnxruntime by default.
 
     Raises:
-        ImportError: no onnxruntime.
-        FileNotFoundError: no such file.
-        ValueError: not an exported model, see :func:`read_facts`.
+        ImportError: If onnxruntime is not installed.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not an exported model, see :func:`read_facts`.
     """
 
-    def __init__(self, path, providers=None, threads=None):
+    def __init__(self, path: str | os.PathLike, providers: list | None = None, threads: int | None = None) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -186,7 +169,7 @@ class OnnxIntegralPose:
         options = onnxruntime.SessionOptions()
         if threads is not None:
             options.intra_op_num_threads = threads
-        # Its exceptions share no class but RuntimeError and Exception, by version.
+        # The exceptions of onnxruntime have no common class other than Exception in all versions.
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers or ['CPUExecutionProvider'])
         except Exception as error:
@@ -199,26 +182,25 @@ class OnnxIntegralPose:
             raise ValueError(f'{path}: its input is {shape}, its metadata says {self.input_size} (W, H); export it '
                              'with tools/export.py again')
 
-    def __call__(self, image, bboxes, bone_length=None, flip_test=None):
-        """Joints of the people in a picture.
+    def __call__(self, image: np.ndarray | str | os.PathLike, bboxes, bone_length=None,
+                 flip_test: bool | None = None) -> list[dict]:
+        """Predict the joints of the people in a picture.
 
         Args:
-            image (np.ndarray | str | os.PathLike): (H, W, 3) uint8 BGR, or a file.
-            bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px of each person, (N, 5) with scores, or 'whole_image'.
-            bone_length (float | array-like, optional): total skeleton length, mm, of all people or (N,) of each;
-                by default that of the training, as the file says.
-            flip_test (bool, optional): also look at the mirrored crops and take the mean; by default as the model's
-                config has it.
+            image: (H, W, 3) uint8 BGR picture, or a file.
+            bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px per person, (N, 5) with scores, or 'whole_image'.
+            bone_length (float | array-like, optional): Total skeleton length, mm, of all people, or (N,) one per
+                person; by default the value in the file.
+            flip_test: Whether to average with the mirrored crops; by default the setting of the model's config.
 
         Returns:
-            list[dict]: of each person ``keypoints`` (K, 3) mm, camera axes (x right, y down, z away), root at the
-            origin; ``keypoints_2d`` (K, 2) px; ``keypoint_scores`` (K,), 1 of models without an uncertainty;
-            ``keypoint_std`` (K, 3) mm of those with one; ``bbox`` (1, 4) px and
-            ``bbox_score``; ``bone_length`` mm.
+            One dict per person: ``keypoints`` (K, 3) mm, camera axes (x right, y down, z away), root at the origin;
+            ``keypoints_2d`` (K, 2) px; ``keypoint_scores`` (K,), 1 for models without an uncertainty; ``keypoint_std``
+            (K, 3) mm for models with one; ``bbox`` (1, 4) px and ``bbox_score``; ``bone_length`` mm.
 
         Raises:
-            ValueError: see :func:`read_image` and :func:`read_boxes`; a bone length that is not positive; a skeleton
-                without extent.
+            FileNotFoundError: If there is no such file.
+            ValueError: If picture, boxes or bone length are invalid, or a skeleton has length zero.
         """
         image = read_image(image)
         boxes = read_boxes(bboxes, image.shape[1], image.shape[0])
@@ -237,15 +219,15 @@ class OnnxIntegralPose:
                                            boxes[number], lengths[number]))
         return people
 
-    def predict(self, crops, flip_test=False):
+    def predict(self, crops: np.ndarray, flip_test: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
         """Run the graph.
 
         Args:
-            crops (np.ndarray): (B, 3, H, W) float32, channels B, G, R from 0 to 255.
-            flip_test (bool): mean of the plain and the mirrored crops' coordinates.
+            crops: (B, 3, H, W) float32, channels B, G, R from 0 to 255.
+            flip_test: Whether to average the coordinates with those of the mirrored crops.
 
         Returns:
-            tuple[np.ndarray | None]: ``xyz`` and ``std``, (B, K, 3) normalised; no ``std`` of some models.
+            ``xyz`` and ``std``, (B, K, 3) normalised; ``std`` is None for models without an uncertainty.
         """
         xyz, std = self._run(crops)
         if flip_test:
@@ -262,7 +244,7 @@ class OnnxIntegralPose:
         return outputs[0], outputs[1] if len(outputs) > 1 else None
 
     def _lengths(self, bone_length, number):
-        """(N,) float64 mm, or ValueError."""
+        """Return the length of each person, (N,) float64 mm; raise a ValueError if they are invalid."""
         lengths = np.asarray(self.facts['bone_length'] if bone_length is None else bone_length, dtype=np.float64)
         if lengths.shape not in ((), (number, )) or not (np.isfinite(lengths) & (lengths > 0)).all():
             raise ValueError(f'bone_length: a positive number of mm, or one for each of {number} people, expected, got '
@@ -270,11 +252,11 @@ class OnnxIntegralPose:
         return np.broadcast_to(lengths, number)
 
     def _person(self, number, xyz, std, center, size, box, bone_length):
-        """One person's result: normalised (K, 3) -> image px -> mm."""
+        """Build the result of one person: normalised (K, 3) -> image px -> mm."""
         facts, unit = self.facts, np.array(self.facts['unit'])
         px_per_input_px = float(size[0]) / self.input_size[0]
         points = (xyz.astype(np.float64) - facts['offset']) * unit * px_per_input_px
-        # a bone whose parent is itself has no length: the root
+        # the root is its own parent and adds no length
         length = np.linalg.norm(points - points[facts['parents']], axis=-1).sum()
         if not (np.isfinite(length) and length > 0):
             raise ValueError(f'bboxes[{number}] = {box[:4].tolist()}: the predicted skeleton has length {length}; an '
@@ -288,8 +270,8 @@ class OnnxIntegralPose:
         return dict(person, bbox=box[None, :4], bbox_score=float(box[4]), bone_length=float(bone_length))
 
 
-def main(args=None):
-    """Run the command line; returns the exit status."""
+def main(args: list[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('model', help='.onnx file of tools/export.py')
     parser.add_argument('image', help='photo')

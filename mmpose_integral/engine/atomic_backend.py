@@ -5,11 +5,11 @@ from mmpose_integral.utils.files import write_whole
 
 @register_backend('atomic_local', force=True)
 class AtomicLocalBackend(LocalBackend):
-    """Local files that are written complete or not at all; mmengine's backend writes into the final name.
+    """Storage of local files that are written completely or not at all; mmengine's backend writes to the final name.
 
     Use it with ``backend_args=dict(backend='atomic_local')``.
     """
 
-    def put(self, obj, filepath):
-        """Write bytes; missing folders are made."""
+    def put(self, obj: bytes, filepath: str) -> None:
+        """Write bytes to a file; missing folders are made."""
         write_whole(filepath, obj, durable=True)

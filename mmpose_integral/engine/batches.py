@@ -1,4 +1,6 @@
-"""Batches that reach the GPU as one piece: stacked by the worker, copied as uint8, normalised there."""
+"""Batches that reach the GPU in one copy: stacked by the worker, copied as uint8, normalised on the GPU."""
+from collections.abc import Sequence
+
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import FUNCTIONS
@@ -7,17 +9,17 @@ from mmpose.registry import MODELS
 
 
 @FUNCTIONS.register_module()
-def stacked_collate(samples):
-    """Batch with all crops in one tensor.
+def stacked_collate(samples: Sequence[dict]) -> dict:
+    """Collate a batch with all crops in one tensor.
 
-    mmengine's ``pseudo_collate`` leaves a list, of which each crop is handed over by the worker, pinned and copied by
-    itself. Here this is done in the worker, once a batch.
+    mmengine's ``pseudo_collate`` returns a list. Each of its crops is sent by the worker, pinned and copied separately.
+    With one tensor, this happens once per batch.
 
     Args:
-        samples (Sequence[dict]): ``inputs`` (3, H, W) uint8 and ``data_samples``, of one size.
+        samples: Samples with ``inputs`` (3, H, W) uint8, all of one size, and ``data_samples``.
 
     Returns:
-        dict: ``inputs`` (B, 3, H, W) uint8, ``data_samples`` a list of B.
+        Batch with ``inputs`` (B, 3, H, W) uint8 and a list of B ``data_samples``.
     """
     batch = pseudo_collate(samples)
     return dict(batch, inputs=torch.stack(list(batch['inputs'])))
@@ -27,34 +29,36 @@ def stacked_collate(samples):
 class BatchPosePreprocessor(PoseDataPreprocessor):
     """mmpose's preprocessor for crops of one size, with the same values, on the batch instead of crop by crop.
 
-    Crops reach the device as uint8, in one copy, as do the labels of all samples; reversing the channels, the
-    conversion to float32 and the normalisation follow there. mmpose's takes each crop alone, and indexes its channels
-    by a list, for which a GPU is waited for. Samples are changed in place.
+    Crops reach the device as uint8 in one copy, and so does each label field of all samples. Channels are reversed,
+    converted to float32 and normalised there. mmpose's preprocessor processes each crop separately and indexes its
+    channels by a list, which waits for the GPU. Samples are changed in place.
 
     Args:
-        mean, std (Sequence[float], optional): of the channels, after they are reversed.
-        bgr_to_rgb, rgb_to_bgr (bool): reverse the channels.
-        non_blocking (bool): do not wait for copies from pinned memory.
-        channels_last (bool): leave the batch in the order that :class:`ChannelsLastHook` gives the model.
+        mean, std: Mean and standard deviation of the channels, after they are reversed.
+        bgr_to_rgb, rgb_to_bgr: Whether to reverse the channels.
+        non_blocking: Whether copies from pinned memory are asynchronous.
+        channels_last: Whether to store the batch in the order that :class:`ChannelsLastHook` gives the model.
     """
 
-    def __init__(self, mean=None, std=None, bgr_to_rgb=False, rgb_to_bgr=False, non_blocking=True,
-                 channels_last=False):
+    def __init__(self, mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+                 bgr_to_rgb: bool = False, rgb_to_bgr: bool = False, non_blocking: bool = True,
+                 channels_last: bool = False) -> None:
         super().__init__(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, non_blocking=non_blocking)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
-    def forward(self, data, training=False):
-        """Batch on the device, normalised.
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Move a batch to the device and normalise it.
 
         Args:
-            data (dict): ``inputs`` (B, 3, H, W), or B tensors (3, H, W), mostly uint8; ``data_samples`` (optional).
-            training (bool): part of the interface.
+            data: Batch with ``inputs`` (B, 3, H, W), or B tensors (3, H, W), usually uint8, and optional
+                ``data_samples``.
+            training: Unused argument of mmpose's interface.
 
         Returns:
-            dict: ``inputs`` (B, 3, H, W) float32, and ``data_samples``.
+            Batch with ``inputs`` (B, 3, H, W) float32, and ``data_samples``.
 
         Raises:
-            ValueError: crops of several sizes.
+            ValueError: If crops have several sizes.
         """
         inputs, samples = data['inputs'], data.get('data_samples')
         if not isinstance(inputs, torch.Tensor):
@@ -76,7 +80,7 @@ class BatchPosePreprocessor(PoseDataPreprocessor):
         return dict(inputs=inputs, data_samples=samples)
 
     def _move_labels(self, samples):
-        """Labels to the device, one copy a field for all samples."""
+        """Move labels to the device, with one copy per field for all samples."""
         labels = [sample.gt_instance_labels for sample in samples if 'gt_instance_labels' in sample]
         for name in labels[0].keys() if labels else ():
             values = [one[name] for one in labels]

@@ -1,7 +1,9 @@
-"""The fast training of any config: the same steps in fewer bytes and fewer launches."""
+"""Fast training of any config: the same steps with less memory traffic and fewer kernel launches."""
 import copy
 
-# What configs/integral_r152_h80k_fast.py says in a config's words.
+from mmengine.config import Config
+
+# The same settings as in configs/integral_r152_h80k_fast.py.
 FAST = dict(
     model=dict(data_preprocessor=dict(type='BatchPosePreprocessor', channels_last=True)),
     optim_wrapper=dict(type='BFloat16OptimWrapper', optimizer=dict(fused=True)),
@@ -15,21 +17,21 @@ FUSED_OPTIMIZERS = ('Adam', 'AdamW', 'SGD', 'Adagrad')
 SCALED_AMP_ARGUMENTS = ('loss_scale', 'dtype', 'use_fsdp')
 
 
-def make_fast(cfg, compiled=True):
+def make_fast(cfg: Config, compiled: bool = True) -> Config:
     """Make a config train fast: bfloat16, channels last, fused optimizer, compiled backbone, batches in one copy.
 
-    Each part does nothing where the machine cannot do it: bfloat16 where it is not native, compilation without a
+    A part has no effect on machines that do not support it: bfloat16 where it is not native, compilation without a
     compiler or on a CPU.
 
     Args:
-        cfg (mmengine.Config): of a model to train; changed in place.
-        compiled (bool): compile, too.
+        cfg: Config of a model to train; changed in place.
+        compiled: Whether to compile, too.
 
     Returns:
-        mmengine.Config: ``cfg``.
+        The same ``cfg``.
 
     Raises:
-        ValueError: the config trains no model, or its preprocessor is of another kind.
+        ValueError: If the config trains no model, or its preprocessor is of another kind.
     """
     preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or {}
     if 'optim_wrapper' not in cfg or not cfg.get('train_dataloader'):

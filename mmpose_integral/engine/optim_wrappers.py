@@ -6,32 +6,32 @@ from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner.amp import autocast
 
 
-def has_fast_bfloat16():
-    """Whether the device in use multiplies bfloat16 natively; elsewhere it is emulated, slower than float32."""
+def has_fast_bfloat16() -> bool:
+    """Whether the device supports bfloat16 natively; emulated bfloat16 is slower than float32."""
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, 'get_capabilities', dict)()  # before torch 2.11 nothing is known of a CPU
+    capabilities = getattr(torch.cpu, 'get_capabilities', dict)()  # torch before 2.11 has no such function for a CPU
     return any(capabilities.get(name, False) for name in ('avx512_bf16', 'amx_bf16', 'arm_bf16', 'bf16'))
 
 
 @OPTIM_WRAPPERS.register_module()
 class BFloat16OptimWrapper(OptimWrapper):
-    """Mixed precision in bfloat16, on the CPU too.
+    """Mixed precision in bfloat16, also on a CPU.
 
-    mmengine's ``AmpOptimWrapper`` refuses to run without an accelerator, though CPUs with native bfloat16 train about
-    twice as fast in it. bfloat16 has float32's range, so there is no loss scaling.
+    mmengine's ``AmpOptimWrapper`` does not run without an accelerator, but CPUs with native bfloat16 train about twice
+    as fast with it. bfloat16 has the range of float32, so there is no loss scaling.
 
     Args:
-        enabled (bool | str): 'auto' uses bfloat16 only where it is native.
-        **kwargs: of :class:`mmengine.optim.OptimWrapper`.
+        enabled: Whether to use bfloat16; 'auto' uses it only if it is native.
+        **kwargs: Arguments of :class:`mmengine.optim.OptimWrapper`.
     """
 
-    def __init__(self, enabled='auto', **kwargs):
+    def __init__(self, enabled: bool | str = 'auto', **kwargs) -> None:
         super().__init__(**kwargs)
         self.enabled = has_fast_bfloat16() if enabled == 'auto' else bool(enabled)
 
     @contextmanager
     def optim_context(self, model):
-        """The forward pass runs under autocast; gradient accumulation is :class:`OptimWrapper`'s."""
+        """Run the forward pass with autocast; gradients are accumulated as in :class:`OptimWrapper`."""
         with super().optim_context(model), autocast(enabled=self.enabled, dtype=torch.bfloat16):
             yield

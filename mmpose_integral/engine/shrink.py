@@ -1,28 +1,32 @@
-"""A config of the paper's size, made small enough for the stand-in data and a CPU.
+"""Reduction of a config of the paper's size for the stand-in data and a CPU.
 
-Rounding to the backbones' stride is not kind to proportions: of 288x384, a fourth is 64x96 here, as wide as of 256x256.
+Sides are rounded to the stride of the backbones, which changes proportions: a quarter of 288x384 is 64x96, which is as
+wide as a quarter of 256x256.
 """
-STRIDE = 32  # of all backbones; inputs stay its multiples
+from mmengine.config import Config
+
+STRIDE = 32  # stride of all backbones; input sides are multiples of it
 
 SMALL_DEPTH = {50: 18, 101: 34, 152: 34}
 
 
-def shrink_config(cfg, divisor=3, base_channels=32):
-    """Divide the input size, and take a smaller backbone of the same kind from random weights.
+def shrink_config(cfg: Config, divisor: float = 3, base_channels: int = 32) -> Config:
+    """Divide the input size, and use a smaller backbone of the same kind with random weights.
 
-    ResNet-50 becomes ResNet-18 and ResNet-152 ResNet-34, with ``base_channels`` for 64 and two deconvolutions of 64;
-    HRNet and Swin get a quarter of their channels and one block where there are many. Depth stays W / 4 bins.
+    ResNet-50 becomes ResNet-18 and ResNet-152 becomes ResNet-34, with ``base_channels`` instead of 64 and two
+    deconvolutions of 64 channels. HRNet and Swin get a quarter of their channels and fewer blocks. The number of depth
+    bins stays W / 4.
 
     Args:
-        cfg (mmengine.Config): changed in place.
-        divisor (float): input sides are divided by it and rounded to a multiple of 32, 32 at least.
-        base_channels (int): of a ResNet.
+        cfg: Config; changed in place.
+        divisor: Divisor of the input sides, which are rounded to a multiple of 32 and at least 32.
+        base_channels: Base channels of a ResNet.
 
     Returns:
-        mmengine.Config: ``cfg``.
+        The same ``cfg``.
 
     Raises:
-        ValueError: the backbone is of no kind that is known here.
+        ValueError: If the kind of the backbone is unknown.
     """
     _resize(cfg._cfg_dict, divisor, set())
     backbone, head = cfg.model.get('backbone'), cfg.model.get('head')
@@ -41,7 +45,7 @@ def shrink_config(cfg, divisor=3, base_channels=32):
 
 
 def _resize(node, divisor, seen):
-    """Every ``input_size`` below a node, once: parts of a config may be the same object in several places."""
+    """Divide every ``input_size`` below a node once; parts of a config may be the same object in several places."""
     if id(node) in seen:
         return
     seen.add(id(node))

@@ -1,4 +1,5 @@
-"""What ``tools/train.py`` and ``tools/test.py`` share: arguments, configs, and a launch that also works on CPUs."""
+"""Shared parts of ``tools/train.py`` and ``tools/test.py``: arguments, configs, and a launch that works on CPUs."""
+import argparse
 import gc
 import os
 import os.path as osp
@@ -9,33 +10,34 @@ from mmengine.config import Config, DictAction
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
 
 
-def add_common_arguments(parser):
-    """Arguments that MMPose's tools have in common, under MMPose's names."""
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the common arguments of MMPose's tools, under MMPose's names."""
     parser.add_argument('--work-dir', help='folder of logs and checkpoints; default work_dirs/<config name>')
     parser.add_argument('--show-dir', help='draw predictions into this folder')
     parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every so many samples')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change entries of the config, for example train_cfg.max_epochs=5')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    # torch.distributed.launch hands it over in one spelling, torchrun in the environment.
+    # torch.distributed.launch passes it as an argument, torchrun in the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
-def load_config(args):
+def load_config(args: argparse.Namespace) -> Config:
     """Read a config and apply the arguments that training and testing share.
 
     Args:
-        args (argparse.Namespace): with ``config`` and :func:`add_common_arguments`.
+        args: Arguments of :func:`add_common_arguments`, and ``config``.
 
     Returns:
-        mmengine.Config: ready for the tool's own arguments, then ``cfg_options``, then :func:`start_processes`.
+        Config to which the tool then applies its own arguments, ``cfg_options`` and :func:`start_processes`.
 
     Raises:
-        SystemExit: there is no such config.
+        SystemExit: If there is no such config.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not gc.get_freeze_count():
-        # mmengine collects garbage for each data set that it builds, a third of a second over all that imports left.
+        # mmengine collects garbage for each dataset that it builds. That takes a third of a second with all imported
+        # objects, unless these are frozen.
         gc.freeze()
     if not osp.isfile(args.config):
         raise SystemExit(f'{args.config}: no such config file')
@@ -49,14 +51,14 @@ def load_config(args):
     return cfg
 
 
-def start_processes(cfg):
-    """Join the process group on machines without a GPU, which mmengine's own start cannot.
+def start_processes(cfg: Config) -> None:
+    """Join the process group on machines without a GPU.
 
-    mmengine selects a CUDA device for every rank. Where there is none, the group is opened here with gloo, and the
-    model is wrapped without device ids. Does nothing with a GPU or with a single process.
+    mmengine selects a CUDA device for every rank. Without one, the group is opened here with gloo, and the model is
+    wrapped without device ids. With a GPU or with a single process, nothing is done.
 
     Args:
-        cfg (mmengine.Config): changed in place.
+        cfg: Config; changed in place.
     """
     if cfg.launcher == 'none' or torch.cuda.is_available():
         return

@@ -1,24 +1,26 @@
-"""Whether a checkpoint is one of a model; mmengine loads what fits and prints a warning about the rest."""
+"""Checks that a checkpoint belongs to a model; mmengine loads matching weights and only warns about the rest."""
 import re
+from pathlib import Path
 
+import torch
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
 
-def check_weights(model, checkpoint):
-    """Refuse weights of another model, of which mmengine only prints a warning.
+def check_weights(model: torch.nn.Module, checkpoint: dict) -> None:
+    """Refuse weights of another model, about which mmengine only prints a warning.
 
     Args:
-        model (torch.nn.Module): as the config builds it.
-        checkpoint (dict): as it was loaded.
+        model: Model that the config builds.
+        checkpoint: Loaded checkpoint.
 
     Raises:
-        ValueError: a weight is not there or of another shape; weights too many are left alone, as mmengine leaves
-            them.
+        ValueError: If a weight is missing or has another shape. Additional weights are ignored, as in mmengine.
     """
     given = {re.sub(r'^module\.', '', name): value
              for name, value in checkpoint.get('state_dict', checkpoint).items()}
-    own = dict(model.named_parameters())  # buffers may come and go between versions
+    own = dict(model.named_parameters())  # buffers may differ between versions
     absent = [name for name in own if name not in given]
     if absent:
         raise ValueError(f'the checkpoint is not of this config: it has no {absent[0]}'
@@ -29,11 +31,11 @@ def check_weights(model, checkpoint):
                              f'{tuple(value.shape)} is expected')
 
 
-def check_weights_file(model, path):
-    """:func:`check_weights` of a checkpoint that has been loaded from a file or address.
+def check_weights_file(model: torch.nn.Module, path: str | Path) -> None:
+    """Run :func:`check_weights` on a checkpoint from a file or URL.
 
     Raises:
-        ValueError: it is of another model; the message names it.
+        ValueError: If it is of another model; the message names the checkpoint.
     """
     try:
         check_weights(model, CheckpointLoader.load_checkpoint(str(path), map_location='cpu'))
@@ -41,11 +43,11 @@ def check_weights_file(model, path):
         raise ValueError(f'{path}: {error}') from error
 
 
-def check_runner(runner, checkpoint):
-    """:func:`check_weights_file` of the model that a tool is about to run.
+def check_runner(runner: Runner, checkpoint: str | Path) -> None:
+    """Run :func:`check_weights_file` on the model of a tool's runner.
 
     Raises:
-        SystemExit: with the reason.
+        SystemExit: If the checkpoint is of another model; the message has the reason.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     try:

@@ -1,4 +1,4 @@
-"""Arithmetic (``functional``), the metrics that mmpose runs, and the challenge's submission format."""
+"""Arithmetic (``functional``) and the metrics that mmpose runs."""
 from .metrics import H80KMetric, SubmissionMetric
 
 __all__ = ['H80KMetric', 'SubmissionMetric']

@@ -1,1 +1,1 @@
-"""File formats, one per module: the reader beside the writer, checks included. They need numpy and no mmpose."""
+"""File formats, one per module, with reader, writer and checks. They need numpy and do not need mmpose."""

@@ -8,21 +8,21 @@ import numpy as np
 from mmpose_integral.utils.files import write_json_lines_list
 
 
-def missing_path(boxes_path):
-    """The list of frames without a box lies beside the boxes: ``<stem>_missing.json``."""
+def missing_path(boxes_path: str | Path) -> Path:
+    """Path of the list of frames without a box, beside the boxes: ``<stem>_missing.json``."""
     path = Path(boxes_path)
     return path.with_name(f'{path.stem}_missing.json')
 
 
-def save_boxes(path, records):
-    """Write boxes in the format of COCO detection results, and beside them the frames that have none.
+def save_boxes(path: str | Path, records: dict[int, dict]) -> list[int]:
+    """Write boxes in the format of COCO detection results, and beside them the list of frames without a box.
 
     Args:
-        path (str | Path): the boxes' file.
-        records (dict[int, dict]): by frame id: ``bbox`` ([x, y, w, h] in image px, or None) and ``score``.
+        path: File of the boxes.
+        records: Records by frame id, each with ``bbox`` ([x, y, w, h] in image px, or None) and ``score``.
 
     Returns:
-        list[int]: the frames without a box.
+        Ids of the frames without a box.
     """
     missing = [frame_id for frame_id, record in records.items() if record['bbox'] is None]
     write_json_lines_list(path, [
@@ -32,18 +32,18 @@ def save_boxes(path, records):
     return missing
 
 
-def load_boxes(path):
+def load_boxes(path: str | Path) -> dict[int, list[float]]:
     """Read boxes.
 
     Args:
-        path (str | Path): COCO detection results; of several boxes of a frame the best one counts.
+        path: COCO detection results; of several boxes of a frame, the one with the highest score is used.
 
     Returns:
-        dict[int, list[float]]: frame id to [x, y, w, h], image px.
+        Boxes [x, y, w, h] by frame id, image px.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is something else.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds something else.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'boxes {path} do not exist; make them with tools/dataset_converters/detect_boxes.py')
@@ -58,15 +58,15 @@ def load_boxes(path):
     return {frame_id: bbox for frame_id, (_, bbox) in best.items()}
 
 
-def clip_boxes(bboxes, image_size):
+def clip_boxes(bboxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
     """Cut boxes at the image border.
 
     Args:
-        bboxes (np.ndarray): (M, 4), xyxy, px.
-        image_size (tuple[int, int]): width, height, px.
+        bboxes: (M, 4), xyxy, px.
+        image_size: Width and height of the image, px.
 
     Returns:
-        np.ndarray: (M, 4) float32, xyxy.
+        (M, 4) float32, xyxy.
     """
     width, height = image_size
     return np.clip(np.asarray(bboxes, dtype=np.float32).reshape(-1, 4), 0, [width, height, width, height])

@@ -1,4 +1,5 @@
-"""Checks of single CHALL_H80K files, poses and images: each returns its data or says what is wrong with it."""
+"""Checks of single CHALL_H80K files, poses and images. Each returns the data or raises an error with the reason."""
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -7,14 +8,14 @@ from PIL import Image
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
 
 ROOT_TOLERANCE_MM = 1e-2
-"""Pose files are root-relative and written with two to four decimals, so a true root is within rounding of zero."""
+"""Pose files are root-relative and written with two to four decimals, so a correct root is zero up to rounding."""
 
 MIN_EXTENT_MM = 1.0
-"""A pose whose joints all coincide has no bone length, and nothing can be scaled to it."""
+"""A pose whose joints all coincide has no bone length, so nothing can be scaled to it."""
 
 
 class Fault(NamedTuple):
-    """One thing wrong in the tree. ``str(fault)`` is the line of the report."""
+    """One fault in the data set's folders. ``str(fault)`` is its line in the report."""
     split: str
     path: str
     """File or folder, relative to the split's folder: ``POSE/00412.csv``."""
@@ -28,21 +29,21 @@ class FaultyFile(ValueError):
     """A file that cannot be used; the message completes the sentence "<file> ..."."""
 
 
-def parse_pose(text):
+def parse_pose(text: str) -> np.ndarray:
     """Read the text of a pose file.
 
     Args:
-        text (str): 17 rows of ``x,y,z``, mm, camera axes, root-relative.
+        text: Text with 17 rows of ``x,y,z``, mm, camera axes, root-relative.
 
     Returns:
-        np.ndarray: (17, 3) float64, mm, as written: the root is not subtracted.
+        (17, 3) float64, mm, as written: the root is not subtracted.
 
     Raises:
-        FaultyFile: wrong shape, or a value that is no number.
+        FaultyFile: If the shape is wrong, or a value is no number.
     """
     rows = text.split()
     if len(rows) != NUM_FILE_JOINTS or any(row.count(',') != 2 for row in rows):
-        # Only an odd file pays for the careful reading, which allows blanks after the commas.
+        # This slower reading, for unusual files only, allows blanks after the commas.
         rows = [row for row in text.splitlines() if row.strip()]
         if len(rows) != NUM_FILE_JOINTS:
             raise FaultyFile(f'has {len(rows)} rows, {NUM_FILE_JOINTS} expected')
@@ -56,18 +57,18 @@ def parse_pose(text):
         raise FaultyFile(f'has a value that is no number ({error})') from None
 
 
-def read_pose(path):
+def read_pose(path: Path) -> np.ndarray:
     """Read and check a pose file.
 
     Args:
-        path (Path): a CSV of 17 rows.
+        path: CSV file of 17 rows.
 
     Returns:
-        np.ndarray: (17, 3) float32, mm, camera axes, root at the origin.
+        (17, 3) float32, mm, camera axes, root at the origin.
 
     Raises:
-        FaultyFile: unreadable, wrong shape, not numeric, not finite, root off zero by more than ``ROOT_TOLERANCE_MM``
-            on an axis, or all joints in one place.
+        FaultyFile: If the file cannot be read, has a wrong shape, has values that are not numeric or not finite, has a
+            root that is off zero by more than ``ROOT_TOLERANCE_MM`` on an axis, or has all joints in one place.
     """
     try:
         pose = parse_pose(path.read_text(encoding='utf-8-sig'))
@@ -86,20 +87,20 @@ def read_pose(path):
     return (pose - pose[0]).astype(np.float32)
 
 
-def read_image_size(path):
-    """Decode an image far enough to know that it is whole.
+def read_image_size(path: Path) -> tuple[int, int]:
+    """Read the size of an image and check that the file is complete.
 
-    The JPEG decoder works at an eighth of the size: it still reads every byte, so that a truncated file is noticed,
+    The JPEG decoder works at an eighth of the size. It still reads every byte, so that a truncated file is detected,
     but skips most of the arithmetic.
 
     Args:
-        path (Path): the image file.
+        path: Image file.
 
     Returns:
-        tuple[int, int]: width and height in px as stored, EXIF orientation ignored.
+        Width and height as stored, px; EXIF orientation is ignored.
 
     Raises:
-        FaultyFile: not an image, truncated, or broken.
+        FaultyFile: If the file is not an image, truncated, or broken.
     """
     try:
         with Image.open(path) as image:

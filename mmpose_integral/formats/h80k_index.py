@@ -1,9 +1,10 @@
 """Index of one split of CHALL_H80K: all its file names, image sizes and poses in one ``.npz``, checked once.
 
-The tree is described in ``docs/data.md``. Frame ids are the 1-based numbers of the file names.
+The folders are described in ``docs/data.md``. Frame ids are the 1-based numbers of the file names.
 """
 import os
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -33,16 +34,16 @@ class H80KIndex(NamedTuple):
     keypoints_mm: np.ndarray | None
     """(N, 18, 3) float32, mm, camera axes, root at the origin, thorax derived. None for Test."""
     faulty: np.ndarray
-    """(F,) str, what was found wrong; the frames concerned are not in the index."""
+    """(F,) str, faults that were found; their frames are not in the index."""
 
 
-def index_path(root, split):
-    """Where the index of a split lies: ``ROOT/annotations/h80k_train.npz``."""
+def index_path(root: str | Path, split: str) -> Path:
+    """Path of the index of a split: ``ROOT/annotations/h80k_train.npz``."""
     return Path(root) / 'annotations' / f'h80k_{split.lower()}.npz'
 
 
-def save_index(index, path):
-    """Write an index (arrays only; the derived thorax stays out)."""
+def save_index(index: H80KIndex, path: str | Path) -> None:
+    """Write an index as arrays only, without the derived thorax."""
     arrays = index._asdict()
     if index.keypoints_mm is None:
         del arrays['keypoints_mm']
@@ -53,18 +54,18 @@ def save_index(index, path):
         np.savez(temporary, **arrays)
 
 
-def load_index(path):
+def load_index(path: str | Path) -> H80KIndex:
     """Read an index.
 
     Args:
-        path (str | Path): a product of ``tools/dataset_converters/index_h80k.py``.
+        path: Product of ``tools/dataset_converters/index_h80k.py``.
 
     Returns:
-        H80KIndex: with the thorax added to the poses.
+        Index with the thorax added to the poses.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is no index.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no index.
     """
     remedy = 'make it with tools/dataset_converters/index_h80k.py'
     required = ('split', 'frame_ids', 'img_paths', 'img_sizes', 'faulty')
@@ -83,22 +84,23 @@ def load_index(path):
     return index
 
 
-def scan_split(root, split, num_workers=0, progress=None):
+def scan_split(root: str | Path, split: str, num_workers: int = 0,
+               progress: Callable | None = None) -> tuple[H80KIndex, list[Fault]]:
     """Read and check every file of a split.
 
     Args:
-        root (str | Path): the folder that holds ``Train``, ``Val`` and ``Test``.
-        split (str): 'Train', 'Val' or 'Test'.
-        num_workers (int): reading threads (the decoder releases the interpreter's lock); 0 reads in this thread.
-        progress (callable, optional): called with the number of frames just checked.
+        root: Folder that holds ``Train``, ``Val`` and ``Test``.
+        split: 'Train', 'Val' or 'Test'.
+        num_workers: Number of reading threads (the decoder releases the interpreter's lock); 0 reads in this thread.
+        progress: Function that is called with the number of frames just checked.
 
     Returns:
-        tuple[H80KIndex, list[Fault]]: the sound frames, and all faults of the split: first the names, then frame by
-        frame. ``index.faulty`` holds the same faults as text.
+        Index of the frames without a fault, and all faults of the split, first those of the names, then frame by frame.
+        ``index.faulty`` holds the same faults as text.
 
     Raises:
-        FileNotFoundError: the split has no ``IMG`` (or ``POSE``) folder.
-        ValueError: unknown split.
+        FileNotFoundError: If the split has no ``IMG`` (or ``POSE``) folder.
+        ValueError: If the split is unknown.
     """
     if split not in SPLITS:
         raise ValueError(f'split: one of {SPLITS} expected, got {split!r}')
@@ -124,7 +126,7 @@ def scan_split(root, split, num_workers=0, progress=None):
 
 
 def _list_numbered(folder, split, kind, suffix):
-    """Numbers of the files in ``IMG`` or ``POSE``, and a fault for each name that is not five digits and suffix."""
+    """List the file numbers of ``IMG`` or ``POSE``, and a fault for each name that is not five digits and suffix."""
     if not (folder / kind).is_dir():
         raise FileNotFoundError(
             f'H80K {split}: folder {folder / kind} does not exist; expected {kind}/00001{suffix} and so on')
@@ -139,7 +141,7 @@ def _list_numbered(folder, split, kind, suffix):
 
 
 def _numbering_gaps(numbers, split):
-    """A fault for each run of numbers that neither folder has, from 1 to the last one seen."""
+    """List a fault for each run of numbers that neither folder has, from 1 to the last one found."""
     if not numbers:
         return [Fault(split, 'IMG', 'holds no frame')]
     absent = sorted(set(range(1, max(numbers))) - numbers)
@@ -152,7 +154,7 @@ def _numbering_gaps(numbers, split):
 
 
 def _check_frame(folder, split, frame_id, images, poses):
-    """Row (id, size, pose) of a sound frame or None, and its faults. ``poses`` is None in a split without them."""
+    """Row (id, size, pose) of a frame, or None if it has faults, and the faults. Without poses, ``poses`` is None."""
     values, faults = [None, None], []
     files = [(f'IMG/{frame_id:05d}.jpg', images, read_image_size, 'is missing, its pose is there')]
     if poses is not None:
@@ -168,7 +170,7 @@ def _check_frame(folder, split, frame_id, images, poses):
 
 
 def _map(function, items, num_workers, chunk=256):
-    """Ordered map over threads that stops at once on Ctrl-C, with a bounded number of tasks waiting."""
+    """Ordered map over threads that stops at once on Ctrl-C, with a bounded number of queued tasks."""
     if num_workers <= 0:
         yield from map(function, items)
         return

@@ -1,15 +1,17 @@
-"""The cache files of the released code, as products of the preparation chain.
+"""Import of the released code's cache files as products of the preparation chain.
 
-Theirs are pickles with one entry a frame, in the order of the frame numbers. ``kpts`` (18, 3) holds image px in x and
-y; nothing tells what its third column is, and their code never reads it. ``vis`` (18, 3) is above 0 in its first
-column where a joint was predicted. A box is one row ``x1 y1 x2 y2 score`` in image px.
+The cache files are pickles with one entry per frame, in the order of the frame numbers. ``kpts`` (18, 3) holds image px
+in x and y. The meaning of its third column is not documented, and the released code never reads it. ``vis`` (18, 3) is
+above 0 in its first column where a joint was predicted. A box is one row ``x1 y1 x2 y2 score`` in image px.
 """
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from mmpose_integral.formats.boxes import clip_boxes
+from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.formats.safe_pickle import load_plain_pickle
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 from mmpose_integral.utils.files import rounded
@@ -17,20 +19,21 @@ from mmpose_integral.utils.files import rounded
 _KEYPOINTS_NAME = r'HM36_eccv_challenge_([A-Za-z]+)_(\d+)samples_img_res\.pkl'
 
 
-def import_keypoints_2d(path, index):
+def import_keypoints_2d(path: str | Path, index: H80KIndex) -> tuple[np.ndarray, np.ndarray]:
     """Read ``HM36_eccv_challenge_<Set>_<N>samples_img_res.pkl``.
 
     Args:
-        path (str | Path): the pickle.
-        index (H80KIndex): of the same split.
+        path: Pickle file.
+        index: Index of the same split.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: (N, 18, 2) image px and (N, 18) scores of the index's frames; the score is
-        ``vis`` cut to 0..1, and joints without one are at 0, 0.
+        (N, 18, 2) image px and (N, 18) scores of the index's frames. The score is ``vis`` clipped to [0, 1], and joints
+        without one are at 0, 0.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: another split, another number of frames, an entry of another kind, or more than plain data.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is of another split, has another number of frames, an entry of another kind, or more
+            than plain data.
     """
     path = Path(path)
     named = re.fullmatch(_KEYPOINTS_NAME, path.name)
@@ -48,7 +51,7 @@ def import_keypoints_2d(path, index):
 
 
 def _check_count(count, index, path):
-    """Entry i is frame i + 1, so both must have the same frames; the index may lack some that were faulty."""
+    """Check that file and index have the same frames: entry i is frame i + 1. The index may lack faulty frames."""
     last = int(index.frame_ids.max(initial=0))
     if not last or (count < last if len(index.faulty) else count != last):
         raise ValueError(f'{path} has {count} entries, the index of {index.split} runs to frame {last:05d}; they are '
@@ -56,7 +59,7 @@ def _check_count(count, index, path):
 
 
 def _read_entry(entry, where):
-    """``kpts`` and ``vis`` of a frame, (18, 3) each, or ValueError."""
+    """Read ``kpts`` and ``vis`` of a frame, (18, 3) each, or raise ValueError."""
     if not isinstance(entry, dict) or not {'kpts', 'vis'} <= set(entry):
         found = f'keys {", ".join(map(str, entry))}' if isinstance(entry, dict) else type(entry).__name__
         raise ValueError(f"{where}: a dict with 'kpts' and 'vis' expected, found {found}")
@@ -73,21 +76,21 @@ def _read_entry(entry, where):
     return parts['kpts'], parts['vis']
 
 
-def import_boxes(folder, index, progress=None):
+def import_boxes(folder: str | Path, index: H80KIndex, progress: Callable | None = None) -> dict[int, dict]:
     """Read ``<Set>/detection/<detector>/00001.pkl`` and so on.
 
     Args:
-        folder (str | Path): that of one detector.
-        index (H80KIndex): of the same split.
-        progress (callable, optional): called with 1 after every frame.
+        folder: Folder of one detector.
+        index: Index of the same split.
+        progress: Function that is called with 1 after every frame.
 
     Returns:
-        dict[int, dict]: for :func:`products.save_boxes`: by frame id ``bbox`` ([x, y, w, h], image px, cut at the
-        image's border, or None) and ``score``.
+        Records by frame id for :func:`mmpose_integral.formats.boxes.save_boxes`: ``bbox`` ([x, y, w, h], image px,
+        clipped at the image border, or None) and ``score``.
 
     Raises:
-        FileNotFoundError: frames without a file; a frame without a box has a file with none in it.
-        ValueError: a file holds something else.
+        FileNotFoundError: If frames have no file; a frame without a box has a file without boxes.
+        ValueError: If a file holds something else.
     """
     folder = Path(folder)
     files = {frame_id: folder / f'{frame_id:05d}.pkl' for frame_id in index.frame_ids.tolist()}
@@ -104,7 +107,7 @@ def import_boxes(folder, index, progress=None):
 
 
 def _read_box(path, image_size):
-    """Record of one frame, or ValueError."""
+    """Read the record of one frame, or raise ValueError."""
     content = load_plain_pickle(path)
     try:
         boxes = np.asarray(content, dtype=np.float64)

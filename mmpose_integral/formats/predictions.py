@@ -1,4 +1,5 @@
-"""Predictions of a pass over a split, in a file: what ensembles and comparisons start from."""
+"""Predictions of a pass over a split, in a file that ensembles and comparisons read."""
+from pathlib import Path
 
 import numpy as np
 
@@ -6,16 +7,16 @@ from mmpose_integral.structures.skeleton import NUM_JOINTS
 from mmpose_integral.utils.files import read_arrays, replace_when_done
 
 FIELDS = dict(frame_ids='frame_id', paths='path', box_found='box_found', pred_px='pred')
-STD = 'std_px'  # a head without a volume has none
+STD = 'std_px'  # predictions of a head without a volume do not have it
 
 
-def save_predictions(path, records, **arrays):
+def save_predictions(path: str | Path, records: list[dict], **arrays: np.ndarray) -> None:
     """Write predictions (npz, arrays only).
 
     Args:
-        path (str | Path): file to write.
-        records (list[dict]): see :func:`mmpose_integral.evaluation.metrics.frame_records.make_record`; N of them.
-        **arrays (np.ndarray): further arrays, N long.
+        path: File to write.
+        records: N records of :func:`mmpose_integral.evaluation.metrics.frame_records.make_record`.
+        **arrays: Further arrays of length N.
     """
     if all('std' in record for record in records):
         arrays[STD] = np.array([record['std'] for record in records])
@@ -24,21 +25,21 @@ def save_predictions(path, records, **arrays):
                  **arrays)
 
 
-def load_predictions(path):
+def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """Read predictions.
 
     Args:
-        path (str | Path): a product of ``tools/test.py --predictions`` or ``tools/submit.py --predictions``.
+        path: Product of ``tools/test.py --predictions`` or ``tools/submit.py --predictions``.
 
     Returns:
-        dict[str, np.ndarray]: ``frame_ids`` (N,), ``paths`` (N,) str, ``box_found`` (N,) bool, ``pred_px``
-        (N, 18, 3) image px; from models with a volume also ``std_px`` (N, 18, 3), the standard deviations of
-        ``pred_px``; from a split with truth also ``pred_mm``, ``gt_mm`` (N, 18, 3), both root-relative, and
-        ``errors`` (N, 17), mm. Files of earlier versions lack ``std_px`` and ``gt_mm``.
+        Arrays ``frame_ids`` (N,), ``paths`` (N,) str, ``box_found`` (N,) bool, ``pred_px`` (N, 18, 3) image px. Models
+        with a volume add ``std_px`` (N, 18, 3), the standard deviations of ``pred_px``. A split with ground truth adds
+        ``pred_mm``, ``gt_mm`` (N, 18, 3), both root-relative, and ``errors`` (N, 17), mm. Files of earlier versions
+        lack ``std_px`` and ``gt_mm``.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is something else.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds something else.
     """
     remedy = 'make it with tools/test.py --predictions, or tools/submit.py --predictions for Test'
     arrays = read_arrays(path, 'file of predictions', FIELDS, remedy)
@@ -50,8 +51,8 @@ def load_predictions(path):
     return arrays
 
 
-def to_records(arrays):
-    """Inverse of :func:`save_predictions`: records as the metrics keep them."""
+def to_records(arrays: dict[str, np.ndarray]) -> list[dict]:
+    """Convert arrays of :func:`load_predictions` to the records that the metrics use."""
     records = [dict(frame_id=int(frame_id), path=str(path), box_found=bool(found), pred=pred)
                for frame_id, path, found, pred in zip(*(arrays[name] for name in FIELDS), strict=True)]
     if STD in arrays:

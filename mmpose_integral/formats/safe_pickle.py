@@ -1,9 +1,9 @@
 """Pickles that hold data only: numbers, text, containers and numpy arrays. Anything else is refused before it runs.
 
-A pickle is a program: ``pickle.load`` of a foreign file may do anything. Here a file only describes what it wants;
-:func:`_build` makes that with the functions of ``_CALLS``, no deeper and not much larger than the file is. The
-unpickler is the one in Python, for the one in C allocates what a file announces. Files of Python 2 and 3 and of
-numpy 1 and 2 are read alike.
+A pickle is a program: ``pickle.load`` of an untrusted file may run any code. Here, a file only yields a description of
+its content. :func:`_build` builds the content with the functions of ``_CALLS`` and limits its depth and size. The
+unpickler is the one written in Python, because the one in C allocates as much memory as a file announces. Files of
+Python 2 and 3 and of numpy 1 and 2 can be read.
 """
 import collections
 import io
@@ -19,11 +19,11 @@ _MAX_DEPTH = 64
 
 
 class _RefusedGlobal(pickle.UnpicklingError):
-    """The file asks for a function or a class that is no plain data."""
+    """The file refers to a function or a class that is no plain data."""
 
 
 class _Call(list):
-    """A call that the file wants: of ``name`` with ``args``, then with ``state``; the list holds items added later."""
+    """A call in the file: of ``name`` with ``args``, then with ``state``; the list holds items that are added later."""
 
     def __init__(self, name, args=(), items=()):
         super().__init__(items)
@@ -31,13 +31,13 @@ class _Call(list):
 
 
 class _Describer(pickle._Unpickler):
-    """Notes a :class:`_Call` wherever the base class would make or change anything but lists and tuples."""
+    """Unpickler that records a :class:`_Call` for all that is not a number, text, a list or a tuple."""
 
     def find_class(self, module, name):
         place = f'{module}.{name}'.replace('__builtin__', 'builtins').replace('numpy._core', 'numpy.core')
         if place not in _CALLS:
             raise _RefusedGlobal(f'{module}.{name}')
-        return place if place == 'numpy.ndarray' else _Call(place, args=None)  # no call yet
+        return place if place == 'numpy.ndarray' else _Call(place, args=None)  # without arguments, this is no call yet
 
     dispatch = {
         **pickle._Unpickler.dispatch,
@@ -52,9 +52,9 @@ class _Describer(pickle._Unpickler):
         pickle.BYTEARRAY8[0]: lambda self: self.append(bytearray(self.read(int.from_bytes(self.read(8), 'little'))))}
 
 
-# The functions below take the items that are added after a call, its state, and its own arguments.
+# The arguments of the functions below are the items that are added after a call, its state, and its own arguments.
 def _bytes(items, state, data=b'', encoding='latin1'):
-    """Bytes, from the text that Python 2, and Python 3 in protocols 0 to 2, write for them."""
+    """Convert the text that Python 2, and Python 3 in protocols 0 to 2, write for bytes."""
     if encoding not in ('latin1', 'latin-1') or not isinstance(data, (str, bytes, bytearray)):
         raise ValueError(f'bytes, or text in latin1, expected, found {type(data).__name__} in {encoding!r}')
     return data.encode('latin1') if isinstance(data, str) else bytes(data)
@@ -66,7 +66,7 @@ def _dict(items, state, pairs=(), kind=dict):
 
 
 def _keys(items):
-    """The items, unless many could have the same hash, so that a dict of them takes for ever."""
+    """Refuse items of which many could have the same hash, because a dict of them would take too long to build."""
     if any(isinstance(item, complex) or isinstance(item, int) and abs(item) >= 2**60 for item in items):
         raise ValueError('complex or huge number as key')
     return items
@@ -76,11 +76,11 @@ def _dtype(items, state, text, *_):
     if not re.fullmatch(r'[<>|=]?(\?|[biufcO]\d*|[SU][1-9]\d*)', text) or state and state[2:5] != (None, None, None):
         raise ValueError(f'array of type {text!r}, numbers or text without fields expected')
     order = state[1] if state and state[1] in '<>' else '|'
-    return np.dtype(np.dtype(text).newbyteorder(order).str)  # by its text: '<' on such a machine is '='
+    return np.dtype(np.dtype(text).newbyteorder(order).str)  # made from its text: '<' on a little-endian machine is '='
 
 
 def _array(shape, dtype, fortran, data):
-    """Array from bytes, or from a list of objects; numpy alone would take bytes for pointers."""
+    """Make an array from bytes, or from a list of objects; numpy alone would read bytes as pointers."""
     data, size = (data, 1) if dtype.hasobject else (_bytes(None, None, data), dtype.itemsize)
     if (len(data) != math.prod(shape) * size or not all(0 <= length <= max(len(data), 1000) for length in shape)
             or dtype.hasobject and type(data) is not list):
@@ -103,7 +103,7 @@ _CALLS = {
 
 
 def _build(value, left, depth=0):
-    """What a description stands for; ``left`` (list[int]) is the number of items and bytes that may still be made."""
+    """Build the content of a description; ``left`` (list[int]) holds the number of items and bytes still allowed."""
     left[0] -= 1 + (len(value) if hasattr(value, '__len__') else value.bit_length() // 8 if type(value) is int else 0)
     if left[0] < 0 or depth > _MAX_DEPTH:
         raise ValueError(f'nested more than {_MAX_DEPTH} deep, or the same content in very many places')
@@ -117,32 +117,32 @@ def _build(value, left, depth=0):
     return value
 
 
-def loads_plain(data, where):
+def loads_plain(data: bytes, where: str | Path) -> object:
     """Read a pickle of plain data.
 
     Args:
-        data (bytes): Content of a pickle file of any protocol, written by Python 2 or 3.
-        where (str | Path): Name of the file in error messages.
+        data: Content of a pickle file of any protocol, written by Python 2 or 3.
+        where: Name of the file in error messages.
 
     Returns:
-        object: Numbers, text, bytes, lists, tuples, dicts, sets and numpy arrays, nested in any way. Text of Python 2
-        is decoded as latin1. Arrays are of numbers, text or objects, without fields.
+        Numbers, text, bytes, lists, tuples, dicts, sets and numpy arrays, nested in any way. Text of Python 2 is
+        decoded as latin1. Arrays hold numbers, text or objects, without fields.
 
     Raises:
-        ValueError: The data ask for anything else, which is named and not run, or are damaged.
+        ValueError: If the data are damaged, or refer to anything else. The message names it, and it is not run.
     """
     try:
-        # Python 2 wrote text and array bytes alike as 8-bit strings; latin1 keeps both whole.
+        # Python 2 wrote both text and array bytes as 8-bit strings; latin1 preserves both.
         return _build(_Describer(io.BytesIO(data), encoding='latin1').load(), [10**6 + 8 * len(data)])
     except _RefusedGlobal as error:
         raise ValueError(f'{where} asks for {error}, which is no plain data, and was not loaded: numbers, text, '
                          'containers and numpy arrays expected. Do not trust this file; get it from its source again'
                          ) from None
-    except Exception as error:  # a damaged pickle can raise nearly any of them
+    except Exception as error:  # a damaged pickle can raise nearly any exception
         raise ValueError(f'{where} is no readable pickle of plain data ({type(error).__name__}: {error}); it may be '
                          'cut short, get it from its source again') from error
 
 
-def load_plain_pickle(path):
+def load_plain_pickle(path: str | Path) -> object:
     """Read a pickle file; see :func:`loads_plain`."""
     return loads_plain(Path(path).read_bytes(), path)

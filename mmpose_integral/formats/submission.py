@@ -1,23 +1,25 @@
-"""The challenge's submission: the only place that knows its files.
+"""The files of the challenge's submission: writer and validator.
 
-    Test_PRED/00001.csv ...     one a Test frame, named as its image: 17 rows ``x,y,z``, mm, root-relative, 2 decimals
+    Test_PRED/00001.csv ...     one per Test frame, named as its image: 17 rows ``x,y,z``, mm, root-relative, 2 decimals
     Test_Prediction.JSON        [{"image_id": 1, "keypoints": [[51 numbers]]}, ...], the same numbers
 
-in one ZIP archive, or in a folder where that is more convenient. Joints are those of the pose files, in their order.
+They lie in one ZIP archive or in one folder. Joints are those of the pose files, in the same order.
 """
 import json
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
 from mmpose_integral.utils.files import replace_when_done
 
 CSV_FOLDER, JSON_NAME = 'Test_PRED', 'Test_Prediction.JSON'
-ROUNDING_MM = 0.0051  # half of the last decimal that is written, and a little for binary fractions
+ROUNDING_MM = 0.0051  # half of the last decimal that is written, and a tolerance for binary fractions
 _CSV_TEMPLATE = '%.2f,%.2f,%.2f\n' * NUM_FILE_JOINTS
 
 
@@ -25,7 +27,7 @@ class SubmissionError(ValueError):
     """A submission that the challenge would refuse.
 
     Attributes:
-        faults (list[str]): everything that is wrong, each with the name of its file.
+        faults (list[str]): All faults, each with the name of its file.
     """
 
     def __init__(self, path, faults):
@@ -35,18 +37,20 @@ class SubmissionError(ValueError):
         super().__init__(f'{path}: {len(self.faults)} fault(s)\n  {shown}{more}')
 
 
-def write_submission(path, keypoints_mm, frame_ids, stems=None):
+def write_submission(path: str | Path, keypoints_mm: np.ndarray, frame_ids: Sequence[int],
+                     stems: Sequence[str] | None = None) -> None:
     """Write a submission: an archive if ``path`` ends in .zip, else a folder.
 
     Args:
-        path (str | Path): .zip file or folder. It appears when it is complete; an earlier submission is replaced.
-        keypoints_mm (np.ndarray): (N, 17, 3) or (N, 18, 3) (the thorax is left out), mm; root at the origin.
-        frame_ids (sequence[int]): N image ids, 1-based.
-        stems (sequence[str], optional): N file names without suffix. Default: five digits, '00001'.
+        path: Zip file or folder. It appears when it is complete; an earlier submission is replaced.
+        keypoints_mm: (N, 17, 3) or (N, 18, 3), mm, root at the origin; the thorax is not written.
+        frame_ids: N image ids, 1-based.
+        stems: N file names without suffix. Default: ids with five digits, such as '00001'.
 
     Raises:
-        ValueError: shapes do not fit together, an id is twice there, or a pose is not finite or not root-relative.
-        FileExistsError: ``path`` is a folder that holds other things than a submission.
+        ValueError: If shapes do not fit together, an id or stem occurs twice, or a pose is not finite or not
+            root-relative.
+        FileExistsError: If ``path`` is a folder that holds other things than a submission.
     """
     path = Path(path)
     frame_ids = [int(frame_id) for frame_id in frame_ids]
@@ -71,7 +75,7 @@ def write_submission(path, keypoints_mm, frame_ids, stems=None):
 
 
 def _format_poses(keypoints_mm, frame_ids, stems):
-    """CSV text of each pose, checked; one template a pose is many times faster than ``np.savetxt``."""
+    """Check the poses and format each as CSV text; one template per pose is many times faster than ``np.savetxt``."""
     poses = np.asarray(keypoints_mm, dtype=np.float64)
     if poses.ndim != 3 or poses.shape[1:] not in ((NUM_FILE_JOINTS, 3), (NUM_JOINTS, 3)):
         raise ValueError(f'keypoints_mm: shape (N, 17, 3) or (N, 18, 3) expected, got {poses.shape}')
@@ -90,26 +94,26 @@ def _format_poses(keypoints_mm, frame_ids, stems):
     return [_CSV_TEMPLATE % tuple(row) for row in rounded.tolist()]
 
 
-def validate_submission(path, index):
+def validate_submission(path: str | Path, index: H80KIndex) -> None:
     """Check a submission against the Test index.
 
     Args:
-        path (str | Path): archive or folder.
-        index (H80KIndex): of Test, which names the frames that must be there.
+        path: Archive or folder.
+        index: Index of Test, which lists the required frames.
 
     Raises:
-        SubmissionError: with all faults.
+        SubmissionError: If there are faults; the error lists all of them.
     """
     faults = find_faults(path, index)
     if faults:
         raise SubmissionError(path, faults)
 
 
-def find_faults(path, index):
-    """All faults of a submission; arguments as :func:`validate_submission`.
+def find_faults(path: str | Path, index: H80KIndex) -> list[str]:
+    """List all faults of a submission; the arguments are those of :func:`validate_submission`.
 
     Returns:
-        list[str]: empty for a sound submission.
+        Faults; an empty list for a valid submission.
     """
     stems = {PurePosixPath(name).stem: int(frame_id)
              for name, frame_id in zip(index.img_paths.tolist(), index.frame_ids, strict=True)}
@@ -130,7 +134,7 @@ def find_faults(path, index):
 
 
 def _read_files(path, wanted):
-    """Contents by name of the wanted files (None: unreadable), and faults of names not wanted or twice there."""
+    """Read the wanted files by name (None: unreadable), and list faults of names that are not wanted or occur twice."""
     if path.is_dir():
         names = [file.relative_to(path).as_posix() for file in sorted(path.rglob('*')) if not file.is_dir()]
         files = {name: (path / name).read_bytes() for name in names if name in wanted}
@@ -147,14 +151,14 @@ def _read_files(path, wanted):
             else:
                 try:
                     files[info.filename] = archive.read(info)
-                except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # the last one: encrypted
+                except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: an encrypted file
                     files[info.filename] = None
                     faults.append(f'{info.filename} cannot be unpacked: {error}')
     return files, faults
 
 
 def _parse_csv(content):
-    """(17, 3) pose or None, and what is wrong with it or None."""
+    """Parse a pose: return it, (17, 3), or None, and its fault or None."""
     try:
         rows = [line.split(',') for line in content.decode('ascii').splitlines()]
         if len(rows) != NUM_FILE_JOINTS or any(len(row) != 3 for row in rows):
@@ -167,7 +171,7 @@ def _parse_csv(content):
 
 
 def _pose_fault(pose):
-    """What makes a (17, 3) pose inadmissible, or None."""
+    """Fault of a (17, 3) pose, or None."""
     if not np.isfinite(pose).all():
         return 'has values that are not finite'
     if np.abs(pose[0]).max() > 0:
@@ -176,7 +180,7 @@ def _pose_fault(pose):
 
 
 def _check_json(content, frame_ids, poses):
-    """Faults of the JSON summary, given the ids that must be there and the poses of the CSV files."""
+    """List faults of the JSON summary, given the required ids and the poses of the CSV files."""
     try:
         entries = json.loads(content)
     except ValueError as error:
@@ -198,7 +202,7 @@ def _check_json(content, frame_ids, poses):
 
 
 def _entry_fault(keypoints, pose):
-    """What is wrong with one entry's keypoints beside the CSV file's pose ((17, 3), None if unreadable), or None."""
+    """Fault of one entry's keypoints, compared with the CSV file's pose ((17, 3), None if unreadable), or None."""
     try:
         values = np.array(keypoints)
     except ValueError:

@@ -1,14 +1,16 @@
-"""The checkpoints that the paper's authors released, as weights of our model.
+"""Conversion of the checkpoints that the paper's authors released to weights of our model.
 
-Theirs is a torch file of version 0.4: a dict whose ``network`` is the state dict, beside ``epoch``, ``optimizer``,
-``scheduler`` and losses, which are of no use here. The network is torchvision's ResNet without its classifier
+Their files are of torch 0.4: a dict whose ``network`` is the state dict, beside ``epoch``, ``optimizer``,
+``scheduler`` and losses, which are not used here. The network is torchvision's ResNet without its classifier
 (``backbone.*``), three deconvolutions with batch norm (``head.features.0`` to ``.7``) and a 1x1 convolution
-(``head.features.9``) to J x D channels, joint by joint, depth bins within. Layers, grid, depth and normalisation of
-the input are ours as well, so conversion is a matter of names, and the same crop gives the same coordinates.
+(``head.features.9``) to J x D channels, joint by joint, with the depth bins of a joint in sequence. Layers, grid, depth
+and normalisation of the input are the same as ours. Therefore the conversion only renames weights, and the same crop
+gives the same coordinates.
 """
 import os
 import pickle
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -20,41 +22,41 @@ from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 _FINAL_LAYER = 'head.features.9.'
 _PARALLEL_PREFIX = 'module.'
-# Batch norm of torch 0.4.0 did not count its batches. Inference does not need the number.
+# Batch norm of torch 0.4.0 has no count of batches. Inference does not need it.
 _OPTIONAL = '.num_batches_tracked'
 _SOURCE_AGAIN = 'get it again from where its authors published it'
 
 
 class OfficialArchitecture(NamedTuple):
-    """What the shapes of the weights tell."""
+    """Architecture of a model, as the shapes of its weights determine it."""
     depth: int
-    """Of the ResNet: 18, 34, 50, 101 or 152."""
+    """Depth of the ResNet: 18, 34, 50, 101 or 152."""
     depth_bins: int
-    """D, cells of the volume along z."""
+    """D, the number of cells of the volume along z."""
     deconv_out_channels: tuple
     """Widths of the three deconvolutions."""
 
     @property
-    def input_width(self):
-        """W of the input, px: the heat map is as wide as it is deep, and a quarter of the input."""
+    def input_width(self) -> int:
+        """Width of the input, px. The volume is as wide as it is deep, which is a quarter of the input."""
         return 4 * self.depth_bins
 
     def __str__(self):
         return f'ResNet-{self.depth}, {self.depth_bins} depth bins (input {self.input_width} px wide)'
 
 
-def load_official(path):
+def load_official(path: str | Path) -> object:
     """Read a checkpoint of the authors with torch's safe unpickler.
 
     Args:
-        path (str | Path): the file.
+        path: Checkpoint file.
 
     Returns:
-        object: what it holds, tensors on the CPU.
+        Content of the file, with tensors on the CPU.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: it is no torch file, or holds more than tensors, numbers and plain containers.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no torch file, or holds more than tensors, numbers and plain containers.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path}: no such checkpoint')
@@ -65,29 +67,29 @@ def load_official(path):
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch's own text goes on to recommend loading without the safe mode.
+        # torch's own message recommends loading without the safe mode.
         wanted = re.search(r'(?:GLOBAL|class) ([\w.]+)', str(error))
         if wanted:
             raise ValueError(
                 f'{path} asks for {wanted[1]}, but tensors, numbers and plain containers are expected; nothing of it '
                 f'was run. Do not trust this file; {_SOURCE_AGAIN}') from None
         raise ValueError(f'{path} is no torch checkpoint that can be loaded safely; {_SOURCE_AGAIN}') from error
-    except Exception as error:  # a file that is cut short can raise nearly any of them
+    except Exception as error:  # a truncated file can raise nearly any exception
         raise ValueError(f'{path} is no torch checkpoint, or is cut short ({type(error).__name__}: '
                          f'{str(error)[:200]}); {_SOURCE_AGAIN}') from error
 
 
-def convert_official(checkpoint):
+def convert_official(checkpoint: dict) -> tuple[dict[str, torch.Tensor], OfficialArchitecture]:
     """Rename the authors' weights to those of our model.
 
     Args:
-        checkpoint (dict): as :func:`load_official` returns it; keys with or without ``module.``.
+        checkpoint: Checkpoint as :func:`load_official` returns it; keys with or without ``module.``.
 
     Returns:
-        tuple[dict[str, torch.Tensor], OfficialArchitecture]: state dict of ``Integral3DEstimator``, and its shape.
+        State dict of ``Integral3DEstimator``, and its architecture.
 
     Raises:
-        ValueError: keys that are unknown, missing or of a wrong shape, all of them by name.
+        ValueError: If keys are unknown, missing or of a wrong shape; the message names all of them.
     """
     weights = strip_parallel_prefix(find_network(checkpoint))
     architecture = infer_architecture(weights)
@@ -112,8 +114,8 @@ def convert_official(checkpoint):
     return converted, architecture
 
 
-def find_network(checkpoint):
-    """The state dict in a checkpoint of the authors, or ValueError."""
+def find_network(checkpoint: object) -> dict[str, torch.Tensor]:
+    """Return the state dict in a checkpoint of the authors, or raise ValueError."""
     if not isinstance(checkpoint, dict) or 'network' not in checkpoint:
         found = ', '.join(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
         hint = '; this one is of mmengine and needs no conversion' if 'state_dict' in found.split(', ') else ''
@@ -129,8 +131,8 @@ def find_network(checkpoint):
     return network
 
 
-def strip_parallel_prefix(weights):
-    """Take ``module.``, which training on several GPUs adds, off every key; ValueError where only some have it."""
+def strip_parallel_prefix(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Remove ``module.``, which training on several GPUs adds, from all keys; raise ValueError if only some have it."""
     with_prefix = [name for name in weights if name.startswith(_PARALLEL_PREFIX)]
     if not with_prefix:
         return dict(weights)
@@ -141,17 +143,17 @@ def strip_parallel_prefix(weights):
     return {name[len(_PARALLEL_PREFIX):]: value for name, value in weights.items()}
 
 
-def infer_architecture(weights):
-    """Read depth, bins and widths off the keys and shapes.
+def infer_architecture(weights: dict[str, torch.Tensor]) -> OfficialArchitecture:
+    """Determine depth, bins and widths from the keys and shapes.
 
     Args:
-        weights (dict[str, torch.Tensor]): the authors' keys, without ``module.``.
+        weights: Weights under the authors' keys, without ``module.``.
 
     Returns:
-        OfficialArchitecture: what they tell.
+        Architecture of the model.
 
     Raises:
-        ValueError: no ResNet has these blocks, or the last layer is not there or not of 18 joints.
+        ValueError: If no ResNet has these blocks, or the last layer is missing or not of 18 joints.
     """
     blocks = [len({name.split('.')[2] for name in weights if name.startswith(f'backbone.layer{stage}.')})
               for stage in (1, 2, 3, 4)]
@@ -174,14 +176,14 @@ def infer_architecture(weights):
     return OfficialArchitecture(depths[0], depth_bins, widths)
 
 
-def expected_weights(architecture):
-    """Our model's keys and shapes, as tensors without memory.
+def expected_weights(architecture: OfficialArchitecture) -> dict[str, torch.Tensor]:
+    """Keys and shapes of our model's weights, as tensors without memory.
 
     Args:
-        architecture (OfficialArchitecture): of the model.
+        architecture: Architecture of the model.
 
     Returns:
-        dict[str, torch.Tensor]: ``backbone.*`` and ``head.*`` on the meta device.
+        Weights ``backbone.*`` and ``head.*`` on the meta device.
     """
     in_channels = 2048 if ResNet.arch_settings[architecture.depth][0] is Bottleneck else 512
     with torch.device('meta'):
@@ -190,6 +192,6 @@ def expected_weights(architecture):
     return {f'{part}.{name}': value for part, module in parts.items() for name, value in module.state_dict().items()}
 
 
-def to_official_name(name):
-    """Our name of a weight -> the authors', without ``module.``."""
+def to_official_name(name: str) -> str:
+    """Convert our name of a weight to that of the authors, without ``module.``."""
     return name.replace('head.deconv_layers.', 'head.features.').replace('head.final_layer.', _FINAL_LAYER)

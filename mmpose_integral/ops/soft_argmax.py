@@ -1,6 +1,6 @@
 """Integral (soft-argmax) of a volume of logits: the grid, the plain reference, and the choice of backend.
 
-Frames: logits are indexed (d, h, w), coordinates come out as (x, y, z), x along w, y along h, z along d. Cell i of an
+Frames: logits are indexed (d, h, w). Coordinates are (x, y, z) with x along w, y along h, z along d. Cell i of an
 axis of n cells sits at i / n, so every coordinate lies in [0, 1 - 1/n] and a flat volume decodes to (n - 1) / (2 n).
 This is the grid that the released weights of the paper were trained on, and no other file states it.
 """
@@ -12,35 +12,37 @@ import torch
 from .soft_argmax_eager import soft_argmax_eager
 
 
-def axis_grid(size, *, dtype=torch.float32, device=None):
+def axis_grid(size: int, *, dtype: torch.dtype = torch.float32,
+              device: torch.device | str | None = None) -> torch.Tensor:
     """Normalised position of each cell of an axis.
 
     Args:
-        size (int): number of cells n.
-        dtype (torch.dtype): of the result.
-        device (torch.device | str, optional): of the result.
+        size: Number of cells n.
+        dtype: Type of the result.
+        device: Device of the result.
 
     Returns:
-        torch.Tensor: (n,), i / n for i = 0 ... n - 1.
+        (n,), i / n for i = 0 ... n - 1.
     """
     return torch.arange(size, dtype=dtype, device=device) / size
 
 
-def statistics_dtype(dtype):
-    """Type in which the statistics of a volume are taken: float64 stays, everything else becomes float32."""
+def statistics_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Type in which the statistics of a volume are computed: float64 for float64, float32 for everything else."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def soft_argmax_reference(logits, grids, with_std=True):
-    """Softmax over a whole volume, then expectation and standard deviation of each axis, in plain autograd.
+def soft_argmax_reference(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
+                          with_std: bool = True) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Compute the softmax over a whole volume, then mean and standard deviation of each axis, in plain autograd.
 
     Args:
-        logits (torch.Tensor): (B, K, D, H, W).
-        grids (tuple[torch.Tensor]): positions along x (W,), y (H,), z (D,).
-        with_std (bool): whether std is wanted.
+        logits: (B, K, D, H, W).
+        grids: Positions along x (W,), y (H,), z (D,).
+        with_std: Whether the standard deviation is wanted.
 
     Returns:
-        tuple[torch.Tensor]: mean and std, each (B, K, 3) as x, y, z; std None where it is not wanted.
+        Mean and standard deviation, each (B, K, 3) as x, y, z; the latter is None without ``with_std``.
     """
     volume = logits.to(grids[0].dtype)
     probability = volume.flatten(2).softmax(-1).view_as(volume)
@@ -56,7 +58,7 @@ def soft_argmax_reference(logits, grids, with_std=True):
 
 
 def _triton(logits, grids, with_std=True):
-    """The Triton kernels; Triton is imported when it is first asked for, which takes a while."""
+    """Run the Triton kernels. Triton is imported at the first call, because the import is slow."""
     try:
         from .soft_argmax_triton import soft_argmax_triton
     except ImportError as error:
@@ -73,32 +75,34 @@ def _has_triton():
     return importlib.util.find_spec('triton') is not None
 
 
-def choose_backend(logits):
-    """The backend that 'auto' takes: Triton's kernels on CUDA where Triton is installed, else the lean eager one."""
+def choose_backend(logits: torch.Tensor) -> str:
+    """Name of the backend for 'auto': 'triton' on CUDA if Triton is installed, otherwise 'eager'."""
     return 'triton' if logits.is_cuda and _has_triton() else 'eager'
 
 
-def soft_argmax_3d(logits, backend='auto', return_std=False):
-    r"""Integral of a volume a joint: the expected (x, y, z) under a softmax over all cells.
+def soft_argmax_3d(logits: torch.Tensor, backend: str = 'auto',
+                   return_std: bool = False) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+    r"""Integral of one volume per joint: the expected (x, y, z) under a softmax over all cells.
 
     .. math:: (x, y, z) = \sum_{d,h,w} \mathrm{softmax}(l)_{dhw} \, (w/W, h/H, d/D)
 
     (Sun et al., "Integral Human Pose Regression", ECCV 2018, eq. 2 and 3.)
 
     Args:
-        logits (torch.Tensor): (B, K, D, H, W), any floating type, any strides.
-        backend (str): 'reference' (plain autograd), 'eager' (own backward that recomputes the softmax, so that
-            nothing of the volume's size but the logits is saved), 'triton' (the same in fused kernels, on CUDA), or
-            'auto' (the fastest that can run).
-        return_std (bool): also return the standard deviation of each axis' marginal. It carries no gradient.
+        logits: (B, K, D, H, W), any floating type, any strides.
+        backend: Name of the backend: 'reference' (plain autograd), 'eager' (own backward pass that recomputes the
+            softmax, so that the logits are the only tensor of the volume's size that is saved), 'triton' (the same in
+            fused kernels, on CUDA), or 'auto' ('triton' on CUDA if it is installed, otherwise 'eager').
+        return_std: Whether to return the standard deviation of each axis' marginal, too. It has no gradient.
 
     Returns:
-        torch.Tensor | tuple[torch.Tensor]: (B, K, 3), normalised x, y, z; with ``return_std`` a pair of such tensors.
-        float64 for float64 logits, float32 for all others (never half: a bin is finer than half's resolution).
+        (B, K, 3), normalised x, y, z; with ``return_std`` a pair of such tensors. They are float64 for float64 logits
+        and float32 for all others, because a bin is finer than the resolution of half precision.
 
     Raises:
-        ValueError: wrong number of axes, an empty volume, not a floating type, or an unknown backend.
-        RuntimeError: a backend that cannot run here was asked for by name.
+        ValueError: If the number of axes is wrong, the volume is empty, the type is not a floating one, or the backend
+            is unknown.
+        RuntimeError: If the backend is given by name and cannot run here.
     """
     if logits.ndim != 5 or 0 in logits.shape[2:]:
         raise ValueError(f'logits: shape (B, K, D, H, W) with D, H, W > 0 expected, got {tuple(logits.shape)}')
@@ -116,14 +120,14 @@ def soft_argmax_3d(logits, backend='auto', return_std=False):
     return (mean, std) if return_std else mean
 
 
-def argmax_3d(logits):
-    """Position of the largest cell of a volume a joint, on the grid of :func:`soft_argmax_3d`; it has no gradient.
+def argmax_3d(logits: torch.Tensor) -> torch.Tensor:
+    """Position of the largest cell of one volume per joint, on the grid of :func:`soft_argmax_3d`, without gradient.
 
     Args:
-        logits (torch.Tensor): (B, K, D, H, W).
+        logits: (B, K, D, H, W).
 
     Returns:
-        torch.Tensor: (B, K, 3), normalised x, y, z, float32 (float64 for float64 logits).
+        (B, K, 3), normalised x, y, z, float32 (float64 for float64 logits).
     """
     depth, height, width = logits.shape[2:]
     index = logits.flatten(2).argmax(-1)

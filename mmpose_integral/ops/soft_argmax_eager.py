@@ -1,12 +1,12 @@
-"""Soft-argmax in eager PyTorch with its own backward.
+"""Soft-argmax in eager PyTorch with its own backward pass.
 
-Only the logits themselves and, per joint, the log-sum-exp and the mean (three coordinates) are kept for it.
+That pass keeps only the logits themselves and, per joint, the log-sum-exp and the mean (three coordinates).
 """
 import torch
 from torch.autograd.function import once_differentiable
 
-# Images, and where these are large their joints, are taken a few at a time: on a CPU so that temporaries stay in its
-# caches, on a GPU so that they stay small beside the volume while each kernel still has enough to do.
+# The images of a batch are processed in chunks, and large images also in chunks of joints. On a CPU, temporaries then
+# stay in the caches. On a GPU, they stay small compared with the volume, while each kernel still has enough work.
 CHUNK_ELEMENTS = dict(cpu=1 << 19, cuda=1 << 26)
 
 
@@ -20,7 +20,7 @@ def _chunks(logits):
 
 
 def _load(logits, dtype):
-    """A chunk in the statistics' type, contiguous: reducing a channels-last volume costs several such copies."""
+    """Contiguous chunk in the statistics' type; reducing a channels-last volume is slower than several such copies."""
     return logits.contiguous().to(dtype)
 
 
@@ -38,7 +38,7 @@ def moments(volume, grids):
 
 
 class SoftArgmax3D(torch.autograd.Function):
-    """Mean and std of the softmax of a volume; backward recomputes the softmax from logits and log-sum-exp.
+    """Mean and std of the softmax of a volume; the backward pass recomputes it from logits and log-sum-exp.
 
     With p the softmax and m the mean, d m_a / d l_i = p_i (g_a(i) - m_a) for each axis a.
     """
@@ -69,7 +69,8 @@ class SoftArgmax3D(torch.autograd.Function):
         return grad, None, None, None
 
 
-def soft_argmax_eager(logits, grids, with_std=True):
-    """See :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference`: same arguments, same results."""
-    mean, std = SoftArgmax3D.apply(logits, *grids)  # std costs next to nothing: it comes from the marginals
+def soft_argmax_eager(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
+                      with_std: bool = True) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Do what :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference` does, with less memory."""
+    mean, std = SoftArgmax3D.apply(logits, *grids)  # std costs little: it comes from the marginals
     return mean, std if with_std else None

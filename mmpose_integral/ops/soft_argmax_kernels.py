@@ -1,27 +1,27 @@
 """Triton kernels of :mod:`soft_argmax_triton`: one read of the logits forward, one read and one write backward.
 
-The forward kernel makes one pass with an online softmax: each lane keeps the largest logit that it has seen, and mass,
-first and second moments of the weights relative to it. Moments are taken in cells from the largest logit's own place,
-so that the variance of a sharp peak does not drown in the squares of its coordinates; when a larger logit turns up,
-they are moved there. (Where no variance is asked for, as in training, first moments about the origin will do.) Lanes
-are joined at the end of a program, programs by a second kernel. Backward recomputes the softmax from logits and
-log-sum-exp.
+The forward kernel makes one pass with an online softmax. Each lane keeps its largest logit so far, and relative to it
+the mass, first and second moments of the weights. Moments are in cells, about the cell of the largest logit: about the
+origin, the variance of a sharp peak would be lost in the rounding of squared coordinates. If a larger logit is found,
+the moments are moved to its cell. Without variance, as in training, first moments about the origin are sufficient.
+Lanes are joined at the end of a program, and programs by a second kernel. The backward kernel recomputes the softmax
+from logits and log-sum-exp.
 
-Reading is the floor, so arithmetic must stay below it. A lane takes a vector of 16 bytes at a time, neighbours along
-the fastest axis: they share the other two coordinates, and only their sum and their moments within the vector enter the
-lane's moments. Lanes do not wait for each other until the end.
+Memory bandwidth limits the speed, so the arithmetic must take less time than the reads. A lane reads a vector of 16
+bytes at a time, which holds neighbours along the fastest axis. They share the other two coordinates, and only their sum
+and their moments within the vector enter the lane's moments. Lanes are not synchronised before the end.
 """
 import triton
 import triton.language as tl
 
-# What a program of the forward kernel leaves for its part of a volume: peak and mass, and of three axes the peak's
-# cell, the first moments about it, and the second moments about the part's mean.
+# Number of values that a program of the forward kernel writes for its part of a volume: peak and mass, and for each of
+# three axes the peak's cell, the first moment about it, and the second moment about the part's mean.
 FIELDS = tl.constexpr(11)
 
 
 @triton.jit
 def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.constexpr):
-    """Cells where vectors begin.
+    """Compute the cells where vectors begin.
 
     Args:
         number: Numbers of the vectors within the volume, counted along the fastest axis first.
@@ -39,7 +39,7 @@ def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.const
 
 @triton.jit
 def _moved(mass, first, second, distance):
-    """Moments of a mass about another centre.
+    """Move the moments of a mass to another centre.
 
     Args:
         mass: Sum of the weights.
@@ -61,8 +61,8 @@ def _store_joined(out, mass, centre, first, second, shrink, best, lanes, axis: t
 
     Args:
         out: Pointer to the FIELDS of this program's part.
-        mass, centre, first, second: Mass, centre (cell) and moments about it, of each lane.
-        shrink: Factor that takes each lane's weights to the largest logit of all.
+        mass, centre, first, second: Mass, centre (cell) and moments about the centre, per lane.
+        shrink: Factor per lane that makes its weights relative to the largest logit of all lanes.
         best: Number of the lane that has the largest logit.
         lanes: Numbers of the lanes.
         axis: 0, 1 or 2, from the slowest to the fastest axis.
@@ -79,20 +79,20 @@ def _store_joined(out, mass, centre, first, second, shrink, best, lanes, axis: t
 @triton.jit
 def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, N0: tl.constexpr, N1: tl.constexpr,
                    N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr, STD: tl.constexpr):
-    """Peak, mass and moments of one part of one volume. Programs: (batch times joints, parts).
+    """Compute peak, mass and moments of one part of one volume. Programs: (batch times joints, parts).
 
     Args:
         logits: Pointer to the logits, (B, K) volumes of any layout.
         parts: Pointer to the result, (B * K, parts, FIELDS) of type DTYPE.
         stride_b, stride_k: Strides of batch and joints, in vectors.
         joints: Number of joints, K.
-        span: Vectors of a part, a multiple of ROWS.
+        span: Number of vectors of a part, a multiple of ROWS.
         s0, s1, s2: Strides of the axes, as in :func:`_vectors`.
         N0, N1, N2: Numbers of cells along the axes, from the slowest to the fastest.
         V: Elements of a vector.
-        ROWS: Lanes, which are the vectors that a program reads in one step.
+        ROWS: Number of lanes, which is the number of vectors that a program reads in one step.
         DTYPE: Type of the statistics, float32 or float64.
-        STD: Whether second moments are wanted; without them the moments are about the origin and the second ones 0.
+        STD: Whether second moments are wanted. Without it, first moments are about the origin and second moments are 0.
     """
     volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     base = logits + ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
@@ -111,15 +111,15 @@ def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, 
         largest = tl.max(value, 1)
         fresh = largest > peak
         top = tl.where(fresh, largest, peak)
-        level = tl.where(top == float('-inf'), 0.0, top)  # all may have been -inf so far
+        level = tl.where(top == float('-inf'), 0.0, top)  # all logits may have been -inf so far
         shrink = tl.exp(peak - level)
         weight = tl.exp(value - level[:, None])
         total, inner = tl.sum(weight, 1), tl.sum(weight * steps, 1)
         peak = top
         d0, d1, d2 = (a0 - c0).to(DTYPE), (a1 - c1).to(DTYPE), (a2 - c2).to(DTYPE)
         if STD:
-            # The old moments, where a vector holds the largest logit so far, about its place; and how far from there
-            # this vector is.
+            # Where a vector holds the largest logit so far, the old moments are moved to its cell. The distances d are
+            # then from that cell.
             e0, e1, e2 = tl.where(fresh, d0, 0.0), tl.where(fresh, d1, 0.0), tl.where(fresh, d2, 0.0)
             d0, d1, d2 = d0 - e0, d1 - e1, d2 - e2
             c0, c1, c2 = tl.where(fresh, a0, c0), tl.where(fresh, a1, c1), tl.where(fresh, a2, c2)
@@ -185,7 +185,9 @@ def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl
 def gradient_kernel(logits, lse, mean, grad_mean, grad, steps, stride_b, stride_k, joints, s0, s1, s2,
                     P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, N0: tl.constexpr, N1: tl.constexpr,
                     N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
-    """Gradient of ROWS vectors of one volume's logits. Programs: (batch times joints times blocks of ROWS vectors, ).
+    """Compute the gradient of ROWS vectors of one volume's logits.
+
+    Programs: (batch times joints times blocks of ROWS vectors, ).
 
     Args:
         logits: Pointer to the logits, (B, K) volumes of any layout.
@@ -199,10 +201,10 @@ def gradient_kernel(logits, lse, mean, grad_mean, grad, steps, stride_b, stride_
         P0, P1, P2: Places (0 x, 1 y, 2 z) of the axes, from the slowest to the fastest.
         N0, N1, N2: Numbers of cells along the axes, from the slowest to the fastest.
         V: Elements of a vector.
-        ROWS: Vectors of a program.
+        ROWS: Number of vectors of a program.
         DTYPE: Type of the statistics, float32 or float64.
     """
-    blocks: tl.constexpr = (N0 * N1 * (N2 // V) + ROWS - 1) // ROWS  # of a volume; a grid's second axis ends at 65535
+    blocks: tl.constexpr = (N0 * N1 * (N2 // V) + ROWS - 1) // ROWS  # per volume; a grid's second axis ends at 65535
     volume, part = (tl.program_id(0) // blocks).to(tl.int64), tl.program_id(0) % blocks
     shift = ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
     number, places = part * ROWS + tl.arange(0, ROWS), tl.arange(0, V)

@@ -1,4 +1,4 @@
-"""Launches the kernels of :mod:`soft_argmax_kernels`; of the volume's size, only the logits are saved."""
+"""Launches of the kernels of :mod:`soft_argmax_kernels`. The logits are the only saved tensor of the volume's size."""
 import contextlib
 import functools
 import os
@@ -10,19 +10,19 @@ from torch.autograd.function import once_differentiable
 
 from .soft_argmax_kernels import FIELDS, combine_kernel, gradient_kernel, moments_kernel
 
-# Vectors that a program takes in one step (two a thread), and programs for each multiprocessor, so that few volumes
-# fill the GPU too.
+# Vectors that a program reads in one step (two per thread), warps of a program, and programs per multiprocessor.
+# Several programs share a volume, so that few volumes fill the GPU, too.
 ROWS, WARPS, PROGRAMS_PER_SM = 256, 4, 16
-VECTOR_BYTES = 16  # what a thread can read at once
+VECTOR_BYTES = 16  # bytes that a thread can read at once
 
 
-def can_run(device):
-    """Whether kernels run there: on CUDA, or anywhere in Triton's interpreter (``TRITON_INTERPRET=1``)."""
+def can_run(device: torch.device) -> bool:
+    """Whether kernels run on a device: on CUDA, or on any in Triton's interpreter (``TRITON_INTERPRET=1``)."""
     return device.type == 'cuda' or os.environ.get('TRITON_INTERPRET') == '1'
 
 
 def on_its_device(function):
-    """Decorator of an autograd function's passes: Triton launches on the current device, not on the tensor's."""
+    """Make the tensor's device current during a pass of an autograd function, because Triton launches on that one."""
     @functools.wraps(function)
     def launched(ctx, tensor, *args):
         with torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext():
@@ -32,25 +32,26 @@ def on_its_device(function):
 
 @functools.lru_cache(maxsize=8)
 def _programs_wanted(device):
-    """Programs that keep a device busy."""
+    """Number of programs that use a whole device."""
     return PROGRAMS_PER_SM * torch.cuda.get_device_properties(device).multi_processor_count \
         if device.type == 'cuda' else 4
 
 
 def _splits(volumes, vectors, device):
-    """Parts of a volume that get a program each, and vectors of a part."""
+    """Number of parts of a volume, one program each, and number of vectors per part."""
     parts = max(1, min(_programs_wanted(device) // max(volumes, 1), triton.cdiv(vectors, ROWS)))
     span = triton.cdiv(triton.cdiv(vectors, parts), ROWS) * ROWS
     return triton.cdiv(vectors, span), span
 
 
 def _layout(logits):
-    """How a volume is read: axes from the largest stride to the smallest, so that neighbours in memory go together.
+    """Order in which a volume is read: axes from the largest stride to the smallest, so that reads are contiguous.
 
     Returns:
-        dict: ``sizes``; ``places`` of the axes in (x, y, z); ``vector``, elements that a thread reads at once: a power
-        of 2 that divides the fastest axis and where all vectors begin, 1 where neighbours are not side by side;
-        ``strides`` of the axes and ``outer`` ones of batch and joints, in vectors, the last axis' in elements.
+        ``sizes`` of the axes; their ``places`` in (x, y, z); ``vector``, the number of elements that a thread reads at
+        once; ``strides`` of the axes and ``outer`` strides of batch and joints, in vectors, but of the last axis in
+        elements. ``vector`` is a power of 2 that divides the fastest axis and the offset of every vector. It is 1 where
+        neighbours are not contiguous.
     """
     axes = sorted((2, 3, 4), key=lambda axis: -logits.stride(axis))
     *slow, fast = axes
@@ -67,8 +68,8 @@ def _triton_type(dtype):
     return tl.float64 if dtype == torch.float64 else tl.float32
 
 
-def is_dense(logits):
-    """Whether every element has a place of its own, and these lie without gaps, in whatever order of the axes."""
+def is_dense(logits: torch.Tensor) -> bool:
+    """Whether the elements fill their memory without gaps and overlaps, in any order of the axes."""
     strides = sorted((stride, size) for stride, size in zip(logits.stride(), logits.shape, strict=True) if size > 1)
     expected = 1
     for stride, size in strides:
@@ -79,7 +80,7 @@ def is_dense(logits):
 
 
 class SoftArgmax3DTriton(torch.autograd.Function):
-    """Mean and std of the softmax of a volume; see the module and :class:`SoftArgmax3D`."""
+    """Mean and std of the softmax of a volume by the kernels; see :class:`SoftArgmax3D` for the gradient."""
 
     @staticmethod
     @on_its_device
@@ -106,7 +107,7 @@ class SoftArgmax3DTriton(torch.autograd.Function):
     @on_its_device
     def backward(ctx, grad_mean, _):
         logits, lse, mean, steps = ctx.saved_tensors
-        grad = torch.empty_like(logits)  # dense, so with the same strides
+        grad = torch.empty_like(logits)  # the logits are dense, so this has the same strides
         if grad.numel():
             layout = _layout(logits)
             blocks = triton.cdiv(logits[0, 0].numel() // layout['vector'], ROWS)
@@ -117,17 +118,18 @@ class SoftArgmax3DTriton(torch.autograd.Function):
         return grad, None, None
 
 
-@torch.compiler.disable  # strides and addresses choose the kernels; a graph around them breaks here
-def soft_argmax_triton(logits, grids, with_std=True):
-    """See :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference`: same arguments, same results.
+@torch.compiler.disable  # the kernels depend on strides and addresses, which a graph does not have
+def soft_argmax_triton(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
+                       with_std: bool = True) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Do what :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference` does, by Triton kernels.
 
     Raises:
-        RuntimeError: the logits lie where Triton cannot run.
+        RuntimeError: If Triton cannot run on the device of the logits.
     """
     if not can_run(logits.device):
         raise RuntimeError(f"backend 'triton': logits on a CUDA device expected, got {logits.device}; 'auto' chooses "
                            'a backend that can run')
-    # Grids start at 0 and are even: their step says everything. Where an axis has one cell, that cell is at 0.
+    # Grids start at 0 and are even, so the step determines them. If an axis has one cell, that cell is at 0.
     steps = torch.stack([grid[1] if len(grid) > 1 else torch.ones_like(grid[0]) for grid in grids])
     reach = sum((size - 1) * stride for size, stride in zip(logits.shape[2:], logits.stride()[2:], strict=True))
     if not is_dense(logits) or reach >= 2**31:  # offsets within a volume have 32 bits

@@ -1,1 +1,1 @@
-"""What the tools of ``tools/dataset_converters`` are made of: from the raw CHALL_H80K tree to what training reads."""
+"""Jobs of the tools in ``tools/dataset_converters``: from the raw CHALL_H80K files to the files that training reads."""

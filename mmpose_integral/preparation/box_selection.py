@@ -1,26 +1,26 @@
-"""Choosing the one person of a frame among detections."""
+"""Choice of the one person of a frame among detections."""
 import numpy as np
 
 from mmpose_integral.formats.boxes import clip_boxes
 
 
-def select_person(bboxes, scores, image_size, score_thr=0.3, tie_margin=0.05):
-    """Pick the best box of a frame.
+def select_person(bboxes: np.ndarray, scores: np.ndarray, image_size: tuple[int, int], score_thr: float = 0.3,
+                  tie_margin: float = 0.05) -> int | None:
+    """Choose the best box of a frame.
 
-    The highest score wins, except that among boxes within ``tie_margin`` of it the largest one does: detectors give
-    part of a body (a torso, legs behind a chair) nearly the score of the whole, and a box that cuts limbs off costs
-    far more than a loose one. Boxes are cut at the image border first.
+    Among the boxes whose score is within ``tie_margin`` of the highest score, the largest one is chosen. Detectors give
+    a part of a body (a torso, legs behind a chair) nearly the score of the whole body. A box that cuts off limbs causes
+    far larger errors than a loose one. Boxes are first clipped at the image border.
 
     Args:
-        bboxes (np.ndarray): (M, 4), xyxy, image px.
-        scores (np.ndarray): (M,), 0 to 1.
-        image_size (tuple[int, int]): width, height, px.
-        score_thr (float): boxes below it do not count.
-        tie_margin (float): scores this close are equal.
+        bboxes: (M, 4), xyxy, image px.
+        scores: (M,), scores, 0 to 1.
+        image_size: Width and height of the image, px.
+        score_thr: Score below which boxes are not used.
+        tie_margin: Difference up to which scores count as equal.
 
     Returns:
-        int | None: index of the box in ``bboxes``, None when there is no box of at least 1 px a side with enough
-        score.
+        Index of the box in ``bboxes``; None if no box has sides of at least 1 px and a sufficient score.
     """
     bboxes = clip_boxes(bboxes, image_size)
     sides = bboxes[:, 2:] - bboxes[:, :2]

@@ -1,6 +1,6 @@
-"""Figures about the cameras of a split: fit quality frame by frame, and error against the truth where that is
-known."""
+"""Statistics of the cameras of a split: quality of the fit per frame, and error against the ground truth if known."""
 import csv
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,45 +15,48 @@ TRUTH_COLUMNS = ('truth_error_px', 'truth_scale_error_percent')
 
 
 class CameraStatistics(NamedTuple):
-    """Everything the report shows. N frames; NaN in the rows of degenerate frames."""
+    """Data of the report, for N frames; NaN in the rows of degenerate frames."""
     frame_ids: np.ndarray
-    """(N,)."""
+    """(N,), 1-based."""
     camera: WeakPerspectiveCamera
-    """As training fits it."""
+    """Cameras of N frames, fitted as for training."""
     projected: np.ndarray
-    """(N, 18, 3), image px, the labels that training gets."""
+    """(N, 18, 3), labels for training, image px."""
     used: np.ndarray
-    """(N, 18) bool, joints that the fit was given."""
+    """(N, 18) bool, whether the fit used a joint."""
     table: dict
     """Name of a column of ``COLUMNS`` to (N,) values: scale in px per mm, angles in degrees, the rest in px or
     counts."""
     degenerate: np.ndarray
     """(N,) bool, frames that determine no camera."""
     true_scale: np.ndarray | None
-    """(N,) px per mm, when the truth is known."""
+    """(N,) px per mm, if the ground truth is known."""
 
 
-def angle_deg(rotation):
-    """In-plane angle of (..., 2, 2) rotation matrices, degrees."""
+def angle_deg(rotation: np.ndarray) -> np.ndarray:
+    """Angle of (..., 2, 2) rotation matrices, degrees."""
     return np.degrees(np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0]))
 
 
-def fit_statistics(frame_ids, keypoints_mm, keypoints_2d, scores, *, rotation=False, robust=True, score_thr=0.0,
-                   truth=None):
-    """Fit the cameras of a split as training does and measure them.
+def fit_statistics(frame_ids: np.ndarray, keypoints_mm: np.ndarray, keypoints_2d: np.ndarray, scores: np.ndarray, *,
+                   rotation: bool = False, robust: bool = True, score_thr: float = 0.0,
+                   truth: dict | None = None) -> CameraStatistics:
+    """Fit the cameras of a split as for training, and compute their statistics.
 
     Args:
-        frame_ids (np.ndarray): (N,).
-        keypoints_mm (np.ndarray): (N, 18, 3), mm.
-        keypoints_2d (np.ndarray): (N, 18, 2), image px, coarse.
-        scores (np.ndarray): (N, 18), weights of the fit; 0 = not predicted.
-        rotation, robust, score_thr: as ``FitWeakPerspective`` has them.
-        truth (dict, optional): (N, ...) ``keypoints_2d`` in px, and ``focal`` px and ``root_depth_mm``, whose
-            quotient is the scale a weak-perspective camera should have.
+        frame_ids: (N,), frame ids.
+        keypoints_mm: (N, 18, 3), mm.
+        keypoints_2d: (N, 18, 2), coarse 2D joints, image px.
+        scores: (N, 18), weights of the fit; 0 = not predicted.
+        rotation: Argument of ``FitWeakPerspective``.
+        robust: Argument of ``FitWeakPerspective``.
+        score_thr: Argument of ``FitWeakPerspective``.
+        truth: Ground truth (N, ...): ``keypoints_2d`` in px, ``focal`` in px and ``root_depth_mm``. The quotient of the
+            last two is the scale that a weak-perspective camera should have.
 
     Returns:
-        CameraStatistics: with ``free_rotation_deg``, the angle that a fit with free rotation finds, whether or not
-        ``rotation`` is asked for: far from 0 it says that the camera does not stand upright.
+        Statistics. ``free_rotation_deg`` is the angle of a fit with free rotation, for any value of ``rotation``. An
+        angle far from 0 means that the camera is not upright.
     """
     weights = np.where(scores > score_thr, scores, 0)
     options = dict(robust=robust, degenerate='mark')
@@ -79,15 +82,15 @@ def fit_statistics(frame_ids, keypoints_mm, keypoints_2d, scores, *, rotation=Fa
     return CameraStatistics(frame_ids, camera, projected, used, table, degenerate, true_scale)
 
 
-def load_truth(path, frame_ids):
-    """Truth of given frames, from a file of the stand-in's ``truth`` folder.
+def load_truth(path: str | Path, frame_ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Read the ground truth of given frames from a file in the ``truth`` folder of the stand-in data.
 
     Returns:
-        dict[str, np.ndarray]: ``keypoints_2d`` (N, 18, 2), ``focal`` (N,), ``root_depth_mm`` (N,).
+        Arrays ``keypoints_2d`` (N, 18, 2), ``focal`` (N,), ``root_depth_mm`` (N,).
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a frame or an array is not in it.
+        FileNotFoundError: If there is no such file.
+        ValueError: If a frame or an array is not in it.
     """
     wanted = ('keypoints_2d', 'focal', 'root_depth_mm')
     arrays = read_arrays(path, 'truth', ('frame_ids', *wanted), 'give the truth/h80k_<split>.npz of the stand-in')
@@ -95,29 +98,29 @@ def load_truth(path, frame_ids):
     return {name: arrays[name][rows] for name in wanted}
 
 
-def worst_frames(statistics, count):
-    """Rows of the frames with the largest mean residual, worst first; degenerate frames do not count."""
+def worst_frames(statistics: CameraStatistics, count: int) -> list[int]:
+    """Rows of the frames with the largest mean residual, worst first, without degenerate frames."""
     order = np.argsort(-np.nan_to_num(statistics.table['mean_residual'], nan=-1), kind='stable')
     return [int(row) for row in order[:count] if not statistics.degenerate[row]]
 
 
-def joint_shares(statistics):
-    """Of the frames where a joint was used, the share in which it was an inlier.
+def joint_shares(statistics: CameraStatistics) -> np.ndarray:
+    """Compute for each joint the share of frames with an inlier, among the frames that use the joint.
 
     Returns:
-        np.ndarray: (18,), NaN for joints that are never used.
+        Shares (18,), NaN for joints that are never used.
     """
     used = statistics.used & ~statistics.degenerate[:, None]
     with np.errstate(invalid='ignore'):
         return (statistics.camera.inlier & used).sum(axis=0) / used.sum(axis=0)
 
 
-def summarise(statistics):
-    """Figures of the split that fit on a screen.
+def summarise(statistics: CameraStatistics) -> dict:
+    """Summarise the figures of the split.
 
     Returns:
-        dict: JSON values; means over the frames that have a camera, None when there is none. ``truth_*`` only with
-            truth.
+        JSON values. Means are over the frames that have a camera, or None if there is no such frame. ``truth_*`` exist
+        only with ground truth.
     """
     table, sound = statistics.table, ~statistics.degenerate
     shares = joint_shares(statistics)
@@ -141,8 +144,8 @@ def summarise(statistics):
     return summary
 
 
-def write_table(statistics, path):
-    """One row a frame, as CSV; what a degenerate frame does not have stays blank."""
+def write_table(statistics: CameraStatistics, path: str | Path) -> None:
+    """Write one row per frame as CSV; values that a degenerate frame does not have stay blank."""
     columns = [name for name in COLUMNS + TRUTH_COLUMNS if name in statistics.table]
     values = [statistics.table[name].tolist() for name in columns]
     with replace_when_done(path) as temporary, open(temporary, 'w', newline='') as file:

@@ -1,5 +1,6 @@
-"""A person detector of MMDetection, frame in, best box out."""
+"""Person detection with a model of MMDetection, one box per frame."""
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,17 +14,17 @@ from mmpose_integral.utils.files import rounded
 
 
 class PreparedFrame:
-    """Turns a frame into a detector's input; small enough to send to worker processes.
+    """Conversion of a frame to a detector's input, small enough to send to worker processes.
 
     Args:
-        config (Config): the detector's.
+        config: Config of the detector.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: Config) -> None:
         from mmcv.transforms import Compose
         from mmdet.utils import get_test_pipeline_cfg
         pipeline = copy.deepcopy(get_test_pipeline_cfg(config))
-        # The image is read by us, with our colour type; the pipeline's own reader would turn it by its EXIF
+        # The image is read beforehand, with our colour type. The pipeline's own reader would rotate it by its EXIF
         # orientation.
         pipeline[0] = dict(type='mmdet.LoadImageFromNDArray', to_float32=pipeline[0].get('to_float32', False))
         self.pipeline = Compose(pipeline)
@@ -33,45 +34,46 @@ class PreparedFrame:
 
 
 class PersonDetector:
-    """An MMDetection model that gives at most one box a frame.
+    """MMDetection model that predicts at most one box per frame.
 
     Args:
-        config (str | Path): MMDetection config file.
-        checkpoint (str | Path): its weights, a file or a URL.
-        device (str): 'cpu', 'cuda:0', ...
-        person_class (str): name or number of the class that counts.
-        score_thr (float): boxes below it do not count.
+        config: MMDetection config file.
+        checkpoint: Weights of the detector, a file or a URL.
+        device: Device, such as 'cpu' or 'cuda:0'.
+        person_class: Name or number of the class of persons.
+        score_thr: Score below which boxes are not used.
 
     Raises:
-        ValueError: the detector has no such class.
+        ValueError: If the detector has no such class.
     """
 
-    def __init__(self, config, checkpoint, device, person_class='person', score_thr=0.3):
+    def __init__(self, config: str | Path, checkpoint: str | Path, device: str, person_class: str = 'person',
+                 score_thr: float = 0.3) -> None:
         from mmdet.apis import init_detector
         self.config = Config.fromfile(config)
         self.checkpoint = str(checkpoint)
         self.score_thr = score_thr
-        # mmdet becomes the default scope here, also in a process where mmpose was imported first. Any palette given
-        # spares the building of the config's test data set, which may not be on this machine.
+        # mmdet becomes the default scope here, also in a process where mmpose was imported first. With a palette,
+        # mmdet does not build the config's test dataset, which may not be available.
         self.model = init_detector(self.config, self.checkpoint, palette='random', device=device)
         self.person_label = class_number(person_class, self.model.dataset_meta['classes'])
         self.prepare = PreparedFrame(self.config)
 
-    def settings(self):
-        """What the boxes depend on, for :class:`ShardedJob`."""
+    def settings(self) -> dict:
+        """Settings that the boxes depend on, for :class:`ShardedJob`."""
         return dict(detector=fingerprint(self.config.model.to_dict(), self.prepare.pipeline),
                     detector_weights=checkpoint_fingerprint(self.checkpoint), person_label=self.person_label,
                     score_thr=self.score_thr)
 
     @torch.no_grad()
-    def detect(self, batch):
-        """Detect one person in each of some frames.
+    def detect(self, batch: list[tuple[int, dict]]) -> list[dict]:
+        """Detect one person in each of several frames.
 
         Args:
-            batch (list[tuple[int, dict]]): frame ids and what ``prepare`` made of the images.
+            batch: Frame ids and the inputs that ``prepare`` made of the images.
 
         Returns:
-            list[dict]: ``frame_id``, ``bbox`` ([x, y, w, h], image px, or None), ``score``.
+            Records with ``frame_id``, ``bbox`` ([x, y, w, h], image px, or None), ``score``.
         """
         samples = self.model.test_step(pseudo_collate([data for _, data in batch]))
         return [self._record(frame_id, sample) for (frame_id, _), sample in zip(batch, samples, strict=True)]
@@ -88,8 +90,8 @@ class PersonDetector:
                     score=rounded(found.scores[best], 4))
 
 
-def class_number(person_class, classes):
-    """Number of a class that is given by name or number, among a detector's class names."""
+def class_number(person_class: str | int, classes: Sequence[str]) -> int:
+    """Find the number of a class, given by name or number, among a detector's class names."""
     if person_class in classes:
         return list(classes).index(person_class)
     if str(person_class).isdigit() and int(person_class) < len(classes):
@@ -99,7 +101,7 @@ def class_number(person_class, classes):
                      'name, or a number from 0')
 
 
-def checkpoint_fingerprint(checkpoint):
+def checkpoint_fingerprint(checkpoint: str | Path) -> str:
     """Hash of a checkpoint's content, or of its URL."""
     path = Path(checkpoint)
     return fingerprint(path if path.is_file() else str(checkpoint))

@@ -1,26 +1,30 @@
-"""Reading and preparing frames in worker processes, so that the model is never waiting for a decoder."""
+"""Reading and preparation of frames in worker processes, in parallel with the model."""
+import argparse
 import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import mmcv
+import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.preparation.sharded_job import ShardedJob
 
 
-def read_image(path):
-    """Read an image with the one colour type of the whole chain.
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image with the colour type of the whole chain.
 
     EXIF orientation is ignored: boxes and joints must refer to the pixels that training sees.
 
     Args:
-        path (str | Path): image file.
+        path: Image file.
 
     Returns:
-        np.ndarray: (H, W, 3) uint8, BGR.
+        (H, W, 3) uint8, BGR.
 
     Raises:
-        ValueError: the file cannot be decoded.
+        ValueError: If the file cannot be decoded.
     """
     image = mmcv.imread(str(path), flag='color_ignore_orientation')
     if image is None:
@@ -29,17 +33,17 @@ def read_image(path):
 
 
 class FrameDataset(Dataset):
-    """Some frames of an index, each read and handed to ``prepare``.
+    """Frames of an index, each read and passed to ``prepare``.
 
     Args:
-        root (str | Path): what the index's paths are relative to.
-        index (H80KIndex): the split.
-        frame_ids (Sequence[int]): the frames wanted, in this order.
-        prepare (callable): called with frame id and image, in a worker process; its result reaches the model's
-            process.
+        root: Folder that the paths of the index are relative to.
+        index: Index of the split.
+        frame_ids: Wanted frames, in this order.
+        prepare: Function that is called with frame id and image, in a worker process. Its result is sent to the process
+            of the model.
     """
 
-    def __init__(self, root, index, frame_ids, prepare):
+    def __init__(self, root: str | Path, index: H80KIndex, frame_ids: Sequence[int], prepare: Callable) -> None:
         paths = dict(zip(index.frame_ids.tolist(), index.img_paths.tolist(), strict=True))
         self.paths = [Path(root) / paths[i] for i in frame_ids]
         self.frame_ids, self.prepare = frame_ids, prepare
@@ -51,30 +55,31 @@ class FrameDataset(Dataset):
         return self.prepare(self.frame_ids[i], read_image(self.paths[i]))
 
 
-def iterate_batches(dataset, batch_size, num_workers):
-    """Batches of a :class:`FrameDataset` as lists of what ``prepare`` made, in order."""
+def iterate_batches(dataset: FrameDataset, batch_size: int, num_workers: int) -> DataLoader:
+    """Load batches of a :class:`FrameDataset`, in order, as lists of the results of ``prepare``."""
     return DataLoader(dataset, batch_size, num_workers=num_workers, collate_fn=list, worker_init_fn=_leave_ctrl_c)
 
 
 def _leave_ctrl_c(_):
-    """Ctrl-C reaches every process of the terminal; only the main one is to answer, and it stops the workers."""
+    """Ignore Ctrl-C in a worker; the main process gets it, too, and stops the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def run_over_frames(args, index, prepare, predict, settings, title, without_model=lambda frame_id: None):
-    """Make a record of every frame of an index, on all ranks; a stopped run goes on where it stopped.
+def run_over_frames(args: argparse.Namespace, index: H80KIndex, prepare: Callable, predict: Callable, settings: dict,
+                    title: str, without_model: Callable = lambda frame_id: None) -> dict[int, dict] | None:
+    """Make a record of every frame of an index, on all ranks; a stopped run continues where it stopped.
 
     Args:
-        args (argparse.Namespace): Options of :func:`mmpose_integral.preparation.job_command.add_job_arguments`.
-        index (H80KIndex): Split.
-        prepare (callable): See :class:`FrameDataset`.
-        predict (callable): Function from a list of prepared frames to their records.
-        settings (dict): Further values that the results depend on; see :class:`ShardedJob`.
-        title (str): Text before the progress bar.
-        without_model (callable): Function from a frame id to its record, or to None where the model has to run.
+        args: Options of :func:`mmpose_integral.preparation.job_command.add_job_arguments`.
+        index: Index of the split.
+        prepare: Function for worker processes; see :class:`FrameDataset`.
+        predict: Function from a list of prepared frames to their records.
+        settings: Further values that the results depend on; see :class:`ShardedJob`.
+        title: Text before the progress bar.
+        without_model: Function from a frame id to its record, or to None where the model has to run.
 
     Returns:
-        dict[int, dict] | None: Records by frame id on rank 0, None elsewhere.
+        Records by frame id on rank 0, None elsewhere.
     """
     def stream(frame_ids):
         known = {frame_id: without_model(frame_id) for frame_id in frame_ids}

@@ -1,4 +1,4 @@
-"""Human3.6M as mmpose's ``preprocess_h36m.py`` lays it out: reading, choosing frames, the true cameras.
+"""Human3.6M in the layout of mmpose's ``preprocess_h36m.py``: reading, choice of frames, true cameras.
 
 ::
 
@@ -8,13 +8,14 @@
 
 Frames and units: ``S`` is in metres in the axes of the image's own camera (x right, y down, z away; the origin is the
 camera), ``part`` in px, both with a visibility in the last column. ``R`` and ``T`` take camera axes to the world,
-world = R @ camera + T, metres. Everything that leaves this module is in mm.
+world = R @ camera + T, metres. All results of this module are in mm.
 
 The 17 joints are the rows of a CHALL_H80K pose file, in the same order: both are joints 0, 1, 2, 3, 6, 7, 8, 12, 13,
-14, 15, 17, 18, 19, 25, 26, 27 of Human3.6M's 32. Only three names differ: mmpose calls 7 spine, 8 thorax and 9
-neck_base what is here torso, neck and nose. (Joint 17, the thorax here, is no joint of Human3.6M.)
+14, 15, 17, 18, 19, 25, 26, 27 of Human3.6M's 32. Only three names differ: joints 7, 8 and 9 are torso, neck
+and nose here, and spine, thorax and neck_base in mmpose. (Joint 17, the thorax here, is no joint of Human3.6M.)
 """
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
 from mmpose_integral.utils.files import read_arrays
 
 SPLIT_SUBJECTS = dict(Train=(1, 5, 6, 7), Val=(8,), Test=(9, 11))
-"""No subject in two splits: the challenge's mean skeleton lengths differ from split to split."""
+"""No subject is in two splits: the challenge's mean skeleton lengths differ between splits."""
 
 MAX_FRAMES = 99_999
 """File names of CHALL_H80K have five digits and start at 1."""
@@ -36,11 +37,11 @@ REMEDY = "make it with mmpose's tools/dataset_converters/preprocess_h36m.py"
 
 
 class H36MCamera(NamedTuple):
-    """Where a camera stood for a subject, and its lens."""
+    """Position and lens of a camera for one subject."""
     rotation: np.ndarray
     """(3, 3), world to camera axes: camera = rotation @ (world - position_mm)."""
     position_mm: np.ndarray
-    """(3,), mm, in the world."""
+    """(3,), position in the world, mm."""
     focal_xy: np.ndarray
     """(2,), px."""
     principal_point: np.ndarray
@@ -48,7 +49,7 @@ class H36MCamera(NamedTuple):
     radial: np.ndarray
     """(3,), factors of r^2, r^4 and r^6."""
     tangential: np.ndarray
-    """(2,), as Human3.6M orders them, see :func:`project`."""
+    """(2,), in the order of Human3.6M; see :func:`project`."""
 
 
 class H36MFrames(NamedTuple):
@@ -62,22 +63,24 @@ class H36MFrames(NamedTuple):
     videos: np.ndarray
     """(N,) str, subject, action and camera."""
     numbers: np.ndarray
-    """(N,) int32, of the image in its video, 1-based."""
+    """(N,) int32, number of the image in its video, 1-based."""
     keypoints_mm: np.ndarray
     """(N, 17, 3) float64, mm, camera axes, the camera at the origin."""
     keypoints_2d: np.ndarray
     """(N, 17, 2) float64, px, as annotated."""
 
-    def take(self, rows):
-        """The frames of these rows, in this order."""
+    def take(self, rows: np.ndarray) -> 'H36MFrames':
+        """Select the frames of these rows, in this order."""
         return H36MFrames(*(array[rows] for array in self))
 
 
-def parse_image_name(name):
-    """Subject, camera id, video and number of ``S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg``.
+def parse_image_name(name: str) -> tuple[int, str, str, int]:
+    """Parse subject, camera id, video and number from an image name.
+
+    Such a name is ``S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg``.
 
     Raises:
-        ValueError: the name is built otherwise.
+        ValueError: If the name has another form.
     """
     match = re.fullmatch(r'(?:.*/)?(S(\d+)_[^/]+\.(\d+))_(\d+)\.jpg', name)
     if match is None or '..' in name.split('/') or name.startswith('/'):
@@ -86,15 +89,15 @@ def parse_image_name(name):
     return int(match[2]), match[3], match[1], int(match[4])
 
 
-def read_cameras(path):
+def read_cameras(path: str | Path) -> dict[tuple[int, str], H36MCamera]:
     """Read ``cameras.pkl``.
 
     Returns:
-        dict[tuple[int, str], H36MCamera]: by subject and camera id, such as (1, '54138969').
+        Cameras by subject and camera id, such as (1, '54138969').
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file holds something else.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds something else.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'cameras {path} do not exist; {REMEDY}')
@@ -115,22 +118,22 @@ def _convert_camera(entry):
     return H36MCamera(R.T, 1000 * T, f, c, k, p)
 
 
-def project(points_mm, camera):
+def project(points_mm: np.ndarray, camera: H36MCamera) -> np.ndarray:
     """Project points with the true camera, lens distortion included.
 
     With (x, y) = (X / Z, Y / Z), r^2 = x^2 + y^2, radial k and tangential p::
 
         (x, y) (1 + k1 r^2 + k2 r^4 + k3 r^6 + p1 y + p2 x) + r^2 (p2, p1)
 
-    OpenCV, and mmpose's SimpleCamera, double p1 y + p2 x. Human3.6M's own 2D joints follow the form above: on two of
-    its frames they agree with it to 0.001 px, and with the other one to 0.07 px.
+    OpenCV and mmpose's SimpleCamera have 2 (p1 y + p2 x) instead. Human3.6M's own 2D joints follow the form above: on
+    two frames, they agree with it to 0.001 px and with the other form to 0.07 px.
 
     Args:
-        points_mm (np.ndarray): (..., 3), mm, camera axes, the camera at the origin.
-        camera (H36MCamera): only its lens matters.
+        points_mm: (..., 3), mm, camera axes, the camera at the origin.
+        camera: Camera; only its lens is used.
 
     Returns:
-        np.ndarray: (..., 2), px.
+        (..., 2), px.
     """
     xy = points_mm[..., :2] / points_mm[..., 2:]
     r2 = (xy ** 2).sum(axis=-1, keepdims=True)
@@ -139,19 +142,20 @@ def project(points_mm, camera):
     return (xy * factor + r2 * camera.tangential[::-1]) * camera.focal_xy + camera.principal_point
 
 
-def read_annotations(path, subjects):
-    """Read the frames of some subjects from ``h36m_train.npz`` or ``h36m_test.npz``.
+def read_annotations(path: str | Path, subjects: Collection[int]) -> H36MFrames:
+    """Read the frames of given subjects from ``h36m_train.npz`` or ``h36m_test.npz``.
 
     Args:
-        path (str | Path): the file.
-        subjects (Collection[int]): the others are left out.
+        path: File with annotations.
+        subjects: Subjects to read.
 
     Returns:
-        H36MFrames: video by video.
+        Frames, video by video.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: wrong arrays, shapes or names, values that are not finite, or not in metres before the camera.
+        FileNotFoundError: If there is no such file.
+        ValueError: If arrays, shapes or names are wrong, or values are not finite or not in metres in front of the
+            camera.
     """
     arrays = read_arrays(path, 'annotations', ('imgname', 'S', 'part'), REMEDY, loads_plain)
     names, joints, points = arrays['imgname'], arrays['S'], arrays['part']
@@ -187,14 +191,14 @@ def _check_values(frames, path):
                          f'{DISTANCES_M[0]:g} to {DISTANCES_M[1]:g} expected; S must be in metres and camera axes')
 
 
-def choose_frames(frames, step=1, max_frames=None, seed=0):
-    """Thin out frames.
+def choose_frames(frames: H36MFrames, step: int = 1, max_frames: int | None = None, seed: int = 0) -> H36MFrames:
+    """Select a part of the frames.
 
     Args:
-        frames (H36MFrames): video by video.
-        step (int): keep the first of every ``step`` frames of each video.
-        max_frames (int, optional): keep at most so many of these, drawn at random, in the old order.
-        seed (int): of the draw.
+        frames: Frames, video by video.
+        step: Step; the first of every ``step`` frames of each video is kept.
+        max_frames: Largest number of frames, which are drawn at random and keep their order.
+        seed: Seed of the draw.
     """
     _, starts, counts = np.unique(frames.videos, return_index=True, return_counts=True)
     place = np.arange(len(frames.videos))
@@ -206,21 +210,21 @@ def choose_frames(frames, step=1, max_frames=None, seed=0):
     return frames.take(rows)
 
 
-def make_truth(frames, cameras):
-    """What the challenge hides, frame by frame.
+def make_truth(frames: H36MFrames, cameras: dict) -> dict[str, np.ndarray]:
+    """Compute the ground truth that the challenge does not publish, frame by frame.
 
     Args:
-        frames (H36MFrames): of one split; frame n of N gets the id n + 1.
-        cameras (dict): as :func:`read_cameras` gives them.
+        frames: Frames of one split; frame n of N, 0-based, gets the id n + 1.
+        cameras: Cameras as :func:`read_cameras` returns them.
 
     Returns:
-        dict[str, np.ndarray]: the arrays of the stand-in's truth, ``frame_ids``, ``keypoints_2d`` (N, 18, 2),
-        ``keypoints_mm`` (N, 18, 3), ``root_depth_mm``, ``subject``, ``focal`` (N,), the mean of both axes, and
-        ``bbox`` (N, 4), the extent of the joints; further ``img_names``, ``camera_ids`` (N,), ``root_mm`` (N, 3) in
-        camera axes, and the fields of :class:`H36MCamera`, each with N in front.
+        Arrays as in the truth of the stand-in data: ``frame_ids``, ``keypoints_2d`` (N, 18, 2), ``keypoints_mm`` (N,
+        18, 3), ``root_depth_mm``, ``subject``, ``focal`` (N,), the mean of both axes, and ``bbox`` (N, 4), the extent
+        of the joints. In addition ``img_names``, ``camera_ids`` (N,), ``root_mm`` (N, 3) in camera axes, and the fields
+        of :class:`H36MCamera`, each with a first axis of N.
 
     Raises:
-        ValueError: a camera is not there, or the annotated 2D joints are not where it sees the 3D joints.
+        ValueError: If a camera is missing, or the annotated 2D joints differ from the projected 3D joints.
     """
     keypoints = add_thorax(frames.keypoints_mm)
     points = np.empty((*keypoints.shape[:2], 2))
@@ -243,7 +247,7 @@ def make_truth(frames, cameras):
 
 
 def _check_misfit(difference, name):
-    """Median, because single frames may be off; a wrong camera moves all of them."""
+    """Check the median, because single frames may be off, but a wrong camera moves all of them."""
     misfit = float(np.median(np.linalg.norm(difference, axis=-1)))
     if misfit > MAX_MISFIT_PX:
         raise ValueError(f'{name} and the other frames of its camera: the annotated 2D joints are {misfit:.4g} px off '

@@ -1,5 +1,7 @@
-"""What the commands of preparation jobs share: arguments, checkpoint, launch, and how they end."""
+"""Shared parts of the commands of preparation jobs: arguments, checkpoint, launch and exit status."""
+import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mmengine.config import Config
@@ -9,31 +11,31 @@ from mmpose_integral.preparation.sharded_job import SettingsDiffer
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
 
 DAY_S = 24 * 3600
-"""Ranks meet only at the start and at the end of a job, which may take hours: 30 minutes would end it."""
+"""Timeout, s. Ranks are synchronised only at the start and at the end of a job, which may take hours."""
 
 
-def launch(launcher):
-    """Join the process group of a preparation job; its ranks exchange nothing but lists of frame ids.
+def launch(launcher: str) -> None:
+    """Join the process group of a preparation job; its ranks only exchange lists of frame ids.
 
     Args:
-        launcher (str): One of ``LAUNCHERS``.
+        launcher: Launcher, one of ``LAUNCHERS``.
     """
     set_multi_processing(distributed=launcher != 'none')
     join_gloo_group(launcher, DAY_S)
 
 
-def choose_checkpoint(config, checkpoint):
-    """The checkpoint given, or the public one that the config names.
+def choose_checkpoint(config: str | Path, checkpoint: str | None) -> str:
+    """Choose the given checkpoint, or the public one that the config names.
 
     Args:
-        config (str | Path): config file.
-        checkpoint (str, optional): file or URL.
+        config: Config file.
+        checkpoint: File or URL.
 
     Returns:
-        str: file or URL.
+        File or URL of the checkpoint.
 
     Raises:
-        FileNotFoundError: no such config, or neither names a checkpoint.
+        FileNotFoundError: If there is no such config, or neither gives a checkpoint.
     """
     if not Path(config).is_file():
         raise FileNotFoundError(f'{config}: no such config file')
@@ -44,8 +46,8 @@ def choose_checkpoint(config, checkpoint):
     return checkpoint
 
 
-def add_job_arguments(parser):
-    """Arguments that every resumable job over an index has."""
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every resumable job over an index."""
     parser.add_argument('--index', type=Path, required=True, help='product of index_h80k.py')
     parser.add_argument('--root', type=Path, required=True, help='folder that holds Train, Val and Test')
     parser.add_argument('--out', type=Path, required=True, help='product; <out>.parts holds the unfinished work')
@@ -56,14 +58,14 @@ def add_job_arguments(parser):
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
 
 
-def run_resumable(main):
-    """Run a tool; Ctrl-C and foreseeable mistakes end in a sentence instead of a traceback.
+def run_resumable(main: Callable) -> int:
+    """Run a tool; Ctrl-C and expected errors end with a message instead of a traceback.
 
     Args:
-        main (callable): takes nothing, returns the exit status.
+        main: Function without arguments that returns the exit status.
 
     Returns:
-        int: the exit status.
+        Exit status.
     """
     try:
         return main()

@@ -1,17 +1,17 @@
-"""A job over many frames: it can be stopped at any moment, goes on where it stopped, and runs on any number of ranks.
+"""A job over many frames that can be stopped at any moment and continued, on any number of ranks.
 
-Beside its product ``<out>`` the job keeps a folder ``<out>.parts``::
+Beside its product ``<out>``, the job has a folder ``<out>.parts``::
 
-    settings.json    what the results depend on; other settings refuse to go on with them
-    rank0.jsonl ...  one finished frame a line: {"frame_id": 7, ...}
+    settings.json    settings that the results depend on; a run with other settings is refused
+    rank0.jsonl ...  one finished frame per line: {"frame_id": 7, ...}
 
-A frame is finished when its line is whole. Which rank wrote it does not matter, so the number of ranks may change
-between two runs. The folder stays: a repeated run finds everything done, and frames added to the index later are the
-only work.
+A frame is finished when its line is complete. Any rank may have written it, so the number of ranks may change between
+two runs. The folder is kept, so that a repeated run only processes frames that were added to the index.
 """
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
@@ -21,32 +21,32 @@ from mmpose_integral.utils.progress import progress_bar
 
 
 class SettingsDiffer(ValueError):
-    """The parts folder belongs to a run with other settings."""
+    """Error if the parts folder belongs to a run with other settings."""
 
 
 class ShardedJob:
-    """Bookkeeping of one job.
+    """State of one job.
 
     Args:
-        out (str | Path): the product that the job will lead to; names the parts folder.
-        settings (dict[str, str | int | float | bool]): what the results depend on, JSON values.
-        fresh (bool): throw away what an earlier run has done.
+        out: Product of the job, which also gives the parts folder its name.
+        settings: Settings that the results depend on, as JSON values.
+        fresh: Whether to delete the results of an earlier run.
     """
 
-    def __init__(self, out, settings, fresh=False):
+    def __init__(self, out: str | Path, settings: dict[str, str | int | float | bool], fresh: bool = False) -> None:
         self.parts = Path(f'{out}.parts')
         self.settings = settings
         self.fresh = fresh
 
-    def open(self):
-        """Make the parts folder fit to go on with, on rank 0, and tell every rank what is done.
+    def open(self) -> set[int]:
+        """Prepare the parts folder on rank 0, and send the finished frames to every rank.
 
         Returns:
-            set[int]: finished frames.
+            Ids of finished frames.
 
         Raises:
-            SettingsDiffer: on every rank alike.
-            ValueError: a damaged line.
+            SettingsDiffer: If an earlier run had other settings; raised on every rank.
+            ValueError: If a line is damaged; raised on every rank.
         """
         answer = [None]
         if get_rank() == 0:
@@ -67,8 +67,8 @@ class ShardedJob:
         if header.is_file():
             self._compare(json.loads(header.read_text()))
         else:
-            # Without its header a part file is of unknown origin: a --fresh that was stopped half-way leaves such
-            # ones.
+            # Without the header, the settings of part files are unknown. A run with --fresh that was stopped early
+            # leaves such files.
             for path in self.parts.glob('rank*.jsonl'):
                 path.unlink()
             write_json(header, self.settings)
@@ -85,20 +85,20 @@ class ShardedJob:
                 f'{self.parts} holds results of a run with other settings: {"; ".join(differing)}. The two do not '
                 'mix: start over with --fresh, or write to another --out.')
 
-    def run(self, frame_ids, stream, title):
-        """Do what is not done yet.
+    def run(self, frame_ids: Sequence[int], stream: Callable, title: str) -> dict[int, dict] | None:
+        """Process the frames that are not finished.
 
         Args:
-            frame_ids (Sequence[int]): all frames of the job.
-            stream (callable): takes this rank's frames (list[int]) and yields lists of records, dicts with
-                ``frame_id`` and JSON values, as they get ready.
-            title (str): for the progress bar, which rank 0 shows.
+            frame_ids: Ids of all frames of the job.
+            stream: Generator function that takes this rank's frames (list[int]) and yields lists of records, dicts with
+                ``frame_id`` and JSON values.
+            title: Text before the progress bar, which rank 0 shows.
 
         Returns:
-            dict[int, dict] | None: the records of ``frame_ids`` on rank 0, None elsewhere.
+            Records of ``frame_ids`` on rank 0, None elsewhere.
 
         Raises:
-            RuntimeError: a frame came out without a record.
+            RuntimeError: If a frame has no record at the end.
         """
         done = self.open()
         todo = [int(i) for i in frame_ids if int(i) not in done]
@@ -123,14 +123,14 @@ class ShardedJob:
         return progress_bar(title=title if ranks == 1 else f'{title} (rank 0 of {ranks})', total=total,
                             disable=get_rank() != 0)
 
-    def results(self):
-        """All whole lines of all ranks.
+    def results(self) -> dict[int, dict]:
+        """Read the complete lines of all ranks.
 
         Returns:
-            dict[int, dict]: frame id to record, in the order of the ids.
+            Records by frame id, in the order of the ids.
 
         Raises:
-            ValueError: a line is no record, and the message names it.
+            ValueError: If a line is no record; the message names the line.
         """
         records = {}
         for path in sorted(self.parts.glob('rank*.jsonl')):
@@ -144,8 +144,8 @@ class ShardedJob:
         return dict(sorted(records.items()))
 
 
-def drop_unfinished_line(path):
-    """Cut a file after its last line break: what follows was being written when the run was killed."""
+def drop_unfinished_line(path: Path) -> None:
+    """Cut a file after its last line break. The rest is a line that was incomplete when the run was killed."""
     data = path.read_bytes()
     whole = data.rfind(b'\n') + 1
     if whole < len(data):
@@ -153,8 +153,8 @@ def drop_unfinished_line(path):
             file.truncate(whole)
 
 
-def fingerprint(*items):
-    """Short hash of files (given as ``Path``, by content) and of any values that ``repr`` tells apart."""
+def fingerprint(*items: object) -> str:
+    """Compute a short hash of files (given as ``Path``, by content) and of other values (by ``repr``)."""
     digest = hashlib.sha256()
     for item in items:
         if isinstance(item, Path):

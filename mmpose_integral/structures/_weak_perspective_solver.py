@@ -1,19 +1,19 @@
 """Arithmetic of the weak-perspective fit, on one cache-sized chunk of frames.
 
 Arrays here are joint-major, (K, n): a sum over joints then adds whole rows, which numpy does at memory speed. Points
-are centred and divided by their spread ("units" below), so numbers are near 1 whatever the caller's unit is. With 3D
+are centred and divided by their spread ("units" below), so numbers are near 1 for any unit of the caller. With 3D
 joints (X, Y) and image joints (x, y) the model is linear in its four unknowns,
 
     x = a X - b Y + tx,    y = b X + a Y + ty        (b = 0 without rotation; scale = |a + ib|, angle = arg(a + ib))
 
 so weighted least squares has a closed form, and each reweighting of the robust fit is one such solution. The
-reweighting runs in float32, twice as fast; the solution with the final weights is float64 again.
+reweighting runs in float32, which is twice as fast. The solution with the final weights is in float64.
 """
 from typing import NamedTuple
 
 import numpy as np
 
-# Reasons why a frame has no camera; index 0 means that it has one. A frame with several reports the first of them.
+# Reasons why a frame has no camera; index 0 means that it has one. Of several reasons, one is reported.
 REASONS = ('', 'a coordinate or weight of a used joint is not finite (or a weight is negative)',
            'fewer than 3 joints have a weight above 0', 'all 3D joints, seen along z, fall on one point',
            'all 2D joints coincide', 'the 3D joints, seen along z, lie on one line', 'the 2D joints lie on one line',
@@ -23,20 +23,20 @@ NOT_FINITE, TOO_FEW, ZERO_3D, ZERO_2D, LINE_3D, LINE_2D, BAD_SCALE = range(1, le
 LINE_TOLERANCE = 1e-3  # ratio of the smaller to the larger standard deviation below which points count as a line
 NUM_L1, NUM_SHARPENING, NUM_BISQUARE = 3, 5, 4
 TUNING = 4.685  # Tukey's bisquare constant (95 % efficiency for normal errors)
-RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D normal error of unit variance: sqrt(2 ln 2)
-NOISE_FLOOR = 4e-3  # least noise the robust kernel assumes, in units of the projected body's rms radius
+RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D normal error with unit variance: sqrt(2 ln 2)
+NOISE_FLOOR = 4e-3  # least noise that the robust kernel assumes, in units of the projected body's rms radius
 
 
 class Chunk(NamedTuple):
     """Joint-major data of n frames.
 
     Attributes:
-        centres (np.ndarray): (4, n), mean X, Y (mm) and x, y (px) of the used joints.
-        spreads (np.ndarray): (2, n), rms radius of the used joints about their centre, mm and px.
-        moments (np.ndarray): (7 or 8, K, n), terms whose weighted sums determine the fit: 1, X, Y, x, y, X^2 + Y^2,
-            Xx + Yy and, with rotation, Xy - Yx. X, Y, x, y are in units, and 0 for joints that are not used.
-        weights (np.ndarray): (K, n), 0 for joints that are not used.
-        used (np.ndarray): (K, n) bool.
+        centres: (4, n), means of X, Y (mm) and x, y (px) over the used joints.
+        spreads: (2, n), rms radius of the used joints about their centre, in mm and in px.
+        moments: (7 or 8, K, n), terms whose weighted sums determine the fit: 1, X, Y, x, y, X^2 + Y^2, Xx + Yy and,
+            with rotation, Xy - Yx. X, Y, x, y are in units, and 0 for joints that are not used.
+        weights: (K, n), weights of the joints, 0 for joints that are not used.
+        used: (K, n) bool, whether the fit uses a joint.
     """
     centres: np.ndarray
     spreads: np.ndarray
@@ -45,17 +45,18 @@ class Chunk(NamedTuple):
     used: np.ndarray
 
 
-def make_chunk(keypoints_3d, keypoints_2d, weights, rotation):
+def make_chunk(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights: np.ndarray,
+               rotation: bool) -> tuple[Chunk, np.ndarray]:
     """Bring one chunk into joint-major units and find the frames that cannot be fitted.
 
     Args:
-        keypoints_3d (np.ndarray): (n, K, 3), mm.
-        keypoints_2d (np.ndarray): (n, K, 2), px.
-        weights (np.ndarray): (n, K).
-        rotation (bool): whether the model has an in-plane rotation.
+        keypoints_3d: (n, K, 3), mm.
+        keypoints_2d: (n, K, 2), px.
+        weights: (n, K).
+        rotation: Whether the model has an in-plane rotation.
 
     Returns:
-        tuple[Chunk, np.ndarray]: the chunk, and (n,) codes into :data:`REASONS`.
+        The chunk, and (n,) codes into :data:`REASONS`.
     """
     weights = np.array(weights.T, dtype=np.float64, order='C')
     moments = np.empty((8 if rotation else 7, *weights.shape))
@@ -89,8 +90,9 @@ def make_chunk(keypoints_3d, keypoints_2d, weights, rotation):
 def _normalise(plane, offset, count, reasons, line, zero):
     """Divide centred points (2, K, n) by their rms radius, in place, and return it, (n,).
 
-    Frames whose points have no area get the reason ``line``; those with no extent, up to the rounding of coordinates
-    that are ``offset``, (n,), squared away from the origin, get ``zero`` and stay undivided.
+    Frames whose points have no area get the reason ``line``. Frames whose points have no extent get ``zero`` and are
+    not divided. The limit of that allows for the rounding of coordinates, whose squared distance from the origin is
+    ``offset``, (n,).
     """
     p, q = plane
     pp, qq, pq = (p * p).sum(axis=0), (q * q).sum(axis=0), (p * q).sum(axis=0)
@@ -103,15 +105,15 @@ def _normalise(plane, offset, count, reasons, line, zero):
     return spread
 
 
-def solve(moments, weights):
-    """Weighted least squares in closed form.
+def solve(moments: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Solve weighted least squares in closed form.
 
     Args:
-        moments (np.ndarray): (7 or 8, K, n), of a :class:`Chunk`.
-        weights (np.ndarray): (K, n), weights of the squared residuals.
+        moments: (7 or 8, K, n), moments of a :class:`Chunk`.
+        weights: (K, n), weights of the squared residuals.
 
     Returns:
-        tuple[np.ndarray]: a, b, tx, ty in units, (n,) each.
+        The unknowns a, b, tx, ty in units, (n,) each.
     """
     total, X, Y, x, y, norm, dot, *cross = np.einsum('mkn,kn->mn', moments, weights)
     inverse = 1 / total
@@ -122,7 +124,7 @@ def solve(moments, weights):
 
 
 def squared_residuals(moments, camera):
-    """Squared reprojection error of every joint, (K, n), squared units; arguments as in and from :func:`solve`."""
+    """Squared reprojection error of every joint, (K, n), squared units, for moments and camera of :func:`solve`."""
     X, Y, x, y = moments[1:5]
     a, b, tx, ty = camera
     rx, ry = a * X, a * Y
@@ -137,25 +139,25 @@ def squared_residuals(moments, camera):
     return rx
 
 
-def solve_robust(chunk):
+def solve_robust(chunk: Chunk) -> tuple:
     """Robust fit by iteratively reweighted least squares, in a fixed number of steps.
 
-    Three stages: sums of distances (convex, so the plain start does not matter); sums of square roots of distances,
-    which lets go of outliers that pull together; Tukey's bisquare, whose width follows the median residual. The 3D
-    joints carry no gross errors, so no outlier has more leverage than a true wrist has, and this start is enough.
+    The first stage minimises the sum of distances. It is convex, so the plain start does not matter. The second one
+    minimises the sum of square roots of distances, which rejects outliers that agree with each other. The third one is
+    Tukey's bisquare, whose width follows the median residual. The 3D joints have no gross errors, so no outlier has
+    more leverage than a correct wrist has, and this start is sufficient.
 
     Args:
-        chunk (Chunk): n frames.
+        chunk: Data of n frames.
 
     Returns:
-        tuple: camera as :func:`solve` gives it, and (n,) squared residual (squared units) above which a joint is an
-        outlier.
+        Camera as :func:`solve` returns it, and (n,) squared residual (squared units) above which a joint is an outlier.
     """
     moments, weights = chunk.moments.astype(np.float32), chunk.weights.astype(np.float32)
     camera = solve(moments, weights)
     for step in range(NUM_L1 + NUM_SHARPENING):
         squared = squared_residuals(moments, camera)
-        squared += np.float32(1e-6)  # keeps 1 / distance finite
+        squared += np.float32(1e-6)  # this keeps 1 / distance finite
         power = np.sqrt(squared, out=squared)
         if step >= NUM_L1:
             power *= np.sqrt(power)
@@ -176,10 +178,10 @@ def solve_robust(chunk):
 
 
 def _squared_width(squared, used):
-    """Squared width of the bisquare from the residuals' median, (n,).
+    """Squared width of the bisquare, from the median of the residuals, (n,).
 
     The order statistic and the factor for few joints are those of Rousseeuw and Leroy, "Robust Regression and Outlier
-    Detection" (1987), for a model that two joints determine: of three joints none is ever called an outlier.
+    Detection" (1987), for a model that two joints determine. Of three joints, none is ever an outlier.
     """
     count = used.sum(axis=0)
     rank = np.clip((count + 3) // 2, 1, np.maximum(count, 1)) - 1

@@ -1,7 +1,7 @@
-"""How a skeleton of unknown size gets its millimetres: root at the origin, total bone length as told.
+"""Scaling of a skeleton of unknown size to millimetres: root at the origin, with a given total bone length.
 
-Weak perspective leaves one number open, the person's size. The challenge's total skeleton length (the sum over the 17
-bones of ``structures/skeleton.py``) closes it (arXiv 1809.06079, section 3).
+Weak perspective leaves one number undetermined, the person's size. The challenge's total skeleton length (the sum over
+the 17 bones of ``structures/skeleton.py``) determines it (arXiv 1809.06079, section 3).
 """
 import numpy as np
 
@@ -10,23 +10,23 @@ from mmpose_integral.structures.skeleton import BONES, NUM_JOINTS
 # Mean lengths of the real CHALL_H80K, mm, as its authors published them.
 PUBLISHED_SKELETON_LENGTHS = {'train+val': 4502.881, 'train': 4522.828, 'val': 4465.869}
 
-# Total skeleton length over standing height. An actor of Human3.6M whose bones sum to 4470 mm has 897 mm from hip to
-# ankle, 490 mm from root to neck and 192 mm from neck to head; with about 80 mm below the ankles and 50 mm from the
-# head joint to the crown that is 1709 mm of stature.
+# Total skeleton length divided by standing height. The bones of an actor of Human3.6M sum to 4470 mm, with 897 mm from
+# hip to ankle, 490 mm from root to neck and 192 mm from neck to head. With about 80 mm below the ankles and 50 mm from
+# the head joint to the crown, this person is 1709 mm tall.
 LENGTH_PER_HEIGHT = 2.62
 
 
-def skeleton_length(keypoints):
+def skeleton_length(keypoints: np.ndarray) -> np.ndarray:
     """Sum of the lengths of all 17 bones.
 
     Args:
-        keypoints (np.ndarray): (..., 18, 3), any isotropic unit, anywhere in space.
+        keypoints: (..., 18, 3), any isotropic unit, anywhere in space.
 
     Returns:
-        np.ndarray: (...), the unit of ``keypoints``, float64; NaN where a joint is not finite.
+        (...), in the unit of ``keypoints``, float64; NaN where a joint is not finite.
 
     Raises:
-        ValueError: the last axes are not (18, 3).
+        ValueError: If the last axes are not (18, 3).
     """
     keypoints = _check_skeleton(keypoints)
     parents, children = np.transpose(BONES)
@@ -35,18 +35,18 @@ def skeleton_length(keypoints):
     return np.sqrt(np.einsum('...c,...c->...', bones, bones)).sum(axis=-1)  # norm() is slow along so short an axis
 
 
-def mean_skeleton_length(*keypoints):
+def mean_skeleton_length(*keypoints: np.ndarray) -> float:
     """Mean skeleton length over all frames of one or more splits.
 
     Args:
-        *keypoints (np.ndarray): (N, 18, 3) each, mm. Two arrays give the mean over the frames of both, which is how
-            'train+val' is meant.
+        *keypoints: (N, 18, 3) each, mm. Two arrays give the mean over the frames of both, such as
+            'train+val'.
 
     Returns:
-        float: mm.
+        Mean length, mm.
 
     Raises:
-        ValueError: no frames, or a frame whose length is zero or not finite.
+        ValueError: If there are no frames, or a frame has a length that is zero or not finite.
     """
     lengths = np.concatenate([np.zeros(0), *(_checked_length(part).ravel() for part in keypoints)])
     if not lengths.size:
@@ -54,17 +54,19 @@ def mean_skeleton_length(*keypoints):
     return float(lengths.mean())
 
 
-def skeleton_length_from_height(height_mm):
-    """Estimate the total skeleton length of a person from the standing height; people of one height differ by some 4 %.
+def skeleton_length_from_height(height_mm: np.ndarray | float) -> np.ndarray | float:
+    """Estimate the total skeleton length of a person from the standing height.
+
+    The lengths of people of the same height differ by about 4 %.
 
     Args:
-        height_mm (np.ndarray | float): stature, mm.
+        height_mm: Standing height, mm.
 
     Returns:
-        np.ndarray | float: mm, same shape.
+        Total skeleton length, mm, same shape.
 
     Raises:
-        ValueError: a height outside 500 to 2500 mm, such as one in metres or centimetres.
+        ValueError: If a height is outside 500 to 2500 mm, for example because it is in metres or centimetres.
     """
     height = np.asarray(height_mm, dtype=np.float64)
     if not ((height >= 500) & (height <= 2500)).all():
@@ -74,16 +76,16 @@ def skeleton_length_from_height(height_mm):
 
 def resolve_bone_length(bone_length: float | None = None, body_height: float | None = None,
                         dataset_meta: dict | None = None) -> float:
-    """The total bone length that a skeleton is scaled to: the first of these sources that is given.
+    """Total bone length that a skeleton is scaled to, from the first of these sources that is given.
 
     Args:
         bone_length: Total bone length, mm.
         body_height: Standing height of the person, mm; the length is estimated from it.
-        dataset_meta: Meta data of a checkpoint. Its ``skeleton_length`` is a dict of mean lengths, mm; 'train+val' goes
-            before 'train'.
+        dataset_meta: Meta data of a checkpoint. Its ``skeleton_length`` is a dict of mean lengths, mm; 'train+val'
+            takes precedence over 'train'.
 
     Returns:
-        Total bone length, mm; without any source the published mean of train+val.
+        Total bone length, mm; without any source, the published mean of train+val.
 
     Raises:
         ValueError: If the height is outside 500 to 2500 mm.
@@ -96,18 +98,18 @@ def resolve_bone_length(bone_length: float | None = None, body_height: float | N
     return float(lengths.get('train+val') or lengths['train'])
 
 
-def rescale_to_bone_length(keypoints, target_mm):
+def rescale_to_bone_length(keypoints: np.ndarray, target_mm: np.ndarray | float) -> np.ndarray:
     """Move a skeleton's root to the origin and scale it to a total bone length.
 
     Args:
-        keypoints (np.ndarray): (..., 18, 3), any isotropic unit.
-        target_mm (np.ndarray | float): wanted total length, mm; broadcasts over ``...``.
+        keypoints: (..., 18, 3), any isotropic unit.
+        target_mm: Wanted total length, mm; broadcasts over ``...``.
 
     Returns:
-        np.ndarray: (..., 18, 3), mm, root at the origin, float64.
+        (..., 18, 3), mm, root at the origin, float64.
 
     Raises:
-        ValueError: a skeleton has zero or non-finite length, or a target is not a positive number; the message names
+        ValueError: If a skeleton has zero or non-finite length, or a target is not a positive number; the message names
             its index.
     """
     target = np.asarray(target_mm, dtype=np.float64)
@@ -123,7 +125,7 @@ def rescale_to_bone_length(keypoints, target_mm):
 
 
 def _check_skeleton(keypoints):
-    """As an array of 18 joints, or ValueError."""
+    """Return the keypoints as an array of 18 joints, or raise ValueError."""
     keypoints = np.asarray(keypoints)
     if keypoints.shape[-2:] != (NUM_JOINTS, 3):
         raise ValueError(f'keypoints: shape (..., {NUM_JOINTS}, 3) expected, got {keypoints.shape}; a pose file has '
@@ -132,7 +134,7 @@ def _check_skeleton(keypoints):
 
 
 def _checked_length(keypoints):
-    """Skeleton lengths, all of them positive and finite, or ValueError."""
+    """Return skeleton lengths that are all positive and finite, or raise ValueError."""
     length = skeleton_length(keypoints)
     good = np.isfinite(length) & (length > 0)
     if not good.all():
@@ -144,6 +146,6 @@ def _checked_length(keypoints):
 
 
 def _readable(index):
-    """An index row as an int (one axis) or a tuple of ints."""
+    """Convert an index row to an int (one axis) or a tuple of ints."""
     index = tuple(int(i) for i in index)
     return index[0] if len(index) == 1 else index

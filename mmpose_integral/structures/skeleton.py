@@ -1,7 +1,7 @@
-"""The 18-joint skeleton of CHALL_H80K: names, tree, mirror pairs, and how MPII and COCO joints map onto it.
+"""The 18-joint skeleton of CHALL_H80K: names, tree, mirror pairs, and the maps from MPII and COCO joints.
 
-Joints 0-16 are the rows of a CHALL_H80K pose file. Joint 17, the thorax, is in no file: it is the midpoint of the
-shoulders, and :func:`add_thorax` derives it.
+Joints 0-16 are the rows of a CHALL_H80K pose file. Joint 17, the thorax, is in no file. It is the midpoint of the
+shoulders, and :func:`add_thorax` computes it.
 """
 import numpy as np
 
@@ -11,31 +11,31 @@ JOINT_NAMES = (
 NUM_JOINTS = len(JOINT_NAMES)
 NUM_FILE_JOINTS = 17
 
-# Parent of each joint; the root is its own. The challenge's total skeleton length is the sum over these 17 bones.
+# Parent of each joint; the root is its own parent. The challenge's skeleton length is the sum over these 17 bones.
 PARENTS = (0, 0, 1, 2, 0, 4, 5, 0, 17, 17, 8, 17, 11, 12, 17, 14, 15, 0)
 BONES = tuple((parent, joint) for joint, parent in enumerate(PARENTS) if joint != parent)
 
-# The official tree is made for measuring: it runs from the root straight to the thorax and from there to the nose.
-# Pictures follow the body instead: up the spine through the torso, then neck, nose, top of the head.
+# The official tree defines the skeleton length. It runs from the root to the thorax and from there to the nose.
+# Drawings use these bones instead, which follow the body: spine through the torso, neck, nose, top of the head.
 DRAWN_BONES = ((0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (7, 17), (17, 8), (8, 9), (9, 10),
                (17, 11), (11, 12), (12, 13), (17, 14), (14, 15), (15, 16))
 
 FLIP_PAIRS = ((1, 4), (2, 5), (3, 6), (11, 14), (12, 15), (13, 16))
 
-# Entry k is the index of our joint k in the other data set, -1 where that set has no such joint.
+# Entry k is the index of our joint k in the other data set; it is -1 where that set has no such joint.
 MPII_TO_H80K = (6, 2, 1, 0, 3, 4, 5, -1, 8, -1, 9, 13, 14, 15, 12, 11, 10, 7)
 COCO_TO_H80K = (-1, 12, 14, 16, 11, 13, 15, -1, -1, 0, -1, 5, 7, 9, 6, 8, 10, -1)
 JOINT_MAPS = dict(mpii=MPII_TO_H80K, coco=COCO_TO_H80K)
 
-# Okabe-Ito blue and vermilion stay apart for every common colour blindness. RGB, as mmpose's METAINFO wants them.
+# Okabe-Ito blue and vermilion can be told apart with every common colour blindness. RGB, as in mmpose's METAINFO.
 LEFT_COLOR, RIGHT_COLOR, MIDDLE_COLOR = (0, 114, 178), (213, 94, 0), (90, 90, 90)
 
 
-def flip_indices():
-    """Index of each joint's mirror twin.
+def flip_indices() -> list[int]:
+    """Index of each joint's counterpart on the other side.
 
     Returns:
-        list[int]: length 18; ``keypoints[flip_indices()]`` swaps left and right.
+        18 indices; ``keypoints[flip_indices()]`` swaps left and right.
     """
     indices = list(range(NUM_JOINTS))
     for right, left in FLIP_PAIRS:
@@ -43,17 +43,17 @@ def flip_indices():
     return indices
 
 
-def add_thorax(keypoints):
+def add_thorax(keypoints: np.ndarray) -> np.ndarray:
     """Append joint 17, the midpoint of the shoulders.
 
     Args:
-        keypoints (np.ndarray): (..., 17, C), any unit and frame.
+        keypoints: (..., 17, C), any unit and frame.
 
     Returns:
-        np.ndarray: (..., 18, C), same dtype.
+        (..., 18, C), same dtype.
 
     Raises:
-        ValueError: the joint axis is not 17 long.
+        ValueError: If the joint axis is not 17 long.
     """
     keypoints = np.asarray(keypoints)
     if keypoints.ndim < 2 or keypoints.shape[-2] != NUM_FILE_JOINTS:
@@ -63,19 +63,19 @@ def add_thorax(keypoints):
     return np.concatenate([keypoints, thorax[..., None, :].astype(keypoints.dtype)], axis=-2)
 
 
-def side_color(*joints):
-    """RGB colour of a joint or bone by body side: left blue, right vermilion, middle grey."""
+def side_color(*joints: int) -> tuple[int, int, int]:
+    """RGB colour of a joint or bone by its body side: left blue, right vermilion, middle grey."""
     names = [JOINT_NAMES[joint] for joint in joints]
     if any(name.startswith('left') for name in names):
         return LEFT_COLOR
     return RIGHT_COLOR if any(name.startswith('right') for name in names) else MIDDLE_COLOR
 
 
-def build_metainfo():
-    """Dataset info in mmpose's METAINFO format, inline so that it is found from any working folder.
+def build_metainfo() -> dict:
+    """Dataset info in mmpose's METAINFO format, which does not depend on the working folder as a file would.
 
     Returns:
-        dict: ``dataset_name``, ``keypoint_info``, ``skeleton_info``, ``joint_weights``, ``sigmas``.
+        Entries ``dataset_name``, ``keypoint_info``, ``skeleton_info``, ``joint_weights``, ``sigmas``.
     """
     twins = flip_indices()
     keypoint_info = {

@@ -3,8 +3,8 @@
     x2d = scale * R @ (X, Y) + t        z2d = scale * Z
 
 ``keypoints_3d`` are mm in camera axes (x right, y down, z away). The fitted z is in image px, relative to the origin
-of ``keypoints_3d``: root-centred joints give a root at z = 0. The authors fit R too (a 2D similarity); the poses are
-given in camera axes, so R corrects nothing but errors of the 2D joints, and by default it is the identity.
+of ``keypoints_3d``: root-centred joints give a root at z = 0. The authors fit R too (a 2D similarity). The poses are
+given in camera axes, so R can only correct errors of the 2D joints. By default, R is the identity.
 """
 from typing import NamedTuple
 
@@ -16,16 +16,16 @@ CHUNK_FRAMES = 2048  # a chunk's moments (about 2 MB) stay in the processor's se
 
 
 class WeakPerspectiveCamera(NamedTuple):
-    """One camera a frame.
+    """One camera per frame.
 
     Attributes:
-        scale (np.ndarray): (...), px per mm, positive; NaN where the frame is marked degenerate.
-        rotation (np.ndarray): (..., 2, 2), in the image plane, det +1; NaN where degenerate.
-        translation (np.ndarray): (..., 2), px, where the origin of the 3D joints appears; NaN where degenerate.
-        residual (np.ndarray): (..., K), px, distance of each projected joint from its 2D joint, outliers included;
-            NaN for joints of weight 0 and for degenerate frames.
-        inlier (np.ndarray): (..., K) bool. Plain fit: every joint of weight above 0. Robust fit: those of them that
-            the final kernel did not reject. All False for degenerate frames.
+        scale: (...), scale, px per mm, positive; NaN where the frame is marked degenerate.
+        rotation: (..., 2, 2), rotation in the image plane, det +1; NaN where degenerate.
+        translation: (..., 2), position of the origin of the 3D joints in the image, px; NaN where degenerate.
+        residual: (..., K), distance of each projected joint from its 2D joint, px, outliers included; NaN for joints of
+            weight 0 and for degenerate frames.
+        inlier: (..., K) bool. In a plain fit, every joint with a weight above 0 is an inlier. In a robust fit, a joint
+            is one only if the final kernel did not reject it. All are False for degenerate frames.
     """
     scale: np.ndarray
     rotation: np.ndarray
@@ -33,18 +33,18 @@ class WeakPerspectiveCamera(NamedTuple):
     residual: np.ndarray
     inlier: np.ndarray
 
-    def project(self, keypoints_3d):
+    def project(self, keypoints_3d: np.ndarray) -> np.ndarray:
         """Project joints into the image.
 
         Args:
-            keypoints_3d (np.ndarray): (..., K, 3), mm, camera axes; any number of joints.
+            keypoints_3d: (..., K, 3), any number of joints, mm, camera axes.
 
         Returns:
-            np.ndarray: (..., K, 3), image px; z = scale * Z, relative to the origin of ``keypoints_3d``. The wider
+            (..., K, 3), image px; z = scale * Z, relative to the origin of ``keypoints_3d``. The type is the wider
             float type of camera and joints.
 
         Raises:
-            ValueError: the last axis is not 3 long.
+            ValueError: If the last axis is not 3 long.
         """
         keypoints_3d = np.asarray(keypoints_3d)
         if keypoints_3d.ndim < 2 or keypoints_3d.shape[-1] != 3:
@@ -54,32 +54,33 @@ class WeakPerspectiveCamera(NamedTuple):
         return np.concatenate([xy, scaled[..., 2:]], axis=-1)
 
 
-def fit_weak_perspective(keypoints_3d, keypoints_2d, weights=None, *, rotation=False, robust=True,
-                         degenerate='raise'):
+def fit_weak_perspective(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights: np.ndarray | None = None, *,
+                         rotation: bool = False, robust: bool = True,
+                         degenerate: str = 'raise') -> WeakPerspectiveCamera:
     """Fit a weak-perspective camera to each frame, all frames at once.
 
-    Minimises the weighted squared reprojection error in closed form. ``robust=True`` solves it repeatedly with new
-    weights, so that up to about a third of grossly wrong 2D joints hardly matter (how: ``solve_robust`` in
-    ``_weak_perspective_solver.py``). Deterministic; each frame is fitted by itself, up to rounding. Float64 inside.
+    The fit minimises the weighted squared reprojection error in closed form. ``robust=True`` solves it repeatedly with
+    new weights, so that up to about a third of grossly wrong 2D joints have little effect (see ``solve_robust`` in
+    ``_weak_perspective_solver.py``). The result is deterministic, and each frame is fitted by itself, up to rounding.
     ``rotation=True, robust=False`` is the authors' 2D similarity.
 
     Args:
-        keypoints_3d (np.ndarray): (..., K, 3), mm, camera axes.
-        keypoints_2d (np.ndarray): (..., K, 2), image px.
-        weights (np.ndarray, optional): (..., K) or broadcastable to it, weight of each joint's squared error, for
-            instance its 2D score; 0 = absent, and its coordinates may then be anything. Default: all 1.
-        rotation (bool): also fit a rotation in the image plane. Default: False.
-        robust (bool): tolerate gross errors in ``keypoints_2d``. Default: True.
-        degenerate (str): what to do with frames that determine no camera: fewer than 3 joints with weight, joints on
-            one point or one line (in 3D seen along z, or in 2D), non-finite values, or a best scale that is not
-            positive. 'raise' an error, or 'mark' them (NaN camera, no inliers). Default: 'raise'.
+        keypoints_3d: (..., K, 3), mm, camera axes.
+        keypoints_2d: (..., K, 2), image px.
+        weights: (..., K) or broadcastable to it, weight of each joint's squared error, such as its 2D score. A joint of
+            weight 0 is absent, and its coordinates may be anything. Default: all 1.
+        rotation: Whether to fit a rotation in the image plane, too.
+        robust: Whether to tolerate gross errors in ``keypoints_2d``.
+        degenerate: Treatment of frames that determine no camera: 'raise' an error, or 'mark' them (NaN camera, no
+            inliers). These frames have fewer than 3 joints with weight, joints on one point or one line (in 3D seen
+            along z, or in 2D), values that are not finite, or a best scale that is not positive.
 
     Returns:
-        WeakPerspectiveCamera: float32 arrays if both inputs are float32 or narrower, else float64.
+        Cameras as float32 arrays if both inputs are float32 or narrower, otherwise float64.
 
     Raises:
-        ValueError: shapes do not fit together, or ``degenerate`` is unknown, or (with 'raise') frames are degenerate:
-            the message gives their number, the first one's index and the reason.
+        ValueError: If shapes do not fit together, ``degenerate`` is unknown, or (with 'raise') frames are degenerate.
+            The message then gives their number, the index of the first one and the reason.
     """
     keypoints_3d, keypoints_2d, weights = _check(keypoints_3d, keypoints_2d, weights, degenerate)
     batch, num_joints = keypoints_3d.shape[:-2], keypoints_3d.shape[-2]
@@ -121,7 +122,7 @@ def _check(keypoints_3d, keypoints_2d, weights, degenerate):
 
 
 def _fit_chunk(keypoints_3d, keypoints_2d, weights, rotation, robust):
-    """Fit (n, K, ...) frames; gives scale, rotation, translation, residual, inlier and reason codes, n of each."""
+    """Fit (n, K, ...) frames; return scale, rotation, translation, residual, inlier and reason codes, n of each."""
     with np.errstate(all='ignore'):  # degenerate frames may divide by zero here and are overwritten below
         chunk, reasons = solver.make_chunk(keypoints_3d, keypoints_2d, weights, rotation)
         camera, cut = solver.solve_robust(chunk) if robust else (solver.solve(chunk.moments, chunk.weights), np.inf)

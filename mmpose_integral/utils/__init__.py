@@ -1,1 +1,1 @@
-"""What all other folders may use; it imports the standard library, numpy and tqdm only."""
+"""Utilities for all other folders."""

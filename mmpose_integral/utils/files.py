@@ -1,35 +1,36 @@
-"""Writing output files so that a stopped run never leaves half of one behind, and reading arrays back."""
+"""Writing of output files that are never left incomplete by a stopped run, and reading of arrays."""
 import contextlib
 import json
 import os
 import shutil
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 
 @contextlib.contextmanager
-def replace_when_done(path, durable=False):
-    """Give a temporary name to write to; it takes the place of ``path`` when the block ends without an error.
+def replace_when_done(path: str | Path, durable: bool = False) -> Iterator[Path]:
+    """Yield a temporary name to write to; it replaces ``path`` when the block ends without an error.
 
     The temporary name keeps the suffix, because ``np.savez`` and matplotlib choose the format by it.
 
     Args:
-        path (str | Path): Final name of a file or folder; missing parent folders are made.
-        durable (bool): Whether the file also survives a crash of the machine. Its temporary name is then fixed,
-            ``<path>.part``, so that a run that is killed again and again fills no disk.
+        path: Final name of a file or folder; missing parent folders are made.
+        durable: Whether the file also survives a crash of the machine. Its temporary name is then fixed,
+            ``<path>.part``, so that a run that is killed repeatedly does not fill the disk.
 
     Yields:
-        Path: The name to write to, in the same folder, so that the rename is atomic.
+        Name to write to, in the same folder, so that the rename is atomic.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'{path.name}.part' if durable else f'.{path.stem}.{os.getpid()}{path.suffix}')
     try:
         yield temporary
-        if durable:  # a crash may keep the rename and lose what was not yet on the disk
+        if durable:  # a crash may keep the rename and lose data that was not yet on the disk
             with open(temporary, 'r+b') as file:
                 os.fsync(file.fileno())
         if temporary.is_dir() and path.is_dir():
@@ -41,46 +42,48 @@ def replace_when_done(path, durable=False):
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(path, content, durable=False):
-    """Write a file so that a kill at any moment leaves the old content or the new, never a part.
+def write_whole(path: str | Path, content: bytes | str, durable: bool = False) -> None:
+    """Write a file so that a kill at any moment leaves either the old or the new content.
 
     Args:
-        path (str | Path): Final name; missing folders are made.
-        content (bytes | str): New content; text is encoded as UTF-8.
-        durable (bool): See :func:`replace_when_done`.
+        path: Final name; missing folders are made.
+        content: New content; text is encoded as UTF-8.
+        durable: See :func:`replace_when_done`.
     """
     with replace_when_done(path, durable) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def write_json(path, value, indent=1):
+def write_json(path: str | Path, value: object, indent: int | None = 1) -> None:
     """Write a value as JSON; see :func:`write_whole`."""
     write_whole(path, json.dumps(value, indent=indent) + '\n')
 
 
-def write_json_lines_list(path, items):
-    """Write a JSON list with one item per line: valid JSON, and still readable by people and by ``diff``."""
+def write_json_lines_list(path: str | Path, items: Iterable) -> None:
+    """Write a JSON list with one item per line, so that it is readable and works with ``diff``."""
     text = ',\n'.join(json.dumps(item) for item in items)
     write_whole(path, f'[\n{text}\n]\n' if text else '[]\n')
 
 
-def read_arrays(path, what, required, remedy, load_objects=None):
+def read_arrays(path: str | Path, what: str, required: Iterable[str], remedy: str,
+                load_objects: Callable | None = None) -> dict[str, np.ndarray]:
     """Read the arrays of an npz file, without running any code that may be in it.
 
     Args:
-        path (str | Path): File.
-        what (str): What it should be, for messages, such as 'H80K index'.
-        required (Iterable[str]): Arrays that it must have.
-        remedy (str): What to do if there is no such file, for messages.
-        load_objects (callable, optional): Reader of arrays of objects, from the bytes of their pickle and a name for
-            messages. With it, only the required arrays are read.
+        path: File to read.
+        what: Kind of the file for error messages, such as 'H80K index'.
+        required: Names of arrays that the file must have.
+        remedy: Remedy for error messages.
+        load_objects: Reader of arrays of objects, from the bytes of their pickle and a name for messages. With it, only
+            the required arrays are read.
 
     Returns:
-        dict[str, np.ndarray]: Arrays by name.
+        Arrays by name.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: The file is no npz, is damaged, lacks an array, or has arrays of objects without ``load_objects``.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no npz, is damaged, lacks an array, or has arrays of objects and there is no
+            ``load_objects``.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{what} {path}: no such file; {remedy}')
@@ -89,7 +92,7 @@ def read_arrays(path, what, required, remedy, load_objects=None):
             found = file.files
             arrays = {name: _read_member(file, name, load_objects) for name in found
                       if load_objects is None or name in required}
-    # AttributeError and TypeError: the array of an npy file
+    # AttributeError and TypeError: from the array of an npy file
     except (ValueError, OSError, EOFError, TypeError, AttributeError, MemoryError,
             zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f'{what} {path}: not readable as an npz file ({error}); {remedy}') from error
@@ -109,14 +112,14 @@ def _read_member(file, name, load_objects):
         return load_objects(data[10 + int.from_bytes(data[8:10], 'little'):], name)
 
 
-def match_rows(ids, wanted, path):
-    """Where each wanted frame id stands in a file's ``ids``.
+def match_rows(ids: np.ndarray, wanted: np.ndarray, path: str | Path) -> np.ndarray:
+    """Find the row of each wanted frame id in the ``ids`` of a file.
 
     Returns:
-        np.ndarray: (N,) rows, so that ``ids[rows] == wanted``.
+        Rows (N,), so that ``ids[rows] == wanted``.
 
     Raises:
-        ValueError: one is not there; the message names ``path``.
+        ValueError: If one is missing; the message names ``path``.
     """
     wanted = np.asarray(wanted)
     order = np.argsort(ids)
@@ -128,5 +131,5 @@ def match_rows(ids, wanted, path):
 
 
 def rounded(array, decimals):
-    """Nested list of an array's values with a fixed number of decimals, short enough for a line of JSON."""
+    """Convert an array to a nested list of values with a fixed number of decimals."""
     return np.round(np.asarray(array, dtype=np.float64), decimals).tolist()

@@ -1,4 +1,4 @@
-"""One way to start ranks, on GPUs and on CPUs."""
+"""Start of distributed processes (ranks), on GPUs and on CPUs."""
 import datetime
 import os
 
@@ -11,12 +11,12 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 def join_gloo_group(launcher: str, timeout_s: float = 1800) -> None:
     """Join the process group, with gloo as its backend; do nothing for a single process.
 
-    mmengine's launchers select a CUDA device whatever the backend is, which fails without a GPU. There the group is
+    mmengine's launchers select a CUDA device for any backend, which fails without a GPU. Without one, the group is
     opened from torchrun's environment variables.
 
     Args:
         launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi'.
-        timeout_s: Time after which a rank gives up waiting for another one, s.
+        timeout_s: Longest time that a rank waits for another one, s.
 
     Raises:
         SystemExit: If there is no GPU and ``launcher`` is 'slurm' or 'mpi'.

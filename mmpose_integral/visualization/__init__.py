@@ -1,4 +1,4 @@
-"""Pictures of people in mm: skeletons over images, 3D views, learning curves. See ``panel.compose_panel`` first."""
+"""Pictures of people in mm: skeletons over images, 3D views, learning curves. Start with ``panel.compose_panel``."""
 from .calibration import draw_calibration
 from .canvas import save_picture
 from .curves import draw_curves, read_scalars

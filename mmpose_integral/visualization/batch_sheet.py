@@ -1,4 +1,6 @@
-"""Training samples as the network meets them: input crop, labels drawn in 2D, and their depth from the side."""
+"""Pictures of training samples as the network receives them: input crop, 2D labels, and their depth from the side."""
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..structures.skeleton import NUM_JOINTS
@@ -10,18 +12,18 @@ _GUTTER, _FOOT = 10, 40
 
 
 def read_labels(data_sample, codec):
-    """Labels back in the crop's pixels.
+    """Convert the labels of a sample back to the crop's pixels.
 
     Args:
-        data_sample (PoseDataSample): with ``gt_instance_labels`` of the codec, or without where nothing is trained.
-        codec (Integral3DLabel): turns normalised labels into input px.
+        data_sample (PoseDataSample): Sample, with or without ``gt_instance_labels`` of the codec.
+        codec (Integral3DLabel): Codec that converts normalised labels to input px.
 
     Returns:
-        tuple[np.ndarray, np.ndarray] | None: (18, 3) input px with z relative to the root, and (18, 3) bool, which
-        coordinates of each joint train. None for a sample without labels, as validation has them.
+        tuple[np.ndarray, np.ndarray] | None: (18, 3) input px with z relative to the root, and (18, 3) bool, True for
+        coordinates that are trained. None for a sample without labels, as in validation.
 
     Raises:
-        ValueError: there are labels, but of another codec.
+        ValueError: If the labels are those of another codec.
     """
     labels = data_sample.get('gt_instance_labels', None)
     if labels is None or not labels.keys():
@@ -35,28 +37,29 @@ def read_labels(data_sample, codec):
 
 
 def input_image(inputs, bgr=True):
-    """(3, H, W) input, uint8 or float 0-255, of the packed sample -> (H, W, 3) uint8 RGB."""
+    """Convert the packed input, (3, H, W) uint8 or float 0-255, to (H, W, 3) uint8 RGB."""
     image = np.asarray(inputs).transpose(1, 2, 0)
     image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(image[..., ::-1] if bgr else image)
 
 
 def draw_sample(inputs, data_sample, codec, height=320, bgr=True):
-    """One tile of the sheet.
+    """Draw one tile of the sheet.
 
     Args:
-        inputs (torch.Tensor): (3, H, W) crop as packed.
-        data_sample (PoseDataSample): its labels and meta data.
-        codec (Integral3DLabel): the labels'.
-        height (int): of the crop in the tile, px.
-        bgr (bool): channel order of ``inputs``.
+        inputs (torch.Tensor): (3, H, W) packed crop.
+        data_sample (PoseDataSample): Labels and meta data of the sample.
+        codec (Integral3DLabel): Codec of the labels.
+        height (int): Height of the crop in the tile, px.
+        bgr (bool): Whether the channels of ``inputs`` are B, G, R.
 
     Returns:
-        np.ndarray: (height + 40, w, 3) uint8 RGB: crop with 2D labels, joints outside it hollow on a grey rim; depth
-        from the side, or a note that none is trained; what it is. Without labels the crop alone, and the true pose.
+        np.ndarray: (height + 40, w, 3) uint8 RGB. The tile shows the crop with its 2D labels, the depth from the side,
+        and the name of the sample. Joints outside the crop are hollow, on a grey rim. A note says if no depth is
+        trained. Without labels the tile shows the crop alone and the true pose.
 
     Raises:
-        ValueError: see :func:`read_labels`.
+        ValueError: If :func:`read_labels` rejects the labels.
     """
     labels, image = read_labels(data_sample, codec), input_image(inputs, bgr)
     rim = int(0.08 * max(image.shape[:2]))
@@ -91,7 +94,7 @@ def _note(size, first, second):
 
 
 def _label_depth(keypoints, depth_known, height):
-    """Labels (18, 3) input px from the camera's right; or the news that their depth does not train."""
+    """Draw labels, (18, 3) input px, from the camera's right, or a note that their depth is not trained."""
     size = (2 * round(0.375 * height), height)
     if not depth_known.any():
         return _note(size, '2D only:', 'depth is not trained')
@@ -100,7 +103,7 @@ def _label_depth(keypoints, depth_known, height):
 
 
 def _true_pose(data_sample, height):
-    """True pose in mm from the camera's right, where the sample brings it."""
+    """Draw the true pose in mm from the camera's right, or a note that the sample has none."""
     size = (2 * round(0.375 * height), height)
     truth = data_sample.get('gt_instances', {}).get('keypoints_mm', None)
     if truth is None:
@@ -108,18 +111,18 @@ def _true_pose(data_sample, height):
     return draw_skeletons_3d(np.asarray(truth), 'side', size, title='truth')
 
 
-def contact_sheet(tiles, columns=4):
-    """Tiles in rows, each column as wide as its widest tile; white in between.
+def contact_sheet(tiles: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
+    """Arrange tiles in rows on white; each column is as wide as its widest tile.
 
     Args:
-        tiles (Sequence[np.ndarray]): (h, w, 3) uint8 RGB each.
-        columns (int): tiles in a row.
+        tiles: Pictures, (h, w, 3) uint8 RGB each.
+        columns: Number of tiles per row.
 
     Returns:
-        np.ndarray: (H, W, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: no tiles.
+        ValueError: If there are no tiles.
     """
     if not len(tiles):
         raise ValueError('tiles: at least one expected, got none')

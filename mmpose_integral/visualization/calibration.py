@@ -1,4 +1,4 @@
-"""Predicted standard deviations against the errors that were made."""
+"""Plot of predicted standard deviations against actual errors."""
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -8,11 +8,11 @@ from .palette import ORANGE, PURPLE, STYLES
 
 
 def draw_calibration(axes, title=''):
-    """Reliability diagram on the left, coverage on the right.
+    """Draw a reliability diagram on the left, and the coverage on the right.
 
     Args:
-        axes (dict[str, Calibration]): of 'x', 'y', 'z' and 'all', mm; see :class:`PoseCalibration`.
-        title (str): above the figure.
+        axes (dict[str, Calibration]): Calibration of 'x', 'y', 'z' and 'all', mm; see :class:`PoseCalibration`.
+        title (str): Title above the figure.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 RGB.
@@ -37,7 +37,7 @@ def _dress(axis):
 
 
 def _draw_reliability(axis, axes):
-    """A line an axis of space; where errors are as predicted, and where they are ``factor`` times that."""
+    """Draw one line per axis of space, and reference lines for errors of 1 and of ``factor`` standard deviations."""
     largest = max(axes[name].bin_std.max() for name in AXES)
     highest = max(axes[name].bin_error.max() for name in AXES)
     end = np.array([0, 1.05 * largest])
@@ -51,12 +51,12 @@ def _draw_reliability(axis, axes):
     axis.set_ylabel('error, mm (RMS of the bin)')
     _dress(axis)
     axis.set_xlim(0, end[1])
-    # The diagonal may leave the picture: the errors are what one looks for.
+    # The vertical range follows the errors, so the diagonal may leave the picture.
     axis.set_ylim(0, 1.6 * max(highest, factor * largest))
 
 
 def _draw_coverage(axis, calibration):
-    """Share of errors within so many standard deviations, as predicted and scaled, beside a normal distribution."""
+    """Draw the share of errors within n standard deviations, as predicted and scaled, and for a normal distribution."""
     axis.plot(calibration.levels, 100 * calibration.coverage, color=PURPLE, marker='o', markersize=3.5, linewidth=1.6,
               label='std as predicted')
     axis.plot(calibration.levels, 100 * calibration.coverage_scaled, color=ORANGE, marker='s', markersize=3.5,

@@ -1,9 +1,12 @@
 """The picture of the camera report."""
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmpose_integral.preparation.camera_statistics import joint_shares, worst_frames
+from mmpose_integral.preparation.camera_statistics import CameraStatistics, joint_shares, worst_frames
 from mmpose_integral.preparation.frames import read_image
 from mmpose_integral.structures.skeleton import DRAWN_BONES, JOINT_NAMES, NUM_JOINTS, side_color
 from mmpose_integral.utils.files import replace_when_done
@@ -12,15 +15,16 @@ from mmpose_integral.visualization.palette import BLUE, GREEN, GREY
 NUM_WORST = 4
 
 
-def draw_report(statistics, keypoints_2d, image_of, title, path):
+def draw_report(statistics: CameraStatistics, keypoints_2d: np.ndarray, image_of: Callable[[int], str | Path | None],
+                title: str, path: str | Path) -> None:
     """Draw the report: distributions, joints, and the frames that fit worst.
 
     Args:
-        statistics (CameraStatistics): N frames.
-        keypoints_2d (np.ndarray): (N, 18, 2), image px, what the cameras were fitted to.
-        image_of (callable): row to image file, or to None when images are not at hand.
-        title (str): of the figure.
-        path (Path): PNG.
+        statistics: Statistics of N frames.
+        keypoints_2d: (N, 18, 2) image px, the joints to which the cameras were fitted.
+        image_of: Function from row to image file, or to None if there are no images.
+        title: Title of the figure.
+        path: PNG file to write.
     """
     figure = Figure(figsize=(16, 13), layout='constrained', dpi=110)
     FigureCanvasAgg(figure)
@@ -58,7 +62,7 @@ def _tidy(axis, xlabel, ylabel, title):
 
 
 def _bins(values, count=40):
-    """Bins over all but the outermost per mille at each end, so that one odd frame does not flatten the rest."""
+    """Return bins over all but the outermost 0.1 % at each end, so that outliers do not compress the histogram."""
     low, high = np.percentile(values, [0.1, 99.9])
     return np.linspace(low, high if high > low else low + 1, count + 1)
 

@@ -1,4 +1,4 @@
-"""Learning curves from what mmengine's LocalVisBackend leaves in a work dir."""
+"""Learning curves from the scalars that mmengine's LocalVisBackend writes to a work dir."""
 import json
 import os.path as osp
 from glob import glob
@@ -11,44 +11,44 @@ from matplotlib.ticker import MaxNLocator
 
 from .palette import STYLES
 
-# H80KMetric also reports each joint and axis; those are for tables.
+# Metrics with a curve; the values by joint and axis of H80KMetric are left out.
 _HEADLINES = ('MPJPE', 'MPJPE_train', 'R-MPJPE', 'PA-MPJPE')
 _BOOKKEEPING = ('data_time', 'time', 'memory', 'epoch', 'iter', 'step')
 
 
 class Scalars(NamedTuple):
-    """What a run logged: name -> ((N,) epochs, (N,) values), in the order of training.
+    """Logged scalars of a run: name -> ((N,) epochs, (N,) values), in the order of training.
 
     Attributes:
-        train (dict): loss, learning rate and whatever else the model reports; epochs are fractions.
-        val (dict): metrics; after so many whole epochs.
+        train (dict): Loss, learning rate and other training values; epochs are fractional.
+        val (dict): Validation metrics; epochs are whole numbers.
     """
 
     train: dict
     val: dict
 
 
-def read_scalars(work_dir):
-    """Scalars of a run, its resumed parts joined.
+def read_scalars(work_dir: str) -> Scalars:
+    """Read the scalars of a run, with its resumed parts joined.
 
-    Where a resumed run went over the same steps again, the later numbers count.
+    If a resumed run repeated some steps, the later values are used.
 
     Args:
-        work_dir (str): of ``tools/train.py``; it holds ``<time>/vis_data/scalars.json``. Such a file itself will do.
+        work_dir: Work dir of ``tools/train.py``, with files ``<time>/vis_data/scalars.json``; or such a file itself.
 
     Returns:
-        Scalars: see there.
+        Scalars of training and validation.
 
     Raises:
-        FileNotFoundError: no such file below ``work_dir``.
-        ValueError: a line in the middle of a file is not JSON.
+        FileNotFoundError: If there is no such file below ``work_dir``.
+        ValueError: If a line in the middle of a file is not JSON.
     """
     records = {}
     for record in read_records(work_dir):
         kind = 'train' if 'iter' in record else 'val'
         records[kind, record['iter' if kind == 'train' else 'step']] = record
     steps = [record for (kind, _), record in sorted(records.items()) if kind == 'train']
-    # An epoch's length is nowhere in the file. Epoch e ends no earlier than its last logged iteration.
+    # The file does not contain the length of an epoch. Epoch e ends no earlier than its last logged iteration.
     per_epoch = max((record['iter'] / record['epoch'] for record in steps if record.get('epoch')), default=1.0)
     train, val = {}, {}
     for (kind, step), record in sorted(records.items()):
@@ -60,7 +60,7 @@ def read_scalars(work_dir):
 
 
 def read_records(work_dir):
-    """Everything that a run logged, part by part of a resumed run; arguments and errors of :func:`read_scalars`.
+    """Read the log of a run, one part of a resumed run after another; arguments and errors as :func:`read_scalars`.
 
     Yields:
         dict: One line of the log, such as ``lr``, ``loss``, ``epoch``, ``iter`` and ``step`` of a training step.
@@ -76,34 +76,34 @@ def read_records(work_dir):
             try:
                 yield json.loads(line)
             except json.JSONDecodeError as error:
-                # A run that was killed may leave half a line at the end.
+                # The last line of a killed run may be incomplete.
                 if number < len(lines):
                     raise ValueError(f'{path}: line {number} is not JSON ({error}); one object per line '
                                      'is expected') from None
 
 
-def choose_metrics(val):
-    """Names worth a curve: the position errors over all joints, or everything where there are none; six at most."""
+def choose_metrics(val: dict) -> list[str]:
+    """Choose up to six metrics for the curves: the position errors over all joints, or without these any metrics."""
     names = [name for wanted in _HEADLINES for name in val if name.rsplit('/', 1)[-1] == wanted]
     return (names or list(val))[:len(STYLES)]
 
 
 def draw_curves(scalars, metrics=None, baseline=None, baseline_name='mean pose', title='', ylabel=None):
-    """Loss and validation metrics against epochs.
+    """Draw loss and validation metrics against epochs.
 
     Args:
-        scalars (Scalars): of :func:`read_scalars`.
-        metrics (Sequence[str] | None): names in ``scalars.val``; None leaves it to :func:`choose_metrics`.
-        baseline (float | None): level of a predictor that has learnt nothing, in the metrics' unit.
-        baseline_name (str): what to call it.
-        title (str): above the figure.
-        ylabel (str | None): of the metrics; None says mm where all are position errors.
+        scalars (Scalars): Result of :func:`read_scalars`.
+        metrics (Sequence[str] | None): Names in ``scalars.val``; by default those of :func:`choose_metrics`.
+        baseline (float | None): Value of a baseline predictor, in the metrics' unit.
+        baseline_name (str): Name of the baseline.
+        title (str): Title above the figure.
+        ylabel (str | None): Label of the metrics' axis; None gives a label in mm if all are position errors.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: nothing was logged, or a metric is not among those logged.
+        ValueError: If nothing was logged, or a metric was not logged.
     """
     metrics = choose_metrics(scalars.val) if metrics is None else list(metrics)
     unknown = [name for name in metrics if name not in scalars.val]

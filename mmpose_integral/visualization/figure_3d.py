@@ -1,8 +1,8 @@
-"""People in mm as a Plotly figure that turns with the mouse; needs plotly, which nothing else of the package does.
+"""People in mm as a Plotly figure that can be rotated with the mouse. This module needs plotly.
 
-Frames: *camera axes* x right, y down, z away (mm). Plotly draws its third axis upwards and turns the scene about it, so
-the figure's (x, y, z) axes hold the people's (x, z, y), the third one reversed: the numbers stay those of the camera
-axes, people stand upright, and the onlooker starts where the camera was.
+Frames: *camera axes* x right, y down, z away (mm). Plotly's third axis points upwards, and the scene rotates about it.
+The figure's (x, y, z) axes therefore show the people's (x, z, y), with the third axis reversed. The numbers are those
+of the camera axes, and people stand upright.
 """
 import numpy as np
 import plotly.graph_objects as go
@@ -15,37 +15,37 @@ from .view_3d import Box, fit_box, resolve_view
 
 _SIDES = {side_color(JOINT_NAMES.index(joint)): name
           for joint, name in (('root', 'middle'), ('left_hip', 'left'), ('right_hip', 'right'))}
-# From the room's centre to the onlooker, in room diagonals, and how far below the centre he looks, in its longest side,
-# so that the labels of the floor fit on the figure.
+# Distance of the viewpoint from the room's centre, in room diagonals. The view is aimed below the centre, by a share of
+# the room's longest side, so that the labels of the floor fit in the figure.
 _DISTANCE, _LOWER = 1.2, 0.07
 
 
 def draw_figure_3d(people, *, scores=None, score_thr=0.3, std=None, positions=None, view=(-25, 12), headroom=1.0,
                    height=560):
-    """Interactive 3D view of people, equal axes in mm.
+    """Draw an interactive 3D view of people, with equal axes in mm.
 
-    Every person is one line trace a side (blue left, vermilion right, grey middle) and one trace of joints named
-    ``person <index>``. Hovering over a joint tells its name, its x, y, z about the person's own root, and their
-    standard deviation. Several people stand side by side, since a root-centred skeleton has no place of its own.
-    The camera stays where the user has turned it when a figure takes the place of another (``uirevision``).
+    Each person has one line trace per side (blue left, vermilion right, grey middle) and one trace of joints named
+    ``person <index>``. Hovering over a joint shows its name, its x, y, z relative to the person's root, and their
+    standard deviation. Several people stand side by side, because a root-centred skeleton has no position.
+    The camera keeps the user's viewpoint when one figure replaces another (``uirevision``).
 
     Args:
         people (np.ndarray): ([N,] 18, 3) mm, camera axes x right, y down, z away; root at the origin. Non-finite joints
-            are left out. N may be 0: an empty room.
-        scores (np.ndarray | None): ([N,] 18); below ``score_thr`` joints are hollow.
-        score_thr (float): what counts as sure.
+            are left out. N = 0 gives an empty room.
+        scores (np.ndarray | None): ([N,] 18); joints below ``score_thr`` are hollow.
+        score_thr (float): Threshold of the scores.
         std (np.ndarray | None): ([N,] 18, 3) mm along x, y, z.
         positions (np.ndarray | None): (N,) left-to-right order of several people, such as their x in the image.
-        view (str | tuple): where the onlooker starts, see ``view_3d``.
-        headroom (float): the room holds the people at this many times their size. With the same largest size, figures
-            of one person at different sizes share a room, and the person is seen to grow.
-        height (int): of the figure, px; its width is the page's.
+        view (str | tuple): Initial viewpoint, see ``view_3d``.
+        headroom (float): Size of the room relative to the people. It can keep the room the same while one person is
+            shown at different sizes.
+        height (int): Height of the figure, px; its width is that of the page.
 
     Returns:
-        plotly.graph_objects.Figure: coordinates are plain lists, camera axes in mm.
+        plotly.graph_objects.Figure: Figure with coordinates as plain lists, camera axes in mm.
 
     Raises:
-        ValueError: a shape or the view is not one of the above, or ``headroom`` is not a positive number.
+        ValueError: If a shape or the view is not one of the above, or ``headroom`` is not a positive number.
     """
     if not (np.isfinite(headroom) and headroom > 0):
         raise ValueError(f'headroom: a positive number expected, got {headroom}')
@@ -56,7 +56,7 @@ def draw_figure_3d(people, *, scores=None, score_thr=0.3, std=None, positions=No
     known = np.isfinite(people).all(axis=-1)
     figure = go.Figure(layout=_layout(_room(placed[known], headroom, len(people) < 2), resolve_view(view), height))
     if not len(people):
-        # Without any trace Plotly would draw a plane; one that shows nothing keeps the room, and the user's camera.
+        # Without a trace, Plotly would draw a 2D plot. An invisible trace keeps the room and the user's camera.
         figure.add_scatter3d(x=[0], y=[0], z=[0], mode='markers', opacity=0, hoverinfo='skip', showlegend=False,
                              name='nobody')
     for n in range(len(people)):
@@ -70,13 +70,13 @@ def _css(color):
 
 
 def _axes(points):
-    """Points (M, 3) mm as the three coordinates of a trace; whole hundredths of a mm keep the page light."""
+    """Coordinates of a trace from points (M, 3) mm, rounded to 0.01 mm to keep the page small."""
     x, y, z = np.round(points, 2).T.tolist()
     return dict(x=x, y=z, z=y)
 
 
 def _add_bones(figure, points, known, person):
-    """One trace a side: bones as pairs of points with a gap after each."""
+    """Add one trace per side: bones as pairs of points with a gap after each."""
     sides = {}
     for bone in bones_to_draw(known):
         sides.setdefault(joint_color(*bone), []).append(bone)
@@ -88,7 +88,7 @@ def _add_bones(figure, points, known, person):
 
 
 def _add_joints(figure, person, placed, own, known, sure, std):
-    """All known joints of a person; what hovering tells is about the person's own root."""
+    """Add all known joints of a person; the hover text is relative to the person's root."""
     joints = np.flatnonzero(known)
     values = own[joints] if std is None else np.concatenate([own, std], axis=1)[joints]
     spread = [''] * 3 if std is None else [f' \u00b1 %{{customdata[{i}]:.0f}}' for i in (3, 4, 5)]
@@ -102,16 +102,16 @@ def _add_joints(figure, person, placed, own, known, sure, std):
 
 
 def _room(points, headroom, square):
-    """Box round people at their largest size, its floor under their feet at their present size."""
+    """Box around people at their largest size, with the floor below their feet at the current size."""
     box = fit_box(points * headroom, square=square)
     floor = points[:, 1].max(initial=0.0) if len(points) else box.high[1]
-    # The lowest joints are ankles, some way above the ground, and Plotly cuts off markers at the ends of an axis.
+    # The lowest joints, the ankles, are above the ground, and Plotly cuts off markers at the ends of an axis.
     floor += 0.2 * box.step
     return Box(box.low + (0, floor - box.high[1], 0), np.array([box.high[0], floor, box.high[2]]), box.step)
 
 
 def _layout(box, view, height):
-    """Scene of a room: ranges, equal scales, the onlooker, quiet colours."""
+    """Layout of a room: ranges, equal scales, viewpoint, muted colours."""
     sides = (box.high - box.low) / (box.high - box.low).max()
     azimuth, elevation = np.radians(view)
     toward = np.array([np.cos(elevation) * np.sin(azimuth), -np.cos(elevation) * np.cos(azimuth), np.sin(elevation)])

@@ -1,7 +1,7 @@
-"""What a data sample's instances hold, in the units that drawing wants.
+"""Conversion of a data sample's instances to the units in which they are drawn.
 
-Predictions come in two kinds. The estimator's ``keypoints`` are image px in x, y and z; the inferencer's are mm, and
-its joints in the image are called ``keypoints_2d``, as in mmpose. Either may bring ``keypoints_mm`` too.
+There are two kinds of predictions. The estimator's ``keypoints`` are image px in x, y and z. The inferencer's are mm,
+and its joints in the image are called ``keypoints_2d``, as in mmpose. Both may also have ``keypoints_mm``.
 """
 from typing import NamedTuple
 
@@ -13,18 +13,18 @@ from ..structures.weak_perspective import fit_weak_perspective
 
 
 class DrawnPeople(NamedTuple):
-    """N people; whatever is not known is None.
+    """N people; unknown fields are None.
 
     Attributes:
         keypoints_2d (np.ndarray | None): (N, 18, 2 | 3) image px.
-        keypoints_mm (np.ndarray | None): (N, 18, 3) mm, root at the origin; NaN for a person without a usable size.
+        keypoints_mm (np.ndarray | None): (N, 18, 3) mm, root at the origin; NaN if the skeleton's length is not usable.
         scores (np.ndarray | None): (N, 18).
         std_px (np.ndarray | None): (N, 18, 3) image px.
         std_mm (np.ndarray | None): (N, 18, 3) mm.
         bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
-        track_ids (np.ndarray | None): (N,), of a video.
+        track_ids (np.ndarray | None): (N,) track ids in a video.
         root_positions (np.ndarray | None): (N, 3) mm, camera axes.
-        rescaled (bool): the mm come from px by way of a bone length.
+        rescaled (bool): Whether the mm were computed from px with a bone length.
     """
 
     keypoints_2d: np.ndarray | None = None
@@ -37,17 +37,16 @@ class DrawnPeople(NamedTuple):
     root_positions: np.ndarray | None = None
     rescaled: bool = False
 
-    def first(self, number):
-        """The first ``number`` people, all of them for a negative number."""
+    def first(self, number: int) -> 'DrawnPeople':
+        """Return the first ``number`` people, or all of them for a negative number."""
         return self if number < 0 else self._replace(**{
             name: value[:number] for name, value in self._asdict().items() if isinstance(value, np.ndarray)})
 
-    def labels(self):
-        """Names to tell people apart.
+    def labels(self) -> list[str] | None:
+        """Labels that distinguish the people in a picture.
 
         Returns:
-            list[str] | None: N tracks' numbers, else places in the list of people, from 0 as in the JSON file; None
-            for one person without a track.
+            N track ids, or without tracks N indices from 0 as in the JSON file; None for one person without a track.
         """
         if self.track_ids is not None:
             return [f'id {number:.0f}' for number in self.track_ids]
@@ -56,19 +55,19 @@ class DrawnPeople(NamedTuple):
 
 
 def read_people(instances, bone_length):
-    """Predicted people.
+    """Read predicted people.
 
     Args:
-        instances (InstanceData): ``keypoints`` (N, 18, 3) as the module says, or (N, 18, 2) px for a 2D model;
+        instances (InstanceData): ``keypoints`` (N, 18, 3) as described above, or (N, 18, 2) px of a 2D model;
             optional ``keypoints_mm``, ``keypoints_2d``, ``keypoint_scores``, ``keypoint_std``, ``bboxes``,
             ``track_ids``, ``root_positions``.
-        bone_length (float): mm, for skeletons that come in px.
+        bone_length (float): Total bone length, mm, for skeletons in px.
 
     Returns:
-        DrawnPeople: N people; arrays of length 0 where ``instances`` has no joints.
+        DrawnPeople: N people; arrays of length 0 if ``instances`` has no joints.
 
     Raises:
-        ValueError: joints of a shape that is not (N, 18, 2 | 3).
+        ValueError: If the shape of the joints is not (N, 18, 2 | 3).
     """
     main, mm, flat = (_field(instances, name) for name in ('keypoints', 'keypoints_mm', 'keypoints_2d'))
     for name, value in (('keypoints', main), ('keypoints_mm', mm), ('keypoints_2d', flat)):
@@ -90,10 +89,10 @@ def read_people(instances, bone_length):
 
 
 def read_truth(instances):
-    """True people: mm from ``keypoints_mm``, image px from ``keypoints_2d`` or else ``keypoints``, where there."""
+    """Read true people: mm from ``keypoints_mm``, image px from ``keypoints_2d`` or else ``keypoints``."""
     mm, flat = _field(instances, 'keypoints_mm'), _field(instances, 'keypoints_2d')
     flat = _field(instances, 'keypoints') if flat is None else flat
-    # mmpose fills in zeros where a data set has no joints in the image.
+    # mmpose fills in zeros if a data set has no joints in the image.
     flat = None if flat is None or flat.shape[1:2] != (NUM_JOINTS,) or not np.any(flat[..., :2]) else flat
     return DrawnPeople(flat, mm, bboxes=_field(instances, 'bboxes'))
 
@@ -107,7 +106,7 @@ def _field(instances, name):
 
 
 def _to_mm(keypoints, bone_length):
-    """(N, 18, 3) px -> mm; NaN for a collapsed skeleton, such as that of an untrained network."""
+    """Convert (N, 18, 3) px to mm; NaN for a skeleton of length zero, such as that of an untrained network."""
     length = skeleton_length(keypoints)
     usable = np.isfinite(length) & (length > 0)
     mm = np.full(keypoints.shape, np.nan)
@@ -117,7 +116,7 @@ def _to_mm(keypoints, bone_length):
 
 
 def _split_std(std, flat, mm, in_px):
-    """Standard deviations in px and in mm from those in one unit, by each person's px per mm."""
+    """Convert standard deviations in one unit to px and mm, by each person's px per mm."""
     if std is None:
         return None, None
     if flat is None or mm is None:

@@ -1,22 +1,22 @@
-"""The strip below a picture: what the colours mean, and the error."""
+"""The strip below a picture: meaning of the colours, and the error."""
 import numpy as np
 
 from ..structures.skeleton import LEFT_COLOR, MIDDLE_COLOR, RIGHT_COLOR
 from .canvas import FAINT, INK, blank, dash, draw_disc, draw_polyline, draw_segments, put_text, text_size
 
 
-def legend_bar(width, height, with_truth=False, caption='', title=''):
-    """Strip with the colours' meaning on the left and a caption on the right.
+def legend_bar(width: int, height: int, with_truth: bool = False, caption: str = '', title: str = '') -> np.ndarray:
+    """Draw a strip with the legend on the left and a caption on the right.
 
     Args:
-        width (int): px. Where it is short, the legend gives up its less telling entries.
-        height (int): px.
-        with_truth (bool): explain the ghost.
-        caption (str): right aligned, such as the error.
-        title (str): in front of the legend.
+        width: Width, px. If it is too small, less important entries are left out.
+        height: Height, px.
+        with_truth: Whether to explain the dashed true skeleton.
+        caption: Right-aligned text, such as the error.
+        title: Text before the legend.
 
     Returns:
-        np.ndarray: (height, width, 3) uint8 RGB.
+        (height, width, 3) uint8 RGB.
     """
     bar, size = blank((width, height)), max(9, int(0.46 * height))
     entries = [('title', title)] * bool(title) + [('left', 'left'), ('right', 'right'), ('middle', 'middle')]
@@ -41,7 +41,7 @@ def legend_bar(width, height, with_truth=False, caption='', title=''):
 
 
 def _draw_mark(bar, kind, x, height):
-    """Legend symbol at x: a disc for a side, a stroke for prediction and truth."""
+    """Draw the legend symbol at x: a disc for a side, a line for prediction and truth."""
     start, end = np.array([x, height / 2]), np.array([x + height, height / 2])
     if kind == 'solid':
         draw_polyline(bar, np.stack([start, end]), MIDDLE_COLOR, 0.16 * height)

@@ -1,4 +1,4 @@
-"""Colours of plots (Okabe-Ito), told apart in every common colour blindness; markers serve print in black and white."""
+"""Colours of plots (Okabe-Ito), suited to all common colour blindness, with markers for black-and-white print."""
 from ..structures.skeleton import LEFT_COLOR, MIDDLE_COLOR, RIGHT_COLOR
 
 BLUE, VERMILION, GREY = ('#{:02x}{:02x}{:02x}'.format(*color) for color in (LEFT_COLOR, RIGHT_COLOR, MIDDLE_COLOR))

@@ -1,4 +1,4 @@
-"""One picture that tells the whole result: the image with its overlay, 3D from two sides, legend and error."""
+"""One picture of a whole result: the image with its overlay, 3D views from two sides, legend and error."""
 import cv2
 import numpy as np
 
@@ -13,16 +13,16 @@ _GUTTER = 8
 
 
 def crop_box(image_size, points, boxes=None, margin=0.12):
-    """Box round people with room to breathe, inside the image.
+    """Box around people with a margin, inside the image.
 
     Args:
-        image_size (tuple): width, height, px.
+        image_size (tuple): Width and height, px.
         points (np.ndarray): (..., 2) image px; non-finite ones are ignored.
-        boxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 px that stay inside the crop as well.
-        margin (float): share of the longer side of the points' extent that is added on every side.
+        boxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 px, which are inside the crop as well.
+        margin (float): Margin on every side, as a share of the longer side of the points' extent.
 
     Returns:
-        tuple[int]: x0, y0, x1, y1 px, at least 2 px wide and high; the whole image where nothing lies in it.
+        tuple[int]: x0, y0, x1, y1 px, at least 2 px wide and high; the whole image if no point or box is in it.
     """
     width, height = image_size
     points = np.reshape(points, (-1, 2))
@@ -35,7 +35,7 @@ def crop_box(image_size, points, boxes=None, margin=0.12):
         low, high = np.minimum(low, points.min(axis=0) - pad), np.maximum(high, points.max(axis=0) + pad)
     if not (low < high).all():
         return 0, 0, width, height
-    # Narrow people would give a sliver of a picture.
+    # A crop is at least half as wide as it is high.
     widen = max(0.0, 0.5 * (high - low)[1] - (high - low)[0]) / 2
     x0, y0 = np.floor(np.clip(low - (widen, 0), 0, (width, height))).astype(int).tolist()
     x1, y1 = np.ceil(np.clip(high + (widen, 0), 0, (width, height))).astype(int).tolist()
@@ -44,21 +44,21 @@ def crop_box(image_size, points, boxes=None, margin=0.12):
 
 def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score_thr=0.3, std=None, bboxes=None,
                box=None, joint_names=None, scale=1.0, thickness=None, labels=None):
-    """Image, or a box of it, resized to a height with everything drawn after the resize so that lines stay crisp.
+    """Resize the image, or a crop of it, and draw people on it; lines are sharp, because they are drawn last.
 
     Args:
         image (np.ndarray): (H, W, 3) uint8 RGB.
-        height (int): of the tile, px.
-        pred_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px.
-        truth_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px, thin and dashed.
-        scores, score_thr, joint_names, scale, thickness: see :func:`draw_skeleton_2d`.
+        height (int): Height of the tile, px.
+        pred_2d (np.ndarray | None): Predicted joints, ([N,] 18, 2 | 3) image px.
+        truth_2d (np.ndarray | None): True joints, ([N,] 18, 2 | 3) image px, drawn thin and dashed.
+        scores, score_thr, joint_names, scale, thickness: Arguments of :func:`draw_skeleton_2d`.
         std (np.ndarray | None): ([N,] 18, 2 | 3) image px.
-        bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
-        box (tuple | None): x0, y0, x1, y1 to cut out.
-        labels (Sequence[str] | None): names of the N people of ``pred_2d``, or of the boxes without it.
+        bboxes (np.ndarray | None): Boxes to draw, (N, 4) x0, y0, x1, y1 image px.
+        box (tuple | None): Crop of the image: x0, y0, x1, y1 px.
+        labels (Sequence[str] | None): Names of the N people of ``pred_2d``, or of the boxes without it.
 
     Returns:
-        np.ndarray: (height, w, 3) uint8 RGB; w is even, as video encoders want it.
+        np.ndarray: (height, w, 3) uint8 RGB; w is even, as video encoders require.
     """
     x0, y0, x1, y1 = box or (0, 0, image.shape[1], image.shape[0])
     zoom = height / (y1 - y0)
@@ -70,7 +70,7 @@ def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score
     zoom = np.array([width / (x1 - x0), height / (y1 - y0), zoom])
 
     def to_tile(points):
-        # Centre of pixel 0 sits at 0, so a resize also shifts by half a pixel.
+        # The centre of pixel 0 is at 0, so a resize also shifts by half a pixel.
         points = as_people(points, 'keypoints').copy()
         points[..., :2] = (points[..., :2] - (x0, y0) + 0.5) * zoom[:2] - 0.5
         return points
@@ -95,19 +95,19 @@ def image_tile(image, height, pred_2d=None, truth_2d=None, *, scores=None, score
 
 
 def tile_width(image_shape, height):
-    """Width in px, even, of an image or box (h, w) that is resized to a height."""
+    """Width in px, rounded to an even number, of an image or box (h, w) that is resized to a height."""
     return max(2, 2 * round(image_shape[1] * height / image_shape[0] / 2))
 
 
 def _box_tops(bboxes):
-    """Boxes (N, 4) -> middles of their upper edges px, (N, 18, 2): once for every joint."""
+    """Middles of the upper edges of boxes (N, 4), repeated for every joint: (N, 18, 2) px."""
     boxes = np.reshape(bboxes, (-1, 4)).astype(np.float64)
     tops = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 1]], axis=1)
     return np.repeat(tops[:, None], NUM_JOINTS, axis=1)
 
 
 def _view_size(layout, height, views, people):
-    """(width, height) px of each view; in a row beside a crop several people get more width."""
+    """Size (width, height) px of each view; in a row, views of several people are wider."""
     if layout == 'row':
         return 2 * round(0.4 * height * min(1 + 0.5 * (max(people, 1) - 1), 2.0)), height
     each = (height - (views - 1) * _GUTTER) // views
@@ -118,43 +118,45 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
                   std_px=None, std_mm=None, bboxes=None, views=('front', 'side'), crop=True, height=480,
                   layout='auto', title='', caption=None, joint_names=None, scale=1.0, thickness=None, extent=None,
                   unit='mm', perspective=True, error_note='', labels=None, rooms=None, roots=None):
-    """Image with overlay, 3D from each view, legend, and the error where the truth is known.
+    """Draw the image with overlay, 3D views, legend, and the error if the truth is known.
 
-    Without a crop the picture's size depends on the image, the views and the height alone, not on how many people
-    there are, as long as ``pred_mm`` or ``truth_mm`` is given: (0, 18, 3) for nobody.
+    Without a crop, the picture's size depends on the image, the views and the height, but not on the number of people.
+    This requires ``pred_mm`` or ``truth_mm`` in every call, of shape (0, 18, 3) without people.
 
     Args:
         image (np.ndarray): (H, W, 3) uint8 RGB.
-        pred_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px.
+        pred_2d (np.ndarray | None): Predicted joints, ([N,] 18, 2 | 3) image px.
         pred_mm (np.ndarray | None): ([N,] 18, 3) mm, camera axes, root at the origin; None draws no 3D prediction.
-        truth_2d (np.ndarray | None): ([N,] 18, 2 | 3) image px, thin over the image.
-        truth_mm (np.ndarray | None): ([N,] 18, 3) mm, a ghost beside the prediction; alone it is drawn solid.
-        scores (np.ndarray | None): ([N,] 18) of the prediction.
-        score_thr (float): below it joints are hollow.
+        truth_2d (np.ndarray | None): True joints, ([N,] 18, 2 | 3) image px, drawn thin.
+        truth_mm (np.ndarray | None): ([N,] 18, 3) mm, drawn dashed with a prediction, otherwise solid.
+        scores (np.ndarray | None): Scores of the prediction, ([N,] 18).
+        score_thr (float): Threshold of the scores; joints below it are hollow.
         std_px (np.ndarray | None): ([N,] 18, 2 | 3) image px, drawn on the image.
         std_mm (np.ndarray | None): ([N,] 18, 3) mm, drawn in 3D.
         bboxes (np.ndarray | None): (N, 4) x0, y0, x1, y1 image px.
-        views (Sequence): names or (azimuth, elevation), see ``view_3d``; empty for the image alone.
-        crop (bool | np.ndarray): cut the image to the people's joints; boxes (N, 4) x0, y0, x1, y1 px stay in too.
-        height (int): of the image tile, px.
-        layout (str): 'row' and 'column' put the views beside or below each other; 'auto' is a row beside a crop, a
-            column beside a whole image.
-        title (str): in the strip below, before the legend.
-        caption (str | None): at the right of the strip; None writes the MPJPE where the truth is known.
-        joint_names, scale, thickness: see :func:`draw_skeleton_2d`.
-        extent (float | None): fixed half width of the 3D room, mm, so that a video keeps still.
-        unit (str): of the 3D labels.
-        perspective (bool): of the 3D views.
-        error_note (str): after the MPJPE, such as the bone length that the mm rest on.
+        views (Sequence): Names or (azimuth, elevation), see ``view_3d``; empty for the image alone.
+        crop (bool | np.ndarray): Whether to crop the image to the people's joints, or boxes (N, 4) x0, y0, x1, y1 px
+            that are inside the crop too.
+        height (int): Height of the image tile, px.
+        layout (str): 'row' or 'column' for views beside or below each other; 'auto' is a row beside a crop, a column
+            beside a whole image.
+        title (str): Title in the strip below, before the legend.
+        caption (str | None): Text at the right of the strip; None writes the MPJPE if the truth is known.
+        joint_names, scale, thickness: Arguments of :func:`draw_skeleton_2d`.
+        extent (float | None): Fixed half width of the 3D room, mm, for a video.
+        unit (str): Unit of the 3D labels.
+        perspective (bool): Whether the 3D views have a mild perspective.
+        error_note (str): Text after the MPJPE, such as the bone length of the prediction.
         labels (Sequence[str] | None): N names of the predicted people, in the image and in 3D.
-        rooms (SteadyRooms | None): of a video, see ``room``.
-        roots (np.ndarray | None): (N, 3) mm of the predicted people in camera axes: one scene instead of side by side.
+        rooms (SteadyRooms | None): Rooms of a video, see ``room``.
+        roots (np.ndarray | None): Positions of the predicted people, (N, 3) mm, camera axes. With them people stand at
+            their positions instead of side by side.
 
     Returns:
         np.ndarray: (height', width', 3) uint8 RGB, both even.
 
     Raises:
-        ValueError: a shape or a name is not one of the above.
+        ValueError: If a shape or a name is not one of the above.
     """
     if layout not in ('auto', 'row', 'column'):
         raise ValueError(f"layout: 'auto', 'row' or 'column' expected, got {layout!r}")
@@ -175,7 +177,7 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
         solid = as_people(solid, 'pred_mm', (3,))
         ghost = None if ghost is None else per_joint(as_people(ghost, 'truth_mm', (3,)), solid, 'truth_mm', np.nan)
         layout = ('row' if crop else 'column') if layout == 'auto' else layout
-        # Two people's width for any number, where the size must not depend on it.
+        # Without a crop, the views have the width for two people, so that the size does not depend on the number.
         size = _view_size(layout, height, len(views), len(solid) if crop else 2)
         positions = _image_order(flat[0]) if flat and len(flat[0]) == len(solid) else None
         own = dict(scores=scores, std=std_mm, labels=labels, roots=roots) if pred_mm is not None else {}
@@ -190,7 +192,7 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
 
 
 def _join(tiles, height, with_truth, caption, title):
-    """Tiles of one height side by side, over the legend."""
+    """Join tiles of one height side by side, above the legend."""
     widths = [part.shape[1] for part in tiles]
     bar = legend_bar(sum(widths), 2 * max(11, round(0.02 * height + 4)), with_truth, caption, title)
     picture = np.empty((height + len(bar), sum(widths), 3), np.uint8)
@@ -201,7 +203,7 @@ def _join(tiles, height, with_truth, caption, title):
 
 
 def _image_order(flat):
-    """(N,) mean x of each person's joints, px; people without any go to the right."""
+    """Mean x of each person's joints, (N,) px; infinite for people without joints, who are placed on the right."""
     x = np.where(np.isfinite(flat[..., 0]), flat[..., 0], np.nan)
     known = np.isfinite(x).any(axis=1)
     return np.where(known, np.nanmean(np.where(known[:, None], x, 0.0), axis=1), np.inf)

@@ -14,9 +14,9 @@ from .instances import DrawnPeople, read_people, read_truth
 from .panel import compose_panel, tile_width
 from .room import SteadyRooms
 
-# mmpose's inferencers set these two before every picture, whether or not anybody asked for them.
+# mmpose's inferencers set these two default values before every picture.
 _MMPOSE_RADIUS, _MMPOSE_LINE_WIDTH = 3, 1
-# px, of a whole image in the picture: letters stay readable below, screens show it and video stays fast above.
+# Limits for a whole image in the picture, px: readable text needs the least height; the largest size fits a screen.
 _LEAST_HEIGHT, _MOST_HEIGHT, _MOST_WIDTH = 480, 1080, 1920
 
 
@@ -35,30 +35,30 @@ def check_window() -> None:
 
 @VISUALIZERS.register_module()
 class IntegralPose3dVisualizer(PoseLocalVisualizer):
-    """Draws 3D people in mm: image with overlay, 3D from chosen views, truth as a ghost beside the prediction.
+    """Draws 3D people in mm: image with overlay, 3D views, and the truth dashed beside the prediction.
 
-    It is called as mmpose's visualizers are, by hooks and inferencers. Left is blue, right vermilion, middle grey
-    whatever ``kpt_color`` and ``link_color`` say. Joints of low score are drawn hollow in 2D and in 3D, never left
-    out. The joints' and limbs' size follows the picture; a ``line_width`` other than mmpose's default 1 is taken as
-    px, a ``radius`` other than its default 3 makes everything larger or smaller in proportion.
+    It has the interface of mmpose's visualizers, for hooks and inferencers. Left is blue, right vermilion, middle grey;
+    ``kpt_color`` and ``link_color`` have no effect. Joints of low score are drawn hollow in 2D and 3D. The size of
+    joints and limbs follows the picture. A ``line_width`` other than mmpose's default 1 is taken as px. A ``radius``
+    other than its default 3 scales joints and limbs in proportion.
 
-    For a video set ``steady``, and call :meth:`forget_rooms` before the next video. All its pictures are of one size
-    as long as ``crop`` is off and the frames are of one size, with and without people.
+    For a video set ``steady``, and call :meth:`forget_rooms` before the next video. All its pictures have one size if
+    ``crop`` is off and the frames have one size, whether or not people are found.
 
     Args:
-        name (str): of the instance.
-        views (Sequence): names or (azimuth, elevation) in degrees, see ``view_3d``; empty draws the image alone.
-        crop (bool): cut the image to the people instead of showing all of it.
-        height (int, optional): of the image in the picture, px. Default: 480 for a crop, else the image's own, within
-            480 to 1080, and less where it would be wider than 1920.
-        layout (str): of the views, 'row', 'column' or 'auto', see :func:`compose_panel`.
-        bone_length (float, optional): mm, for predictions in px; see ``resolve_bone_length``.
-        extent (float, optional): half width of the 3D room, mm, for all samples; people who need more get more.
-        steady (bool): the 3D rooms only ever grow from sample to sample, so that a video keeps still; also an
+        name (str): Name of the instance.
+        views (Sequence): Names or (azimuth, elevation) in degrees, see ``view_3d``; empty draws the image alone.
+        crop (bool): Whether to crop the image to the people.
+        height (int, optional): Height of the image in the picture, px. Default: 480 for a crop, else the image's own
+            height within 480 to 1080, reduced if the width would exceed 1920.
+        layout (str): Layout of the views, 'row', 'column' or 'auto', see :func:`compose_panel`.
+        bone_length (float, optional): Bone length, mm, for predictions in px; see ``resolve_bone_length``.
+        extent (float, optional): Half width of the 3D room, mm, for all samples; larger people enlarge the room.
+        steady (bool): Whether the 3D rooms are kept from sample to sample and only grow, for video. It is also an
             attribute, which may be set between calls.
-        draw_std (bool): show ``keypoint_std`` as one-sigma ellipses in 3D.
-        perspective (bool): of the 3D views; False is orthographic.
-        **kwargs: of :class:`PoseLocalVisualizer`.
+        draw_std (bool): Whether to show ``keypoint_std`` as one-sigma ellipses in 3D.
+        perspective (bool): Whether the 3D views have a mild perspective; otherwise they are orthographic.
+        **kwargs: Arguments of :class:`PoseLocalVisualizer`.
     """
 
     def __init__(self, name='visualizer', views=('front', 'side'), crop=False, height=None, layout='auto',
@@ -71,7 +71,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         self._picture = None
 
     def forget_rooms(self):
-        """Start afresh with the 3D rooms of ``steady``, for another video."""
+        """Remove the 3D rooms of ``steady``, for another video."""
         self._rooms.forget()
 
     @master_only
@@ -80,40 +80,40 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
                        dataset_2d=None, dataset_3d=None, convert_keypoint=None, num_instances=-1, show=False,
                        wait_time=0, out_file=None, kpt_thr=0.3, step=0, crop=None, title='',
                        bone_length=None, views=None, absolute=False):
-        """Draw a sample; show it, write it, or hand it to the backends.
+        """Draw a sample, and show it, write it, or pass it to the backends.
 
         Args:
-            name (str): of the window or the backends' picture.
+            name (str): Name of the window or of the backends' picture.
             image (np.ndarray): (H, W, 3) uint8 RGB.
-            data_sample (PoseDataSample): ``pred_instances`` and ``gt_instances``, each optional; units as in
-                ``instances``. Empty ``pred_instances`` say that nobody was found, and so does the picture. Several
-                people get their numbers, those of ``track_ids`` where there are any.
-            draw_gt (bool): draw the truth where there is one.
-            draw_pred (bool): draw the prediction.
-            draw_2d (bool): draw joints over the image.
-            draw_bbox (bool): draw the person boxes.
-            show_kpt_idx (bool): write the joints' indices beside them.
-            skeleton_style (str): 'mmpose' is the only one.
-            num_instances (int): how many people at most; negative for all.
-            show (bool): open a window.
-            wait_time (float): of that window, s; 0 waits for a key.
-            out_file (str, optional): write the picture here instead of handing it to the backends.
-            kpt_thr (float): joints of a lower score are hollow.
-            step (int): for the backends.
-            crop (bool, optional): overrides the constructor's.
-            bone_length (float, optional): mm, overrides the constructor's.
-            title (str): in the strip below.
-            views (Sequence, optional): overrides the constructor's.
-            absolute (bool): people stand in one 3D scene where ``pred_instances.root_positions`` (N, 3) mm puts them,
-                about their mean; without that field side by side, as ever.
-            det_data_sample, draw_heatmap, dataset_2d, dataset_3d, convert_keypoint: mmpose's callers pass these; they
-                have no meaning here, since no 2D stage precedes the model, and its volumes are not kept.
+            data_sample (PoseDataSample): Sample with optional ``pred_instances`` and ``gt_instances``; units as in
+                ``instances``. For empty ``pred_instances`` the picture says that no person was found. Several people
+                are labelled with their ``track_ids`` or their indices.
+            draw_gt (bool): Whether to draw the truth if there is one.
+            draw_pred (bool): Whether to draw the prediction.
+            draw_2d (bool): Whether to draw joints over the image.
+            draw_bbox (bool): Whether to draw the person boxes.
+            show_kpt_idx (bool): Whether to write the joints' indices beside them.
+            skeleton_style (str): Style of the skeleton; only 'mmpose' is supported.
+            num_instances (int): Largest number of people; negative for all.
+            show (bool): Whether to open a window.
+            wait_time (float): Time for which the window is shown, s; 0 waits for a key.
+            out_file (str, optional): File for the picture, which is then not passed to the backends.
+            kpt_thr (float): Threshold of the scores; joints below it are hollow.
+            step (int): Step for the backends.
+            crop (bool, optional): Replacement for the constructor's value.
+            bone_length (float, optional): Replacement for the constructor's value, mm.
+            title (str): Title in the strip below.
+            views (Sequence, optional): Replacement for the constructor's value.
+            absolute (bool): Whether people stand at their ``pred_instances.root_positions`` (N, 3) mm, relative to the
+                mean; without that field they stand side by side.
+            det_data_sample, draw_heatmap, dataset_2d, dataset_3d, convert_keypoint: Arguments that mmpose's callers
+                pass. They have no effect: there is no 2D stage, and the model's volumes are not kept.
 
         Returns:
             np.ndarray: (height, width, 3) uint8 RGB.
 
         Raises:
-            ValueError: a skeleton style, shape or view that cannot be drawn.
+            ValueError: If a skeleton style, shape or view cannot be drawn.
         """
         if skeleton_style != 'mmpose':
             raise ValueError(f"skeleton_style: 'mmpose' expected, got {skeleton_style!r}; the 18 joints of "
@@ -153,18 +153,18 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
             thickness=None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width,
             extent=self.extent, perspective=self.perspective, labels=pred.labels(),
             rooms=self._rooms if self.steady else None, roots=roots,
-            # An error in mm means little without the size that the mm rest on.
+            # The error in mm depends on the bone length, so the caption states it.
             error_note=f' at bone length {bone_length:.0f} mm' if pred.rescaled else '')
 
     def set_image(self, image):
-        """As mmengine's, for whoever draws by hand; it replaces the picture of the last sample."""
+        """Set the image as mmengine does, for drawing by hand; it replaces the picture of the last sample."""
         self._picture = None
         super().set_image(image)
 
     @master_only
     def get_image(self):
-        """The last sample's picture, or what was drawn by hand since; (H, W, 3) uint8 RGB."""
-        # Rendering the picture once more through matplotlib, as mmengine does, would cost more than drawing it.
+        """Picture of the last sample, or of later drawing by hand; (H, W, 3) uint8 RGB."""
+        # Rendering the picture again with matplotlib, as mmengine does, takes longer than drawing it.
         return super().get_image() if self._picture is None else self._picture
 
 
@@ -172,5 +172,5 @@ def _suitable_height(image_shape):
     """Height in px at which a whole image (h, w) is shown."""
     height = int(np.clip(image_shape[0], _LEAST_HEIGHT, _MOST_HEIGHT))
     width = tile_width(image_shape, height)
-    # Of a panorama less than the least height remains: 64 px is where a strip stops to be a picture.
+    # A panorama may be lower than the least height, but not lower than 64 px.
     return height if width <= _MOST_WIDTH else max(64, int(height * _MOST_WIDTH / width))

@@ -1,4 +1,4 @@
-"""The room round 3D people: floor, far walls, ticks and names of the axes, scale bar."""
+"""The room around people in 3D: floor, far walls, ticks and names of the axes, scale bar."""
 from functools import lru_cache
 
 import numpy as np
@@ -7,43 +7,43 @@ from .canvas import FAINT, WHITE, blank, draw_segments, fill_polygon, put_text, 
 from .view_3d import Box, make_view, nice_step
 
 FLOOR, WALL, GRID = (241, 243, 246), (249, 250, 251), (221, 225, 230)
-# A plane within about 3 degrees of the line of sight is a sliver: not drawn.
+# A plane within about 3 degrees of the line of sight is not drawn.
 _EDGE_ON = 0.05
 _AXIS_NAMES = ('x, right', 'y, down', 'z, away')
 
 
-def text_px(height, factor=1.0):
-    """Font size that suits a panel of a height; small panels get relatively larger letters."""
+def text_px(height: int, factor: float = 1.0) -> int:
+    """Font size, px, for a panel of the given height; small panels have relatively larger letters."""
     return max(9, int(round((4 + 0.018 * height) * factor)))
 
 
-def label_margins(height):
-    """Left, top, right, bottom px round the room that title, ticks and names need on a panel of a height."""
+def label_margins(height: int) -> tuple[float, float, float, float]:
+    """Margins around the room for title, ticks and names: left, top, right, bottom px, by the panel's height."""
     size, title = text_px(height, 0.85), text_px(height, 1.15)
     return 5.0 * size + 0.03 * height, 2.0 * title, 1.5 * size + 0.02 * height, 3.4 * size + 0.02 * height
 
 
 def empty_room(box, view, size, perspective=True, unit='mm', horizontal=True, background=WHITE):
-    """A room without people; one that was drawn before, as in a video, is copied.
+    """Draw a room without people; recently drawn rooms, as in a video, are copied from a cache.
 
     Args:
-        box (Box): mm.
-        view (tuple): azimuth, elevation in degrees.
-        size (tuple): width, height of the panel, px.
-        perspective (bool): see :func:`make_view`.
-        unit (str): of the labels.
-        horizontal (bool): label x and z too, not the height alone.
-        background (tuple): RGB.
+        box (Box): Room, mm.
+        view (tuple): Azimuth and elevation in degrees.
+        size (tuple): Width and height of the panel, px.
+        perspective (bool): Whether the view has a mild perspective, see :func:`make_view`.
+        unit (str): Unit of the labels.
+        horizontal (bool): Whether to label x and z in addition to the height.
+        background (tuple): RGB colour of the background.
 
     Returns:
-        tuple[np.ndarray, View]: (height, width, 3) uint8 RGB, the caller's own, and the view that shows it.
+        tuple[np.ndarray, View]: (height, width, 3) uint8 RGB, a copy that may be drawn on, and the view.
     """
     corners = tuple(box.low.tolist()), tuple(box.high.tolist())
     panel, camera = _drawn_room(corners, box.step, view, tuple(size), perspective, unit, horizontal, tuple(background))
     return panel.copy(), camera
 
 
-# A video has one room a view; a panel of a 1080 px picture takes 1 MB.
+# A video has one room per view; a panel of a 1080 px picture takes 1 MB.
 @lru_cache(maxsize=16)
 def _drawn_room(corners, step, view, size, perspective, unit, horizontal, background):
     box = Box(*map(np.array, corners), step)
@@ -55,35 +55,36 @@ def _drawn_room(corners, step, view, size, perspective, unit, horizontal, backgr
 
 
 class SteadyRooms:
-    """Keeps a video's rooms still: each only ever grows, one for every view.
+    """The rooms of a video, one per view; a room can grow but never shrinks.
 
-    Two people are shown another way than one (see ``scene_3d.arrange_people``); once there were two, it stays so.
+    Several people are arranged in another way than one (see ``scene_3d.arrange_people``). After the first frame with
+    several people, their arrangement is kept.
     """
 
     def __init__(self):
         self.forget()
 
     def forget(self):
-        """Start afresh, for another video."""
+        """Remove all rooms, for another video."""
         self._boxes, self._several = {}, False
 
     def note_several(self, several):
-        """Whether there ever were two people; the first time forgets the rooms of one."""
+        """Return whether any frame had several people; the first such frame removes the rooms for one person."""
         if several and not self._several:
             self._boxes, self._several = {}, True
         return self._several
 
     def grow(self, view, box):
-        """The view's room so far, grown to hold ``box``."""
+        """Enlarge the room of a view so that it contains ``box``, and return it."""
         old = self._boxes.get(view, box)
-        # Grid lines of the larger room; whoever comes nearer must not change them.
+        # The grid step never decreases, so that the grid lines do not change when people come nearer.
         new = Box(np.minimum(old.low, box.low), np.maximum(old.high, box.high), max(old.step, box.step))
         self._boxes[view] = new
         return new
 
 
 def _plane_grid(box, fixed, value, axes):
-    """Grid lines (N, 2, 3) on the plane where coordinate ``fixed`` is ``value``; lines cross each of ``axes``."""
+    """Grid lines (N, 2, 3) on the plane where coordinate ``fixed`` is ``value``, along both ``axes``."""
     lines = []
     for along, across in (axes, axes[::-1]):
         for tick in box.ticks(across):
@@ -94,13 +95,13 @@ def _plane_grid(box, fixed, value, axes):
 
 
 def _far_wall(box, camera, axis):
-    """Of the two walls across ``axis`` the one behind the people; None where they are seen edge-on."""
+    """Coordinate of the wall behind the people, of the two across ``axis``; None if they are seen edge-on."""
     facing = camera.rotation[2, axis]
     return None if abs(facing) < _EDGE_ON else (box.high if facing > 0 else box.low)[axis]
 
 
 def draw_room(panel, box, camera):
-    """Floor, and the upright walls that the onlooker sees from inside."""
+    """Draw the floor, and the vertical walls behind the people."""
     for fixed, axes in ((0, (1, 2)), (2, (0, 1)), (1, (0, 2))):
         value = box.high[1] if fixed == 1 else _far_wall(box, camera, fixed)
         if value is None or abs(camera.rotation[2, fixed]) < _EDGE_ON:
@@ -115,7 +116,7 @@ def draw_room(panel, box, camera):
 
 
 def label_axes(panel, box, camera, unit, horizontal=True):
-    """Ticks and names on the box edges nearest the onlooker; an axis seen end-on is left out."""
+    """Draw ticks and names on the nearest edges of the box; an axis seen end-on is left out."""
     size, reach = text_px(panel.shape[0], 0.85), 0.014 * panel.shape[0]
     for axis in (0, 1, 2) if horizontal else (1,):
         edge = _front_edge(box, camera, axis)
@@ -135,26 +136,26 @@ def label_axes(panel, box, camera, unit, horizontal=True):
         every = max(1, int(np.ceil(needed / max(spacing, 1e-6))))
         draw_segments(panel, np.stack([xy, xy + 0.5 * reach * outward], axis=1), FAINT, 1)
         for tick, text, point in zip(ticks, texts, xy, strict=True):
-            # Counting the shown ticks from zero keeps the origin labelled.
+            # Ticks are counted from zero, so that the origin is always labelled.
             if round(tick / box.step) % every == 0:
                 put_text(panel, text, point + reach * outward, size, FAINT, anchor)
         _name_axis(panel, f'{_AXIS_NAMES[axis]} ({unit})', camera.project(ends)[0], outward, anchor, size, widest)
 
 
 def _name_axis(panel, name, ends, outward, anchor, size, widest):
-    """The axis' name beyond its tick labels, along the axis where that stands upright."""
+    """Write the name of an axis beyond its tick labels; the name of a vertical axis is vertical."""
     clear = 2.1 * size if anchor[0] == 'm' else 1.2 * widest + 1.5 * size
     if anchor == 'rm':
         clear = widest + 1.9 * size
     place = ends.mean(axis=0) + clear * outward
     if anchor == 'rm':
-        # Long tick labels must not push it off the panel.
+        # The name stays on the panel even if tick labels are long.
         place[0] = max(place[0], text_size(name, size)[1] + 1)
     put_text(panel, name, place, size, FAINT, anchor, upright=anchor == 'rm')
 
 
 def _front_edge(box, camera, axis):
-    """Ends (2, 3) mm of the edge to label and the direction (2,) off the box, or None if the axis is seen end-on."""
+    """Ends (2, 3) mm of the edge to label, and the direction (2,) away from the box; None for an axis seen end-on."""
     others = [other for other in range(3) if other != axis]
     best, best_rank = None, -np.inf
     for pick in np.ndindex(2, 2):
@@ -162,8 +163,8 @@ def _front_edge(box, camera, axis):
         for other, side in zip(others, pick, strict=True):
             ends[:, other] = (box.low, box.high)[side][other]
         xy, _ = camera.project(ends)
-        # The height goes to the leftmost upright of a wall, the others to the lowest edge of the floor: planes that
-        # are drawn, so that ticks meet grid lines.
+        # The height is labelled at the leftmost vertical edge of a drawn wall, the other axes at the lowest edge of the
+        # floor. Ticks there meet the grid lines.
         if axis == 1 and not any(_far_wall(box, camera, other) == ends[0, other] for other in others):
             continue
         if axis != 1 and ends[0, 1] != box.high[1]:
@@ -182,15 +183,15 @@ def _front_edge(box, camera, axis):
 
 
 def _extent(box, camera):
-    """Larger side of the box's picture, px."""
+    """Larger side of the projected box, px."""
     return float(np.ptp(camera.project(box.corners())[0], axis=0).max())
 
 
 def draw_scale_bar(panel, box, camera, unit):
-    """A bar in the top right corner, true at the depth of the room's centre.
+    """Draw a scale bar in the top right corner, correct at the depth of the room's centre.
 
     Returns:
-        tuple: left, top, right, bottom px of bar and text.
+        tuple: Left, top, right, bottom px of bar and text.
     """
     height, width = panel.shape[:2]
     length = nice_step(box.high[1] - box.low[1], 3)

@@ -1,4 +1,4 @@
-"""3D skeletons on a white panel: floor grid, ticks and a scale bar in mm, truth as a ghost beside the prediction."""
+"""3D skeletons on a white panel: floor grid, ticks and a scale bar in mm; the truth is drawn dashed."""
 import numpy as np
 
 from .canvas import WHITE, dash, draw_disc, draw_polyline, draw_segments, mix, put_tags, put_text, shade_ellipses
@@ -10,20 +10,20 @@ SHADOW = (212, 216, 222)
 
 
 def arrange_people(people, view, truth=None, positions=None, turn=None):
-    """Put people side by side, each turned as the view asks: a root-centred skeleton has no place of its own.
+    """Place people side by side, because a root-centred skeleton has no position.
 
-    One person is left alone, and so is the view. Several are turned about the vertical first, so that the room's
-    walls stay square to the onlooker and nobody hides another.
+    A single person and the view are left unchanged. Several people are each rotated about the vertical instead of the
+    view, so that the back wall is parallel to the panel and no person hides another.
 
     Args:
         people (np.ndarray): (N, 18, 3) mm, root-centred camera axes.
-        view (str | tuple): see ``view_3d.resolve_view``.
+        view (str | tuple): View, see ``view_3d.resolve_view``.
         truth (np.ndarray | None): (N, 18, 3) mm, moved with its person.
-        positions (np.ndarray | None): (N,) any measure of left to right (such as image x); its order counts.
-        turn (bool | None): turn people instead of the onlooker; None does so for two and more.
+        positions (np.ndarray | None): (N,) values that give the order from left to right, such as image x.
+        turn (bool | None): Whether to rotate people instead of the view; None does so for two or more.
 
     Returns:
-        tuple: people and truth (N, 18, 3) mm in the room, (azimuth, elevation) to look at it from.
+        tuple: People and truth (N, 18, 3) mm in the room, and the (azimuth, elevation) of its view.
     """
     azimuth, elevation = resolve_view(view)
     if not (len(people) > 1 if turn is None else turn):
@@ -44,18 +44,18 @@ def arrange_people(people, view, truth=None, positions=None, turn=None):
 
 
 def place_people(people, truth, roots):
-    """People, and their truth, moved to where they are, about the mean of all places.
+    """Move people and their truth to their positions, relative to the mean position.
 
     Args:
         people (np.ndarray): (N, 18, 3) mm, root-centred.
         truth (np.ndarray | None): (N, 18, 3) mm, moved with its person.
-        roots (np.ndarray): (N, 3) mm; a person without a finite one is left out, by NaN.
+        roots (np.ndarray): (N, 3) mm; a person with a non-finite root becomes NaN.
 
     Returns:
-        tuple: people and truth, (N, 18, 3) mm.
+        tuple: People and truth, (N, 18, 3) mm.
 
     Raises:
-        ValueError: ``roots`` of another shape.
+        ValueError: If ``roots`` has another shape.
     """
     roots = np.asarray(roots, np.float64)
     if roots.shape != (len(people), 3):
@@ -69,33 +69,33 @@ def place_people(people, truth, roots):
 def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scores=None, score_thr=0.3, std=None,
                       positions=None, perspective=True, extent=None, unit='mm', title='', background=WHITE, labels=None,
                       rooms=None, roots=None):
-    """Draw people on a panel from a chosen side.
+    """Draw people on a panel in a given view.
 
     Args:
         people (np.ndarray): ([N,] 18, 3) camera axes x right, y down, z away; root at the origin; mm (or ``unit``).
             Non-finite joints are left out.
-        view (str | tuple): name or (azimuth, elevation) in degrees, see ``view_3d``.
-        size (tuple): width, height of the panel, px.
-        truth (np.ndarray | None): ([N,] 18, 3), drawn as a dashed ghost in the same place as its person.
-        scores (np.ndarray | None): ([N,] 18); below ``score_thr`` joints are hollow and limbs thin, not left out.
-        score_thr (float): what counts as sure.
-        std (np.ndarray | None): ([N,] 18, 3) mm, standard deviation along x, y, z: one-sigma ellipses.
+        view (str | tuple): Name or (azimuth, elevation) in degrees, see ``view_3d``.
+        size (tuple): Width and height of the panel, px.
+        truth (np.ndarray | None): ([N,] 18, 3), drawn dashed at the position of its person.
+        scores (np.ndarray | None): ([N,] 18); joints below ``score_thr`` are hollow and their limbs thin.
+        score_thr (float): Threshold of the scores.
+        std (np.ndarray | None): ([N,] 18, 3) mm, standard deviation along x, y, z, drawn as one-sigma ellipses.
         positions (np.ndarray | None): (N,) left-to-right order of several people, who stand side by side.
-        roots (np.ndarray | None): (N, 3) mm, where the roots are in camera axes: people stand where they are, about the
-            mean of these, instead of side by side.
-        perspective (bool): mild perspective, or orthographic.
-        extent (float | None): fixed half width of the room, mm, for video.
-        unit (str): name of the unit, for the labels.
-        title (str): in the top left corner.
-        background (tuple): RGB.
+        roots (np.ndarray | None): (N, 3) mm, positions of the roots in camera axes. With them people stand at their
+            positions, relative to the mean, instead of side by side.
+        perspective (bool): Whether the view has a mild perspective; otherwise it is orthographic.
+        extent (float | None): Fixed half width of the room, mm, for video.
+        unit (str): Name of the unit, for the labels.
+        title (str): Title in the top left corner.
+        background (tuple): RGB colour of the background.
         labels (Sequence[str] | None): N names, written above the people's heads.
-        rooms (SteadyRooms | None): keeps the room of a video from changing with every frame.
+        rooms (SteadyRooms | None): Rooms of a video, which do not change with every frame.
 
     Returns:
         np.ndarray: (height, width, 3) uint8 RGB.
 
     Raises:
-        ValueError: a shape or the view is not one of the above.
+        ValueError: If a shape or the view is not one of the above.
     """
     people = as_people(people, 'people', (3,))
     truth = None if truth is None else per_joint(as_people(truth, 'truth', (3,)), people, 'truth', np.nan)
@@ -126,13 +126,13 @@ def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scor
 
 
 def room_for(people, truth=None, extent=None, several=False):
-    """Box round arranged people (N, 18, 3) mm and their truth; non-finite joints are ignored."""
+    """Box around arranged people (N, 18, 3) mm and their truth; non-finite joints are ignored."""
     points = np.concatenate([people.reshape(-1, 3)] + ([] if truth is None else [truth.reshape(-1, 3)]))
     return fit_box(points[np.isfinite(points).all(axis=-1)], extent, square=not several)
 
 
 def _draw_shadows(panel, people, known, box, camera, width):
-    """Each skeleton dropped onto the floor: what tells depth at a glance."""
+    """Draw each skeleton's vertical projection onto the floor, which shows depth."""
     ground = people.copy()
     ground[..., 1] = box.high[1]
     flat, _ = camera.project(ground)
@@ -142,7 +142,7 @@ def _draw_shadows(panel, people, known, box, camera, width):
 
 def _shade_uncertainty(panel, people, known, std, camera, axes):
     drawn = known & np.isfinite(std).all(axis=-1)
-    # Whoever was turned has errors along the axes of before.
+    # The standard deviations of rotated people are along the axes before the rotation.
     covariances = camera.project_std(people[drawn], std[drawn], axes)
     shade_ellipses(panel, camera.project(people[drawn])[0], covariances,
                    [joint_color(joint) for joint in np.nonzero(drawn)[1]])
@@ -161,7 +161,7 @@ def _draw_ghosts(panel, truth, camera, width):
 
 
 def _draw_bodies(panel, people, known, sure, camera, width):
-    """All limbs of all people from far to near, each with a white rim that separates crossing limbs."""
+    """Draw the limbs of all people from far to near, each with a white rim that separates crossing limbs."""
     flat, depth = camera.project(people)
     sure = np.broadcast_to(sure, known.shape).tolist()
     limbs = [((depth[n, a] + depth[n, b]) / 2, n, (a, b))

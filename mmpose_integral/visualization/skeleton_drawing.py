@@ -1,4 +1,4 @@
-"""Skeletons drawn over images, with OpenCV alone so that video keeps its frame rate.
+"""Skeletons drawn over images, with OpenCV alone, which is fast enough for video.
 
 Left limbs are blue, right limbs vermilion, the trunk and head grey (Okabe-Ito, see ``structures.skeleton``). Image
 coordinates are px, x right, y down. Pictures are RGB unless ``channel_order='bgr'`` says otherwise.
@@ -10,18 +10,18 @@ import numpy as np
 from ..structures.skeleton import DRAWN_BONES, NUM_JOINTS, side_color
 from .canvas import WHITE, as_canvas, dash, draw_disc, draw_polyline, draw_segments, mix, put_text, shade_ellipses
 
-# A bone that stands in where a joint is unknown (COCO has no root, torso, neck, head or thorax, MPII no torso, nose).
+# Bone that replaces an unknown joint (COCO has no root, torso, neck, head or thorax; MPII has no torso and no nose).
 _BRIDGES = {0: (1, 4), 7: (0, 17), 8: (17, 9), 9: (8, 10), 17: (11, 14)}
 
 
-def bones_to_draw(known):
-    """Bones between known joints, an unknown joint bridged where the body allows it.
+def bones_to_draw(known: np.ndarray) -> list[tuple[int, int]]:
+    """Bones between known joints; some unknown joints are bridged by a bone between their neighbours.
 
     Args:
-        known (np.ndarray): (18,) bool.
+        known: (18,) bool.
 
     Returns:
-        list[tuple[int, int]]: pairs of joints, all of them known.
+        Pairs of known joints.
     """
     bones = list(DRAWN_BONES) + [bridge for joint, bridge in _BRIDGES.items() if not known[joint]]
     return [bone for bone in bones if known[bone[0]] and known[bone[1]]]
@@ -35,10 +35,10 @@ def joint_color(*joints, channel_order='rgb'):
 
 
 def as_people(keypoints, name, channels=(2, 3)):
-    """Keypoints of any number of people as float64 (N, 18, C).
+    """Convert keypoints of any number of people to float64 (N, 18, C).
 
     Raises:
-        ValueError: the shape is not ([N,] 18, C) with C in ``channels``.
+        ValueError: If the shape is not ([N,] 18, C) with C in ``channels``.
     """
     keypoints = np.asarray(keypoints, np.float64)
     people = keypoints[None] if keypoints.ndim == 2 else keypoints
@@ -49,10 +49,10 @@ def as_people(keypoints, name, channels=(2, 3)):
 
 
 def per_joint(values, people, name, fill):
-    """A value for each joint, (N, 18, ...): ``fill`` where None is given, an axis for the person where it lacks one.
+    """Convert values to one per joint, (N, 18, ...): None becomes ``fill``, and a missing person axis is added.
 
     Raises:
-        ValueError: the shape does not go with the people's.
+        ValueError: If the shape does not match that of the people.
     """
     count = len(people)
     if values is None:
@@ -66,22 +66,22 @@ def per_joint(values, people, name, fill):
 
 
 def head_places(people):
-    """Highest joint of each person, (N, 18, 2 | 3) px -> (N, 2); NaN for somebody without any finite joint."""
+    """Highest joint of each person, (N, 18, 2 | 3) px -> (N, 2); NaN for a person without finite joints."""
     points = np.where(np.isfinite(people).all(axis=-1, keepdims=True), people, np.nan)[..., :2]
     highest = np.where(np.isnan(points[..., 1]), np.inf, points[..., 1]).argmin(axis=1)
     return points[np.arange(len(points)), highest]
 
 
 def stroke_width(image_size, points, scale=1.0):
-    """Thickness of a limb that suits both the picture and the person in it.
+    """Thickness of a limb, from the sizes of the picture and of the person.
 
     Args:
-        image_size (tuple): width, height of the picture, px.
-        points (np.ndarray): (M, 2) known joints, px.
-        scale (float): the caller's taste, 1 is normal.
+        image_size (tuple): Width and height of the picture, px.
+        points (np.ndarray): Known joints, (M, 2) px.
+        scale (float): Factor of the thickness.
 
     Returns:
-        float: px, at least 1.
+        float: Thickness, px, at least 1.
     """
     picture = 0.0065 * max(image_size)
     extent = float(np.ptp(points, axis=0).max()) if len(points) else 0.0
@@ -95,23 +95,22 @@ def draw_skeleton_2d(image, keypoints, scores=None, *, score_thr=0.3, visible=No
     Args:
         image (np.ndarray): (H, W, 3) uint8.
         keypoints (np.ndarray): ([N,] 18, 2 | 3) image px; with z (px, larger is farther) near limbs cover far ones.
-        scores (np.ndarray | None): ([N,] 18); below ``score_thr`` joints are hollow and limbs thin, not left out.
-        score_thr (float): what counts as sure.
-        visible (np.ndarray | None): ([N,] 18), 0 for joints that are not there; these, and non-finite ones, are not
-            drawn.
+        scores (np.ndarray | None): ([N,] 18); joints below ``score_thr`` are hollow and their limbs thin.
+        score_thr (float): Threshold of the scores.
+        visible (np.ndarray | None): ([N,] 18), 0 for missing joints. These and non-finite joints are not drawn.
         std (np.ndarray | None): ([N,] 18, 2 | 3) px, standard deviation by axis, drawn as one-sigma ellipses.
-        style (str): 'solid' for predictions, 'thin' for a truth to be laid over or under them.
-        thickness (float | None): limb width in px; None chooses it by :func:`stroke_width`.
-        scale (float): multiplies the chosen width and the joints' size.
-        joint_names (Sequence[str] | None): written beside the joints, such as their indices.
-        channel_order (str): 'rgb' or 'bgr', the picture's.
-        inplace (bool): draw on ``image`` itself (then it must be a writable uint8 (H, W, 3) array).
+        style (str): 'solid' for predictions, 'thin' for a truth drawn over or under them.
+        thickness (float | None): Limb width, px; None uses :func:`stroke_width`.
+        scale (float): Factor of the width from :func:`stroke_width`.
+        joint_names (Sequence[str] | None): Texts beside the joints, such as their indices.
+        channel_order (str): Channel order of the picture, 'rgb' or 'bgr'.
+        inplace (bool): Whether to draw on ``image`` itself, which must be a writable uint8 (H, W, 3) array.
 
     Returns:
         np.ndarray: (H, W, 3) uint8, same channel order.
 
     Raises:
-        ValueError: a shape, the style or the channel order is not one of the above; the message names it.
+        ValueError: If a shape, the style or the channel order is not one of the above; the message names it.
     """
     if style not in ('solid', 'thin'):
         raise ValueError(f"style: 'solid' or 'thin' expected, got {style!r}")
@@ -123,7 +122,7 @@ def draw_skeleton_2d(image, keypoints, scores=None, *, score_thr=0.3, visible=No
     canvas = image if inplace else as_canvas(image)
     if std is not None:
         _shade_uncertainty(canvas, people, known, per_joint(std, people, 'std', 0.0), channel_order)
-    # The nearest person is the largest in almost every picture and is drawn last.
+    # The largest person is drawn last, because it is the nearest in almost every picture.
     sizes = [np.ptp(points[mask, :2], axis=0).max() if mask.any() else 0
              for points, mask in zip(people, known, strict=True)]
     for person in np.argsort(sizes, kind='stable'):
@@ -146,7 +145,7 @@ def _shade_uncertainty(canvas, people, known, std, channel_order):
 
 
 def _draw_solid(canvas, points, known, sure, width, channel_order):
-    """Limbs with a white rim, far to near where z is known, then the joints."""
+    """Draw limbs with a white rim, from far to near if z is known, then the joints."""
     xy, depth = points[:, :2], points[:, 2] if points.shape[1] == 3 else np.zeros(len(points))
     bones = sorted(bones_to_draw(known), key=lambda bone: -(depth[bone[0]] + depth[bone[1]]))
     rim = max(0.75, 0.25 * width)
@@ -164,7 +163,7 @@ def _draw_solid(canvas, points, known, sure, width, channel_order):
 
 
 def _draw_thin(canvas, points, known, width, channel_order):
-    """Dashed light limbs over a dark core: readable on any background and never mistaken for a prediction."""
+    """Draw limbs as light dashes on a dark line, which is readable on any background and differs from 'solid'."""
     line = max(1.0, 0.35 * width)
     for bone in bones_to_draw(known):
         a, b = points[list(bone), :2]

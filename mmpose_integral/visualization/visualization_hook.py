@@ -8,25 +8,26 @@ from mmpose.registry import HOOKS
 
 @HOOKS.register_module()
 class IntegralVisualizationHook(PoseVisualizationHook):
-    """mmpose's visualization hook, with the truth drawn beside the prediction where it is known.
+    """mmpose's visualization hook, which also draws the truth if it is known.
 
-    It differs in four more ways. Images are read as the data set reads them, without their EXIF orientation, so that
-    joints lie where they were predicted. ``interval`` counts in testing too. In validation the same samples are drawn
-    every time, so that progress can be seen. Skeletons get the bone length that the metric's headline uses.
+    It differs in four more ways. Images are read without their EXIF orientation, as in the data set, so that joints are
+    drawn where they were predicted. ``interval`` applies to testing too. In validation the same samples are drawn every
+    time, which shows progress. Skeletons have the first numeric bone length of the metrics.
 
     Args:
-        enable (bool): draw at all.
-        interval (int): in validation the first sample of every so many batches, in testing every so many samples.
-        kpt_thr (float): joints of a lower score are hollow.
-        show (bool): open a window.
-        wait_time (float): of that window, s.
-        out_dir (str, optional): folder for the pictures of a test run; a relative one is made in the run's own folder
-            below the work dir. Without it the visualizer's backends get them.
-        backend_args (dict, optional): of mmengine's file reading.
-        crop (bool): cut the image to the person.
+        enable (bool): Whether to draw.
+        interval (int): Interval of drawing: the first sample of every n-th batch in validation, every n-th sample in
+            testing.
+        kpt_thr (float): Threshold of the scores; joints below it are hollow.
+        show (bool): Whether to open a window.
+        wait_time (float): Time for which the window is shown, s.
+        out_dir (str, optional): Folder for the pictures of a test run; a relative one is created in the run's own
+            folder below the work dir. Without it, pictures go to the visualizer's backends.
+        backend_args (dict, optional): Arguments of mmengine's file reading.
+        crop (bool): Whether to crop the image to the person.
 
     Raises:
-        ValueError: ``interval`` below 1.
+        ValueError: If ``interval`` is below 1.
     """
 
     def __init__(self, enable=False, interval=50, kpt_thr=0.3, show=False, wait_time=0., out_dir=None,
@@ -45,7 +46,7 @@ class IntegralVisualizationHook(PoseVisualizationHook):
             self._draw(outputs[0], f'val_{stem}', None, runner.epoch, runner.val_evaluator)
 
     def before_test_epoch(self, runner):
-        """Names start afresh."""
+        """Reset the sample counter and the file names."""
         self._test_index, self._used = 0, {}
 
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
@@ -61,7 +62,7 @@ class IntegralVisualizationHook(PoseVisualizationHook):
             if self.out_dir is not None:
                 folder = osp.join(runner.work_dir, runner.timestamp, self.out_dir)
                 mmengine.mkdir_or_exist(folder)
-                # One file a person, where an image holds several.
+                # An image with several people has one file per person.
                 self._used[stem] = self._used.get(stem, -1) + 1
                 out_file = osp.join(folder, f'{stem}_{self._used[stem]}.jpg' if self._used[stem] else f'{stem}.jpg')
             self._draw(sample, f'test_{stem}', out_file, self._test_index, runner.test_evaluator)
@@ -69,7 +70,7 @@ class IntegralVisualizationHook(PoseVisualizationHook):
     def _draw(self, sample, name, out_file, step, evaluator):
         path = sample.get('img_path')
         content = mmengine.fileio.get(path, backend_args=self.backend_args)
-        # mmcv heeds its channel_order for the plain 'color' flag only.
+        # mmcv applies its channel_order to the plain 'color' flag only.
         image = mmcv.bgr2rgb(mmcv.imfrombytes(content, flag='color_ignore_orientation'))
         title = osp.basename(path) + ('' if sample.get('box_found', True) else ' (no person found, whole image)')
         self._visualizer.add_datasample(
@@ -79,6 +80,6 @@ class IntegralVisualizationHook(PoseVisualizationHook):
 
 
 def _bone_length(evaluator):
-    """The first bone length in mm that the metrics report, so that picture and report agree; None without one."""
+    """Return the first bone length in mm that the metrics report; None without one."""
     lengths = [length for metric in evaluator.metrics for length in getattr(metric, 'bone_lengths', {}).values()]
     return next((length for length in lengths if not isinstance(length, str)), None)

@@ -1,6 +1,6 @@
-"""What the web page shows of the inferencer's people: picture, 3D view, table, and all of it at other bone lengths.
+"""Contents of the web page for an inferencer's result: picture, 3D view and table, for any bone length.
 
-No web framework here. *People* are the inferencer's dicts of one image, see ``people.to_dicts``.
+This module needs no web framework. *People* are the inferencer's dicts of one image, see ``people.to_dicts``.
 """
 import json
 from functools import lru_cache
@@ -15,20 +15,21 @@ from mmpose_integral.visualization.panel import image_tile
 _SIDE = (640, 1280)
 
 
-def at_bone_length(people, bone_length):
-    """The answer that the inferencer gives at another bone length, without the network.
+def at_bone_length(people: list[dict], bone_length: float) -> list[dict]:
+    """Rescale people to another bone length, without running the network again.
 
-    Weak perspective leaves the size open, so mm and their standard deviations scale together; what is in px stays.
+    The result is what the inferencer would return. Weak perspective does not determine the size, so coordinates in mm
+    and their standard deviations scale together; values in px are unchanged.
 
     Args:
-        people (list[dict]): the inferencer's; it is left as it is.
-        bone_length (float): total bone length of everybody, mm.
+        people: People from the inferencer; they are not modified.
+        bone_length: Total bone length of all people, mm.
 
     Returns:
-        list[dict]: same keys, plain lists and numbers.
+        People with the same keys, as plain lists and numbers.
 
     Raises:
-        ValueError: not a positive number, or a collapsed skeleton.
+        ValueError: If the length is not a positive number, or a skeleton has length zero.
     """
     scaled = []
     for person in people:
@@ -44,20 +45,20 @@ def at_bone_length(people, bone_length):
     return scaled
 
 
-def to_json(people):
-    """Text of the download: a list of people, as the inferencers write it into ``pred_out_dir``."""
+def to_json(people: list[dict]) -> str:
+    """Text of the download: a list of people, in the format of the inferencer's files in ``pred_out_dir``."""
     return json.dumps(people, indent=2) + '\n'
 
 
-def draw_picture(image, people):
-    """Boxes, numbers and 2D skeletons over the photo, at a size that suits a page.
+def draw_picture(image: np.ndarray, people: list[dict]) -> np.ndarray:
+    """Draw boxes, numbers and 2D skeletons on the photo; its longer side becomes 640 to 1280 px.
 
     Args:
-        image (np.ndarray): (H, W, 3) uint8 RGB.
-        people (list[dict]): perhaps nobody.
+        image: (H, W, 3) uint8 RGB photo.
+        people: People to draw; the list may be empty.
 
     Returns:
-        np.ndarray: (h, w, 3) uint8 RGB.
+        (h, w, 3) uint8 RGB.
     """
     longer = max(image.shape[:2])
     height = max(2, round(image.shape[0] * np.clip(longer, *_SIDE) / longer))
@@ -75,18 +76,18 @@ def draw_picture(image, people):
     return tile
 
 
-def draw_view(people, largest):
-    """The 3D view as Plotly's JSON.
+def draw_view(people: list[dict], largest: float) -> str:
+    """Draw the 3D view.
 
     Args:
-        people (list[dict]): at the bone length shown.
-        largest (float): the largest bone length that the page offers, mm; the room is made for it.
+        people: People at the bone length shown.
+        largest: Largest bone length that the page offers, mm; the room is large enough for it.
 
     Returns:
-        str: ``data``, ``layout`` and ``config``.
+        Plotly's JSON with ``data``, ``layout`` and ``config``.
     """
     figure = json.loads(_empty_view() if not people else _view(people, largest))
-    # Gradio draws with these settings too; a change of them would draw anew and forget the camera.
+    # Gradio uses the same settings. With others, Plotly would redraw the view and reset the camera.
     figure['config'] = dict(displaylogo=False, responsive=True)
     return json.dumps(figure)
 
@@ -105,8 +106,8 @@ def _view(people, largest):
         positions=boxes[:, [0, 2]].mean(axis=1), headroom=largest / people[0]['bone_length']).to_json()
 
 
-def describe(people):
-    """A Markdown table with a line for each person; a sentence where there is nobody."""
+def describe(people: list[dict]) -> str:
+    """Markdown table with one line per person; a sentence if there are none."""
     if not people:
         return ('**Nobody found.** If a person is in the picture, tick *the picture shows one person* to do without '
                 'the detector.')
@@ -120,5 +121,5 @@ def describe(people):
 
 
 def _field(people, name):
-    """A field of all people as an array; None where the model does not give it."""
+    """Return a field of all people as an array; None if the model does not predict it."""
     return np.array([person[name] for person in people]) if name in people[0] else None

@@ -1,10 +1,11 @@
-"""A web page for one photo at a time: boxes and skeleton, a 3D view to turn, a slider for the bone length, JSON.
+"""A web page for one photo at a time: boxes and skeleton, a rotatable 3D view, a slider for the bone length, JSON.
 
-Needs gradio and plotly (the extra ``demo``); nothing else of the package imports this module. The network runs
-once a picture; its answer stays in the visitor's session, and the slider rescales it.
+This module needs gradio and plotly (the extra ``demo``); no other module of the package imports it. The network runs
+once per picture. Its result is kept in the visitor's session, and the slider rescales it.
 """
 import math
 import secrets
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,18 +14,19 @@ import gradio as gr
 import numpy as np
 from gradio.components.plot import PlotData
 
+from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.media import read_picture
 from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.web.answer import at_bone_length, describe, draw_picture, draw_view, to_json
 from mmpose_integral.web.photo_check import check_photo
 
 _SLIDER = (3000, 6000)
-# Every 10 minutes what is older than an hour goes: uploads, pictures, JSON files, answers.
+# Every 10 minutes, files and results older than an hour are deleted: uploads, pictures, JSON files.
 _CLEAN_EVERY_S, _KEEP_S = 600, 3600
 _QUEUE = 16
-# A new value makes gr.Plot build its view anew, which forgets the camera and holds on to a WebGL context. So it gets
-# one value for the life of the page, and this puts every later figure into it, seen from where the user has turned it
-# by now: what Plotly keeps itself is the camera at the end of the drag, before the view has glided to a halt.
+# A new value makes gr.Plot rebuild its view, which resets the camera and leaks a WebGL context. Therefore its value is
+# set once, and this script draws every later figure into the existing view with the current camera. The camera that
+# Plotly itself stores is that at the end of the drag, before the rotation has come to rest.
 _DRAW = """async (text) => {
   for (let tries = 0; tries < 200; tries++) {
     const view = document.querySelector('#view_3d .js-plotly-plot');
@@ -40,24 +42,25 @@ _DRAW = """async (text) => {
 }"""
 
 
-def build_app(inferencer, model_note='', max_size_mb=20, examples=()):
-    """The page.
+def build_app(inferencer: MMPoseInferencer, model_note: str = '', max_size_mb: float = 20,
+              examples: Sequence[str | Path] = ()) -> gr.Blocks:
+    """Build the page.
 
     Args:
-        inferencer (MMPoseInferencer): of an image-based 3D model, with its detector.
-        model_note (str): Markdown under the title: which model answers, and what it is good for.
-        max_size_mb (float): largest file that is accepted, MB of 10^6 bytes.
-        examples (Sequence[str | Path]): pictures that the page offers.
+        inferencer: Inferencer of an image-based 3D model, with its detector.
+        model_note: Markdown text below the title, about the model and its use.
+        max_size_mb: Largest file that is accepted, MB of 10^6 bytes.
+        examples: Pictures that the page offers.
 
     Returns:
-        gr.Blocks: to be launched by :func:`launch_app`.
+        App for :func:`launch_app`.
     """
     default = resolve_bone_length(dataset_meta=inferencer.inferencer.model.dataset_meta)
     lowest, largest = min(_SLIDER[0], math.floor(default)), max(_SLIDER[1], math.ceil(default))
     with gr.Blocks(title='3D pose in mm', analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)) as app:
         gr.Markdown(f'# 3D pose in millimetres\n{model_note}')
         parts = _lay_out(lowest, default, largest)
-        # Of the photo's events, input comes once a picture; change comes twice where one replaces another.
+        # The photo's input event fires once per picture; its change event fires twice when a picture is replaced.
         events = [parts.photo.input, parts.whole.input]
         if len(examples):
             offered = gr.Examples([[str(path)] for path in examples], parts.photo, label='Examples',
@@ -68,7 +71,7 @@ def build_app(inferencer, model_note='', max_size_mb=20, examples=()):
 
 
 class _Parts(NamedTuple):
-    """Components of the page; ``answer`` is the session's people at the default length, ``figure`` Plotly's JSON."""
+    """Components of the page; ``answer`` holds the session's people at the default length, ``figure`` Plotly's JSON."""
     photo: gr.Image
     whole: gr.Checkbox
     picture: gr.Image
@@ -80,7 +83,7 @@ class _Parts(NamedTuple):
 
 
 def _lay_out(lowest, default, largest):
-    """Photo and picture on the left, 3D view, slider, table and download on the right."""
+    """Create the components: photo and picture on the left; 3D view, slider, table and download on the right."""
     with gr.Row():
         with gr.Column():
             photo = gr.Image(label='Photo', sources=['upload', 'webcam', 'clipboard'], type='filepath', image_mode=None,
@@ -100,7 +103,7 @@ def _lay_out(lowest, default, largest):
 
 
 def _connect(parts, events, analyse, largest):
-    """What happens when: a photo is cleared, analysed, shown; the slider shows again; a figure is drawn."""
+    """Connect the events: a new photo clears, analyses and shows; the slider shows again; a new figure is drawn."""
     shown = [parts.figure, parts.table, parts.download]
     show = dict(fn=partial(_show, largest, Path(parts.download.GRADIO_CACHE)), inputs=[parts.answer, parts.length],
                 outputs=shown, show_progress='hidden', api_visibility='private')
@@ -112,22 +115,24 @@ def _connect(parts, events, analyse, largest):
     parts.figure.change(None, parts.figure, None, js=_DRAW)
 
 
-def launch_app(app, host='127.0.0.1', port=7860, auth=None, max_size_mb=20, block=True):
-    """Serve the page from this machine alone: no tunnel, no statistics, nothing from elsewhere on the page.
+def launch_app(app: gr.Blocks, host: str = '127.0.0.1', port: int = 7860, auth: tuple[str, str] | None = None,
+               max_size_mb: float = 20, block: bool = True) -> str:
+    """Serve the page from this machine alone, without a tunnel, statistics, or external resources on the page.
 
     Args:
-        app (gr.Blocks): of :func:`build_app`.
-        host (str): address to listen at.
-        port (int): free.
-        auth (tuple[str, str], optional): name and password that visitors have to give.
-        max_size_mb (float): larger uploads are cut off while they arrive.
-        block (bool): return when Ctrl-C has stopped the server; else at once, and ``app.close()`` stops it.
+        app: App from :func:`build_app`.
+        host: Network address of the server.
+        port: Free port.
+        auth: Name and password that visitors must enter.
+        max_size_mb: Size limit of uploads, MB; larger ones are aborted during the upload.
+        block: Whether to return only after Ctrl-C; otherwise the function returns at once, and ``app.close()`` stops
+            the server.
 
     Returns:
-        str: the page's address.
+        URL of the page.
 
     Raises:
-        OSError: the port is taken.
+        OSError: If the port is taken.
     """
     fonts = dict(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
     url = app.launch(
@@ -141,22 +146,22 @@ def launch_app(app, host='127.0.0.1', port=7860, auth=None, max_size_mb=20, bloc
 
 
 def _clear(largest):
-    """What was shown goes before the network starts, so that no answer stands beside another picture."""
+    """Clear the page before the network starts, so that no result is shown beside another picture."""
     return None, None, draw_view([], largest), '', gr.DownloadButton(value=None, interactive=False)
 
 
 def _analyse(inferencer, bone_length, max_bytes, upload, whole):
-    """(people at the default length, picture) of an upload; the one place where the network runs.
+    """Run the network on an upload; return people at the default length, and the picture.
 
-    The upload comes as gradio's dict (``preprocess=False``): made ready by gr.Image, a file that is no photo would end
-    in a traceback, and a photo in a copy without its EXIF data.
+    The upload is gradio's dict (``preprocess=False``). The preprocessing of gr.Image would fail with a traceback for a
+    file that is no photo, and would remove a photo's EXIF data.
     """
     if not upload:
         return None, None
     path = str(upload['path'])
     try:
         check_photo(path, max_bytes)
-        # An array, not the path: inferencers choose by a file's name what to do with it.
+        # The inferencer gets an array, because it treats a path by the file's name, for example as a video.
         image = read_picture(path).image
         boxes = np.array([[0, 0, *image.shape[1::-1]]], dtype=np.float32) if whole else None
         people = list(inferencer(image, bboxes=boxes, bone_length=bone_length))[0]['predictions'][0]
@@ -170,11 +175,11 @@ def _analyse(inferencer, bone_length, max_bytes, upload, whole):
 
 
 def _show(largest, cache, people, bone_length):
-    """(3D view, table, JSON) at a bone length; ``cache`` is the folder that gradio serves and cleans."""
+    """Return 3D view, table and JSON at a bone length; ``cache`` is the folder that gradio serves and cleans."""
     if people is None:
         return draw_view([], largest), '', gr.DownloadButton(value=None, interactive=False)
     people = at_bone_length(people, bone_length)
-    # Under a name that nobody else can guess.
+    # The random folder name cannot be guessed by other visitors.
     folder = cache / secrets.token_hex(16)
     folder.mkdir(parents=True)
     path = folder / f'pose_{folder.name[:8]}.json'

@@ -1,27 +1,27 @@
-"""What a stranger may send as a photo: looked at by its header before anything decodes it."""
+"""Check of an uploaded photo by its header, before it is decoded."""
 import warnings
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 PHOTO_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
-# Twice the sensor of a good phone; decoded to 8 bit colour it takes 300 MB.
+# Such a picture takes 300 MB when it is decoded to 8-bit colour.
 MAX_PIXELS = 100_000_000
 
 
-def check_photo(path, max_bytes, max_pixels=MAX_PIXELS):
-    """Refuse a file that is no photo, or one too large to be decoded; only its header is read.
+def check_photo(path: str | Path, max_bytes: int, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Check that a file is a photo, and not too large to be decoded; only its header is read.
 
     Args:
-        path (str | Path): the file; its content counts, not its name.
-        max_bytes (int): size of the file.
-        max_pixels (int): width times height; a small file can claim a picture that fills the memory.
+        path: File to check; the format is recognised by content, not by name.
+        max_bytes: Largest allowed size of the file.
+        max_pixels: Largest allowed width times height; even a small file can declare a picture that fills the memory.
 
     Returns:
-        tuple[int, int]: width and height as stored, px, before any turn by EXIF.
+        Width and height as stored, px, before any EXIF rotation.
 
     Raises:
-        ValueError: a sentence for the user, without the path.
+        ValueError: If the file is rejected; the message is meant for the user and does not contain the path.
     """
     size = Path(path).stat().st_size
     if size > max_bytes:
@@ -29,7 +29,7 @@ def check_photo(path, max_bytes, max_pixels=MAX_PIXELS):
     too_large = f'At most {max_pixels / 1e6:g} megapixels are accepted; make the picture smaller first.'
     try:
         with warnings.catch_warnings():
-            # Pillow warns of sizes at which it fears an attack; the limit here is ours.
+            # Pillow warns of large pictures; max_pixels is the limit here.
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             with Image.open(path, formats=PHOTO_FORMATS) as image:
                 width, height = image.size

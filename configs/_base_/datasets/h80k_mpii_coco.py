@@ -1,7 +1,7 @@
-"""CHALL_H80K, MPII and COCO: where they lie, how each becomes our 18 joints, and one crop for all of them (256x256).
+"""CHALL_H80K, MPII and COCO: their folders, the conversion of each to our 18 joints, and one crop for all (256x256).
 
-The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT move the data without an edit. Parts have names, so that a
-config which inherits from this one can list those it keeps: sources, and steps of the pipelines.
+The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT set the folders of the data. Sources and steps of the
+pipelines have names, so that a config that inherits from this one can list those that it keeps.
 """
 h80k_root = '{{$H80K_ROOT:data/h80k}}/'
 mpii_root = '{{$MPII_ROOT:data/mpii}}/'
@@ -12,13 +12,13 @@ codec = dict(type='Integral3DLabel', input_size=(256, 256))
 load_image = dict(type='LoadImage', color_type='color_ignore_orientation')
 detected_box = dict(type='GetBBoxCenterScale', padding=1.25)
 
-# Sources. What differs between them ends with the box; H80K and COCO boxes are 1.25 times as large as annotated. MPII's
-# joint extent takes 1.35, so that people come out as large as in a detector's box.
+# Sources. Their pipelines differ up to the box. H80K and COCO boxes are enlarged by 1.25. The extent of MPII's joints
+# is enlarged by 1.35, so that people have the same size as in a detector's box.
 h80k = dict(
     type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
     bbox_file='annotations/h80k_train_boxes.json', camera_file='annotations/h80k_train_cameras.npz',
     pipeline=[load_image, dict(type='FitWeakPerspective'), detected_box])
-h80k_val = dict(  # for the challenge entry, which trains on it, too
+h80k_val = dict(  # for the challenge entry, which also trains on Val
     h80k, ann_file='annotations/h80k_val.npz', bbox_file='annotations/h80k_val_boxes.json',
     camera_file='annotations/h80k_val_cameras.npz')
 mpii = dict(
@@ -32,8 +32,8 @@ coco = dict(
     pipeline=[load_image, dict(type='KeypointConverter3D', source='coco'),
               dict(type='GetBBoxCenterScale', padding=1.25)])
 
-# What is common to all sources, step by step, so that a config can name the steps that it keeps: the paper's
-# augmentation, and the released code's colours.
+# Steps that are common to all sources, each with a name, so that a config can list the steps that it keeps: the paper's
+# augmentation, and the colour augmentation of the released code.
 move_box = dict(
     type='RandomCropBox', input_size=codec['input_size'], shift_factor=0.02, scale_factor=(0.75, 1.25),
     rotate_factor=30)

@@ -1,4 +1,4 @@
-"""ResNet-50 of ImageNet, three deconvolutions, a 64x64x64 volume a joint for a 256x256 crop, integrated; L1."""
+"""ResNet-50 with ImageNet weights, three deconvolutions, one 64x64x64 volume per joint (256x256 crop), L1 loss."""
 model = dict(
     type='Integral3DEstimator',
     data_preprocessor=dict(

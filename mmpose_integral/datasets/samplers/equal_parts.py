@@ -6,29 +6,29 @@ from torch.utils.data import BatchSampler, Sampler
 
 @DATA_SAMPLERS.register_module()
 class EqualPartsSampler(Sampler):
-    """Batches with equal parts of every source; an epoch is one pass over the first.
+    """Sampler of batches with equal parts of every source; an epoch is one pass over the first source.
 
     It yields (seed, epoch, index), from which :class:`MixedPoseDataset` seeds the augmentation of each sample. Worker
-    processes know neither seed nor epoch: mmengine seeds them once, by rank and worker number.
+    processes have neither seed nor epoch, because mmengine seeds them once, by rank and worker number.
 
-    Each source is an endless chain of its own shuffles. Batch slot by batch slot the sources take turns over the
-    whole world's batches, so parts differ by one at most and the odd slots rotate. The first source ends the epoch
-    when every sample of it was drawn exactly once; the others go on in the next epoch where they stopped. All of it
-    is a function of (seed, epoch): it does not depend on workers, and a resumed run draws what the unbroken one
-    would have drawn.
+    Each source is an endless sequence of its own shuffles. The slots of all batches on all ranks are dealt to the
+    sources in turn, so that parts differ by one at most and the remaining slots rotate. An epoch ends when every sample
+    of the first source was drawn exactly once. The other sources continue in the next epoch where they stopped. The
+    draws are a function of (seed, epoch). They do not depend on workers, and a resumed run draws the same samples as an
+    uninterrupted one.
 
-    Use it with ``batch_sampler=dict(type='EqualPartsBatchSampler')``, which tells it the loader's batch size.
+    Use it with ``batch_sampler=dict(type='EqualPartsBatchSampler')``, which passes the loader's batch size to it.
 
     Args:
-        dataset (MixedPoseDataset): with ``lens``, the sizes of its sources.
-        seed (int, optional): the same on all ranks; drawn and shared if absent.
-        shuffle (bool): False takes each source in order.
+        dataset (MixedPoseDataset): Dataset whose ``lens`` are the sizes of its sources.
+        seed: Seed, the same on all ranks. Default: a random one that all ranks share.
+        shuffle: Whether to shuffle each source.
 
     Raises:
-        ValueError: a source is empty.
+        ValueError: If a source is empty.
     """
 
-    def __init__(self, dataset, seed=None, shuffle=True):
+    def __init__(self, dataset, seed: int | None = None, shuffle: bool = True) -> None:
         self.lens = list(dataset.lens)
         if min(self.lens) == 0:
             raise ValueError(f'source {self.lens.index(0)} of the training data is empty: check its ann_file')
@@ -39,14 +39,14 @@ class EqualPartsSampler(Sampler):
         self._starts = np.concatenate([[0], np.cumsum(self.lens)[:-1]])
         self._layout = None
 
-    def deal(self, batch_size):
+    def deal(self, batch_size: int) -> None:
         """Lay out the slots of an epoch.
 
         Args:
-            batch_size (int): samples a batch and rank.
+            batch_size: Number of samples per batch and rank.
 
         Raises:
-            ValueError: a batch is smaller than the number of sources.
+            ValueError: If a batch is smaller than the number of sources.
         """
         if batch_size < len(self.lens):
             raise ValueError(f'batch_size: at least {len(self.lens)} expected, one a source, got {batch_size}')
@@ -54,14 +54,14 @@ class EqualPartsSampler(Sampler):
 
     @property
     def layout(self):
-        """np.ndarray: source of every slot of an epoch, (steps, ranks, batch); -1: left empty at the end."""
+        """np.ndarray: Source of every slot of an epoch, (steps, ranks, batch); -1 for slots left empty at the end."""
         if self._layout is None:
             raise RuntimeError("EqualPartsSampler does not know the batch size: add batch_sampler="
                                "dict(type='EqualPartsBatchSampler') to the dataloader")
         return self._layout
 
     def _plan(self, size):
-        """See :attr:`layout`: slot i of the world's g-th batch goes to source (i + g) mod S."""
+        """Make the :attr:`layout`: slot i of batch g, counted over all ranks, goes to source (i + g) mod S."""
         sources = len(self.lens)
         steps, drawn = 0, 0
         while drawn < self.lens[0]:
@@ -75,17 +75,17 @@ class EqualPartsSampler(Sampler):
 
     @staticmethod
     def _trim(layout, surplus):
-        """Empty the last step's surplus slots of the first source, from the fullest rank each time."""
+        """Empty the surplus slots of the first source in the last step, each time on the rank that has most of them."""
         last = layout[-1]
         for _ in range(surplus):
             counts = (last == 0).sum(1)
             rank = int(counts.argmax())
-            if (last[rank] >= 0).sum() == 1:  # a rank without a sample would hang the others: it sees one again
+            if (last[rank] >= 0).sum() == 1:  # a rank without a sample would block the others, so it gets one again
                 break
             last[rank, np.flatnonzero(last[rank] == 0)[-1]] = -1
 
     def _draw(self, source, start, count):
-        """``count`` global indices from position ``start`` of a source's endless chain of shuffles."""
+        """Draw ``count`` global indices from position ``start`` of a source's endless sequence of shuffles."""
         length, drawn = self.lens[source], []
         while count > 0:
             lap, offset = divmod(start, length)
@@ -97,14 +97,14 @@ class EqualPartsSampler(Sampler):
             start, count = start + len(part), count - len(part)
         return np.concatenate(drawn) + self._starts[source]
 
-    def epoch_indices(self, epoch):
+    def epoch_indices(self, epoch: int) -> np.ndarray:
         """Indices of all ranks for an epoch.
 
         Args:
-            epoch (int): 0-based.
+            epoch: Number of the epoch, 0-based.
 
         Returns:
-            np.ndarray: (steps, ranks, batch) of global indices, -1 for slots left empty in the last step.
+            Global indices (steps, ranks, batch), -1 for slots left empty in the last step.
         """
         indices = np.full(self.layout.shape, -1, dtype=np.int64)
         for source in range(len(self.lens)):
@@ -121,24 +121,24 @@ class EqualPartsSampler(Sampler):
     def __len__(self):
         return int((self.layout[:, self.rank] >= 0).sum())
 
-    def set_epoch(self, epoch):
-        """Called by mmengine's ``DistSamplerSeedHook`` before each epoch, also after a resume."""
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; mmengine's ``DistSamplerSeedHook`` calls it before each epoch, also after a resume."""
         self.epoch = epoch
 
 
 @DATA_SAMPLERS.register_module()
 class EqualPartsBatchSampler(BatchSampler):
-    """Batches of an :class:`EqualPartsSampler`, of the loader's own batch size; only the last may be shorter.
+    """Batches of an :class:`EqualPartsSampler`, with the loader's own batch size; only the last may be smaller.
 
     Args:
-        sampler (EqualPartsSampler): the loader's sampler.
-        batch_size (int): the loader's batch size.
+        sampler: Sampler of the loader.
+        batch_size: Batch size of the loader.
 
     Raises:
-        TypeError: another kind of sampler.
+        TypeError: If the sampler is of another kind.
     """
 
-    def __init__(self, sampler, batch_size):
+    def __init__(self, sampler: EqualPartsSampler, batch_size: int) -> None:
         if not isinstance(sampler, EqualPartsSampler):
             raise TypeError(f'sampler: an EqualPartsSampler expected, got {type(sampler).__name__}')
         sampler.deal(batch_size)

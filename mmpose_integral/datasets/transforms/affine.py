@@ -1,4 +1,4 @@
-"""Crop, then flip. Frames: image px -> (crop) -> input px -> (flip) -> mirrored input px."""
+"""The crop, and the flip after it. Frames: image px -> (crop) -> input px -> (flip) -> mirrored input px."""
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -9,10 +9,10 @@ from mmpose.structures.bbox import get_warp_matrix
 
 @TRANSFORMS.register_module()
 class TopdownAffine3D(TopdownAffine):
-    """Cut the person box out of the image, with x, y and z labels in the pixels of the cut.
+    """Cut the person box out of the image, with x, y and z labels in the pixels of the crop.
 
     The box is widened to the input's aspect ratio, its centre goes to (W / 2, H / 2), and one factor,
-    W / ``input_scale[0]``, scales x, y and z alike. In-plane rotation leaves z.
+    W / ``input_scale[0]``, scales x, y and z. In-plane rotation does not change z.
 
     Required keys: ``img``, ``bbox_center`` (1, 2), ``bbox_scale`` (1, 2); optional ``bbox_rotation`` (1,) degrees,
     ``keypoints`` (1, K, 3) image px with root z = 0.
@@ -20,14 +20,14 @@ class TopdownAffine3D(TopdownAffine):
     ``input_size``, ``input_center``, ``input_scale``.
 
     Args:
-        input_size (tuple[int]): (W, H).
+        input_size: Size of the model input (W, H), px.
     """
 
-    def __init__(self, input_size):
+    def __init__(self, input_size: tuple[int, int]) -> None:
         super().__init__(input_size)
 
-    def transform(self, results):
-        """Crop; see the class."""
+    def transform(self, results: dict) -> dict:
+        """Crop one sample; see the class."""
         width, height = self.input_size
         results['bbox_scale'] = self._fix_aspect_ratio(results['bbox_scale'], aspect_ratio=width / height)
         center, scale = results['bbox_center'][0], results['bbox_scale'][0]
@@ -50,8 +50,8 @@ class TopdownAffine3D(TopdownAffine):
 class RandomFlip3D(BaseTransform):
     """Mirror a crop from left to right, in pixels and in 3D.
 
-    x becomes W - 1 - x in the crop and -x in millimetres, and z stays. Left and right joints change places in every
-    array. What refers to the whole image (``keypoints``, ``bbox``) keeps its coordinates. It follows
+    x becomes W - 1 - x in the crop and -x in millimetres, and z does not change. Left and right joints are swapped in
+    every array. Values that refer to the whole image (``keypoints``, ``bbox``) keep their coordinates. The flip follows
     :class:`TopdownAffine3D`, because mirroring a whole frame takes as long as decoding it.
 
     Required keys: ``img`` (H, W, 3), ``transformed_keypoints`` (1, K, 3) input px, ``flip_indices``; optional:
@@ -59,19 +59,19 @@ class RandomFlip3D(BaseTransform):
     Added keys: ``flip``, ``flip_direction``.
 
     Args:
-        prob (float): Probability of a flip.
+        prob: Probability of a flip.
 
     Raises:
         ValueError: If ``prob`` is not between 0 and 1.
         KeyError: If the sample has not been cropped.
     """
 
-    def __init__(self, prob=0.5):
+    def __init__(self, prob: float = 0.5) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'prob: a number in [0, 1] expected, got {prob}')
         self.prob = prob
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Flip with probability ``prob``; see the class."""
         if 'transformed_keypoints' not in results:
             raise KeyError('transformed_keypoints: RandomFlip3D must follow TopdownAffine3D in the pipeline')

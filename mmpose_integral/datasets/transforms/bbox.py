@@ -5,27 +5,28 @@ from mmpose.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class GetBBoxFromKeypoints(BaseTransform):
-    """Person box = extent of the joints that are visible.
+    """Set the person box to the extent of the visible joints.
 
-    For MPII, whose annotated scale is that of a square and would shrink people by the aspect fix, and for H80K with
-    ``box_source='keypoints'``, the released code's way. Padding is left to mmpose's ``GetBBoxCenterScale``.
+    It serves MPII, and H80K with ``box_source='keypoints'`` as in the released code. MPII's annotated scale is that of
+    a square, so that the fix of the aspect ratio would make people smaller. mmpose's ``GetBBoxCenterScale`` adds the
+    padding.
 
     Required keys: ``keypoints`` (1, K, 2 | 3) image px, ``keypoints_visible`` (1, K[, 3]).
-    Modified keys: ``bbox`` (1, 4) xyxy image px; ``bbox_center`` and ``bbox_scale`` are removed, being stale.
+    Modified keys: ``bbox`` (1, 4) xyxy image px; ``bbox_center`` and ``bbox_scale`` are removed as outdated.
 
     Args:
-        min_extent (float): px; where the longer side is shorter, as with a single visible joint, the annotated box
-            (if any) is kept.
+        min_extent: Minimum of the longer side, px. If it is shorter, as with a single visible joint, the annotated box
+            is kept.
 
     Raises:
-        KeyError: such a sample has no annotated box either; the message names its image.
+        KeyError: If such a sample has no annotated box; the message names its image.
     """
 
-    def __init__(self, min_extent=8.0):
+    def __init__(self, min_extent: float = 8.0) -> None:
         self.min_extent = min_extent
 
-    def transform(self, results):
-        """Set the box; see the class."""
+    def transform(self, results: dict) -> dict:
+        """Set the box of one sample; see the class."""
         visible = results['keypoints_visible'] > 0
         if visible.ndim == 3:
             visible = visible[..., :2].all(-1)

@@ -10,32 +10,32 @@ from mmpose_integral.utils.old_names import register_old_name
 
 @TRANSFORMS.register_module()
 class PerturbBBox(BaseTransform):
-    """Make boxes err as a detector's do: each edge by itself, in shares of the box's side.
+    """Add errors to boxes as a detector makes them: to each edge independently, as a share of the box's side.
 
-    In training it lets annotated boxes look like detected ones; with ``seed`` it asks a trained model how much worse
-    boxes cost, every run with the same errors.
+    In training, annotated boxes become similar to detected ones. In evaluation, ``seed`` gives every run the same
+    errors, which shows how much worse boxes increase the error of a trained model.
 
     Required keys: ``bbox_center`` (1, 2) and ``bbox_scale`` (1, 2), image px, after ``GetBBoxCenterScale``; with
     ``seed`` also ``img_id``. Modified keys: these two.
 
     Args:
-        edge_std (float): standard deviation of an edge's error, in shares of the box's width or height.
-        scale (float): factor of the box, after the errors.
-        seed (int, optional): draw from (seed, img_id) instead of numpy's global generator.
-        prob (float): probability of any error; ``scale`` is always applied.
+        edge_std: Standard deviation of an edge's error, as a share of the box's width or height.
+        scale: Factor of the box size, applied after the errors.
+        seed: Seed of the draws, together with ``img_id``. Default: numpy's global generator.
+        prob: Probability of any error; ``scale`` is always applied.
 
     Raises:
-        ValueError: a negative ``edge_std``, a ``scale`` that is not positive, or a ``prob`` outside [0, 1].
+        ValueError: If ``edge_std`` is negative, ``scale`` is not positive, or ``prob`` is outside [0, 1].
     """
 
-    def __init__(self, edge_std=0.05, scale=1.0, seed=None, prob=1.0):
+    def __init__(self, edge_std: float = 0.05, scale: float = 1.0, seed: int | None = None, prob: float = 1.0) -> None:
         if edge_std < 0 or scale <= 0 or not 0 <= prob <= 1:
             raise ValueError('edge_std >= 0, scale > 0 and 0 <= prob <= 1 expected, got '
                              f'{edge_std}, {scale} and {prob}')
         self.edge_std, self.scale, self.seed, self.prob = edge_std, scale, seed, prob
 
-    def transform(self, results):
-        """Move the edges; see the class. Opposite edges never come closer than a fifth of the side."""
+    def transform(self, results: dict) -> dict:
+        """Move the edges; see the class. Opposite edges keep a distance of at least a fifth of the side."""
         rng = np.random if self.seed is None else np.random.default_rng((self.seed, int(results['img_id'])))
         center, size = results['bbox_center'], results['bbox_scale']
         if self.edge_std and rng.uniform() < self.prob:
@@ -51,28 +51,29 @@ class RandomCropBox(RandomBBoxTransform):
     """Move, scale and rotate the box of the crop; the defaults are the paper's augmentation.
 
     The box is first widened to the aspect ratio of the input, so that the translation is a share of the crop on both
-    axes. All draws are from normal distributions that are cut off at the given factors, as in mmpose's
+    axes. All draws are from normal distributions that are truncated at the given factors, as in mmpose's
     ``RandomBBoxTransform``.
 
     Required keys: ``bbox_center`` (1, 2) and ``bbox_scale`` (1, 2), image px. Both are modified. Added key:
     ``bbox_rotation`` (1,) degrees.
 
     Args:
-        input_size (tuple[int] | None): Width and height of the crop, px; None keeps the aspect ratio of the box.
-        shift_factor (float): Largest translation, as a share of the crop's width and height.
-        shift_prob (float): Probability of a translation.
-        scale_factor (tuple[float]): Smallest and largest factor of the box.
-        scale_prob (float): Probability of another scale.
-        rotate_factor (float): Largest rotation, degrees.
-        rotate_prob (float): Probability of a rotation.
+        input_size: Width and height of the crop, px; None keeps the aspect ratio of the box.
+        shift_factor: Largest translation, as a share of the crop's width and height.
+        shift_prob: Probability of a translation.
+        scale_factor: Smallest and largest factor of the box.
+        scale_prob: Probability of another scale.
+        rotate_factor: Largest rotation, degrees.
+        rotate_prob: Probability of a rotation.
     """
 
-    def __init__(self, input_size, shift_factor=0.02, shift_prob=1.0, scale_factor=(0.75, 1.25), scale_prob=1.0,
-                 rotate_factor=30.0, rotate_prob=1.0):
+    def __init__(self, input_size: tuple[int, int] | None, shift_factor: float = 0.02, shift_prob: float = 1.0,
+                 scale_factor: tuple[float, float] = (0.75, 1.25), scale_prob: float = 1.0, rotate_factor: float = 30.0,
+                 rotate_prob: float = 1.0) -> None:
         super().__init__(shift_factor, shift_prob, scale_factor, scale_prob, rotate_factor, rotate_prob)
         self.aspect_ratio = input_size and input_size[0] / input_size[1]
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Draw and apply; see the class."""
         if self.aspect_ratio is not None:
             results['bbox_scale'] = TopdownAffine._fix_aspect_ratio(results['bbox_scale'], self.aspect_ratio)
@@ -94,15 +95,15 @@ class ReleasedCodeCropBox(BaseTransform):
     Required key: ``bbox_scale`` (1, 2) image px, which is modified. Added key: ``bbox_rotation`` (1,) degrees.
 
     Args:
-        scale_factor (float): Largest change of the scale.
-        rotate_factor (float): Standard deviation of the rotation, degrees.
-        rotate_prob (float): Probability of a rotation.
+        scale_factor: Largest change of the scale.
+        rotate_factor: Standard deviation of the rotation, degrees.
+        rotate_prob: Probability of a rotation.
     """
 
-    def __init__(self, scale_factor=0.25, rotate_factor=30.0, rotate_prob=0.6):
+    def __init__(self, scale_factor: float = 0.25, rotate_factor: float = 30.0, rotate_prob: float = 0.6) -> None:
         self.scale_factor, self.rotate_factor, self.rotate_prob = scale_factor, rotate_factor, rotate_prob
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Draw and apply; see the class."""
         results['bbox_scale'] = results['bbox_scale'] * (1 + self.scale_factor * np.clip(np.random.randn(), -1, 1))
         rotation = self.rotate_factor * np.clip(np.random.randn(), -2, 2) * (np.random.rand() < self.rotate_prob)

@@ -7,28 +7,28 @@ from mmpose_integral.structures import WeakPerspectiveCamera, fit_weak_perspecti
 
 @TRANSFORMS.register_module()
 class FitWeakPerspective(BaseTransform):
-    """Project millimetres into the image by the frame's weak-perspective camera (paper, section 2.1).
+    """Project millimetres into the image with the frame's weak-perspective camera (paper, section 2.1).
 
-    :class:`H80KDataset` attaches the camera that ``fit_cameras.py`` fitted. A sample that comes without one is fitted
-    here, to its coarse 2D joints.
+    :class:`H80KDataset` attaches the camera that ``fit_cameras.py`` fitted. For a sample without one, a camera is
+    fitted here, to its coarse 2D joints.
 
     Required keys: ``keypoints_mm`` (1, K, 3), and ``camera``, or ``keypoints_2d`` (1, K, 2) image px with
     ``keypoints_2d_score`` (1, K). Added keys: ``keypoints`` (1, K, 3) image px with root z = 0; ``keypoints_visible``
-    (1, K, 3), ones, or zeros where no camera can be fitted, so that the frame trains nothing; ``camera``.
+    (1, K, 3), ones, or zeros if no camera can be fitted, so that the frame has no effect in training; ``camera``.
 
     Args:
-        rotation (bool): Whether to fit an in-plane rotation, too; with ``robust=False`` this is the authors' 2D
-            similarity. This and the next two are for samples without a camera.
-        robust (bool): Whether joints that do not fit lose their weight.
-        score_thr (float): Score below which 2D joints are not used.
+        rotation: Whether to fit an in-plane rotation, too; with ``robust=False`` this is the authors' 2D similarity.
+            This and the next two are for samples without a camera.
+        robust: Whether joints with large residuals get a lower weight.
+        score_thr: Score below which 2D joints are not used.
     """
 
-    def __init__(self, rotation=False, robust=True, score_thr=0.0):
+    def __init__(self, rotation: bool = False, robust: bool = True, score_thr: float = 0.0) -> None:
         self.rotation = rotation
         self.robust = robust
         self.score_thr = score_thr
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Project one sample; see the class.
 
         Raises:

@@ -8,30 +8,31 @@ _LEVELS = np.arange(256, dtype=np.uint8)[None]
 
 @TRANSFORMS.register_module()
 class RandomChannelGain(BaseTransform):
-    """Multiply each colour channel by its own random gain (the released code's colour augmentation).
+    """Multiply each colour channel by its own random gain, which is the colour augmentation of the released code.
 
     Modified key: ``img`` (H, W, 3) uint8. Place it after the crop, where there are fewer pixels.
 
     Args:
-        gain (float): gains are uniform in [1 - gain, 1 + gain].
+        gain: Largest deviation of a gain from 1; gains are uniform in [1 - gain, 1 + gain].
     """
 
-    def __init__(self, gain=0.2):
+    def __init__(self, gain: float = 0.2) -> None:
         if not 0 <= gain < 1:
             raise ValueError(f'gain: a number in [0, 1) expected, got {gain}')
         self.gain = gain
 
-    def transform(self, results):
-        """Scale the channels; see the class."""
+    def transform(self, results: dict) -> dict:
+        """Multiply the channels of one sample; see the class."""
         gains = np.random.uniform(1 - self.gain, 1 + self.gain, size=3)
         table = np.clip(np.arange(256) * gains[:, None] + 0.5, 0, 255).astype(np.uint8)
         image = results['img']
         if image.dtype != np.uint8 or image.shape[2:] != (3, ):
             raise ValueError(f'img: (H, W, 3) uint8 expected, got {image.shape} {image.dtype}')
-        planes = np.empty((3, *image.shape[:2]), np.uint8)  # a plane a channel is faster, and packing wants planes
+        planes = np.empty((3, *image.shape[:2]), np.uint8)  # one plane per channel is faster, and packing needs planes
         cv2.split(image, list(planes))
         for plane, gain, column in zip(planes, gains.tolist(), table, strict=True):
-            # Products are four times as fast as a look-up; they are rounded in float32, so a level may differ.
+            # Products are four times as fast as a look-up. They are rounded in float32, so they are used only if all
+            # levels agree.
             if np.array_equal(cv2.convertScaleAbs(_LEVELS, alpha=gain)[0], column):
                 cv2.convertScaleAbs(plane, plane, gain)
             else:

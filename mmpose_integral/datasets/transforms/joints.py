@@ -5,28 +5,28 @@ from mmpose.registry import TRANSFORMS
 
 from mmpose_integral.structures.skeleton import JOINT_MAPS, NUM_JOINTS, build_metainfo
 
-# What the joint set decides in a sample; all must change with it, or a later flip swaps the wrong joints.
+# Keys of a sample that depend on the joint set. All must change with it, or a later flip swaps the wrong joints.
 JOINT_SET_KEYS = ('upper_body_ids', 'lower_body_ids', 'flip_pairs', 'dataset_keypoint_weights', 'flip_indices',
                   'skeleton_links')
 
 
 @TRANSFORMS.register_module()
 class KeypointConverter3D(BaseTransform):
-    """Turn the 2D joints of MPII or COCO into our 18, with a depth that is masked.
+    """Convert the 2D joints of MPII or COCO to our 18, with masked depth.
 
-    Joints which the source lacks, or which are not labelled, get weight 0 in every coordinate; the others get weight
-    (1, 1, 0): their z is 0 and never trains. COCO's "labelled but hidden" (v = 1) counts as labelled.
+    Joints that the source lacks, or that are not labelled, get weight 0 in every coordinate. The others get weight
+    (1, 1, 0): their z is 0 and has no effect in training. COCO's "labelled but hidden" (v = 1) counts as labelled.
 
     Required keys: ``keypoints`` (1, K', 2) image px, ``keypoints_visible`` (1, K'[, 2]).
-    Modified keys: ``keypoints`` (1, 18, 3), ``keypoints_visible`` (1, 18, 3), and all that depends on the joint set
-    (``flip_indices``, ``flip_pairs``, ...). Removed key: ``raw_ann_info``, which only metrics of the source's own
-    joints read, and whose outlines would be copied with every sample. Place it before any flip.
+    Modified keys: ``keypoints`` (1, 18, 3), ``keypoints_visible`` (1, 18, 3), and all keys that depend on the
+    joint set (``flip_indices``, ``flip_pairs``, ...). Removed key: ``raw_ann_info``. Only metrics of the source's own
+    joints read it, and its outlines would be copied with every sample. Place this transform before any flip.
 
     Args:
-        source (str): 'mpii' or 'coco'.
+        source: Source of the joints, 'mpii' or 'coco'.
     """
 
-    def __init__(self, source):
+    def __init__(self, source: str) -> None:
         if source not in JOINT_MAPS:
             raise ValueError(f'source: one of {sorted(JOINT_MAPS)} expected, got {source!r}')
         self.source = source
@@ -36,11 +36,11 @@ class KeypointConverter3D(BaseTransform):
         metainfo = parse_pose_metainfo(build_metainfo())
         self._joint_set = {key: metainfo[key] for key in JOINT_SET_KEYS}
 
-    def transform(self, results):
+    def transform(self, results: dict) -> dict:
         """Convert one sample; see the class.
 
         Raises:
-            ValueError: the sample has fewer joints than the source data set.
+            ValueError: If the sample has fewer joints than the source data set.
         """
         if results['keypoints'].shape[1] <= self._index.max():
             raise ValueError(f'{results.get("img_path")}: keypoints of shape {results["keypoints"].shape} are not '

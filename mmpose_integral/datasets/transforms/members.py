@@ -5,22 +5,22 @@ from mmpose.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class MemberInputs(BaseTransform):
-    """One sample, prepared once for each member of an :class:`EnsembleEstimator`.
+    """Prepare one sample once for each member of an :class:`EnsembleEstimator`.
 
-    The image is read once; each member's own evaluation pipeline crops and packs it.
+    The image is read once. The evaluation pipeline of each member crops and packs it.
 
-    Required keys: ``img`` and what the members' pipelines need.
-    Result: ``inputs`` (list of tensors) and ``data_samples`` (list), one a member.
+    Required keys: ``img`` and those that the members' pipelines need.
+    Result: ``inputs`` (list of tensors) and ``data_samples`` (list), one per member.
 
     Args:
-        configs (list[str]): config files of the members, in the ensemble's order.
+        configs: Config files of the members, in the order of the ensemble.
 
     Raises:
-        FileNotFoundError: a config is not there.
-        ValueError: no configs, or one without ``val_dataloader.dataset.pipeline``.
+        FileNotFoundError: If a config does not exist.
+        ValueError: If there are no configs, or one has no ``val_dataloader.dataset.pipeline``.
     """
 
-    def __init__(self, configs):
+    def __init__(self, configs: list[str]) -> None:
         if not configs:
             raise ValueError('configs: at least one config file expected, got none')
         self.pipelines = []
@@ -30,7 +30,7 @@ class MemberInputs(BaseTransform):
                 raise ValueError(f'{path}: no val_dataloader.dataset.pipeline to prepare its inputs with')
             self.pipelines.append(Compose(dataset['pipeline']))
 
-    def transform(self, results):
-        """Prepare; see the class. A pipeline replaces values of its dict and changes none in place."""
+    def transform(self, results: dict) -> dict:
+        """Prepare one sample; see the class. Pipelines replace the values in their dict; none is changed in place."""
         packed = [pipeline(dict(results)) for pipeline in self.pipelines]
         return {key: [one[key] for one in packed] for key in ('inputs', 'data_samples')}

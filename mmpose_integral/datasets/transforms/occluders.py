@@ -1,4 +1,4 @@
-"""Things to put in front of people: objects cut out of Pascal VOC, or generated shapes where VOC is not at hand.
+"""Occluders to paste over people: objects cut out of Pascal VOC, or generated shapes without VOC.
 
 An occluder is a pair of arrays: colours (h, w, 3) uint8 BGR, and opacity (h, w) float32 in [0, 1].
 """
@@ -8,25 +8,25 @@ import xml.etree.ElementTree as ElementTree
 import cv2
 import numpy as np
 
-MIN_AREA = 500  # px; smaller objects hide nothing
-FEATHER = 5  # px; width of the soft edge, so that a network cannot look for sharp cuts
+MIN_AREA = 500  # px; smaller objects are not used
+FEATHER = 5  # px; width of the soft edge, so that a network cannot detect sharp cuts
 
 
 class VocObjects:
     """Objects of Pascal VOC 2012 that are not people, cut out along their segmentation.
 
-    Annotations are listed at once, pictures are read when an object is drawn, and the last ones are kept.
+    Annotations are read at the start. Images are read when an object is drawn, and the last objects stay in memory.
 
     Args:
-        root (str): the folder ``VOC2012`` with ``Annotations``, ``JPEGImages`` and ``SegmentationObject``.
-        cache_size (int): cut-out objects kept in memory.
+        root: Folder ``VOC2012`` with ``Annotations``, ``JPEGImages`` and ``SegmentationObject``.
+        cache_size: Number of cut-out objects that stay in memory.
 
     Raises:
-        FileNotFoundError: a folder is not there.
-        ValueError: there is no usable object.
+        FileNotFoundError: If a folder does not exist.
+        ValueError: If there is no usable object.
     """
 
-    def __init__(self, root, cache_size=500):
+    def __init__(self, root: str, cache_size: int = 500) -> None:
         for folder in ('Annotations', 'JPEGImages', 'SegmentationObject'):
             if not os.path.isdir(os.path.join(root, folder)):
                 raise FileNotFoundError(f'voc_root: {root} has no folder {folder}; the VOC2012 folder of Pascal VOC is '
@@ -43,7 +43,7 @@ class VocObjects:
         return len(self.objects)
 
     def _usable(self, stem):
-        """Numbers (1-based, as in the mask) of the objects of an image that are whole and no person."""
+        """Numbers (1-based, as in the mask) of the objects of an image that are neither truncated nor persons."""
         path = os.path.join(self.root, 'Annotations', f'{stem}.xml')
         tree = ElementTree.parse(path).getroot()
         return [number for number, item in enumerate(tree.findall('object'), 1)
@@ -51,10 +51,10 @@ class VocObjects:
                 and item.findtext('truncated', '0') == '0']
 
     def draw(self, rng):
-        """A random occluder; see the module.
+        """Draw a random occluder; see the module.
 
         Args:
-            rng (np.random.RandomState | module): ``numpy.random``, say.
+            rng (np.random.RandomState | module): Random generator, such as ``numpy.random``.
         """
         for _ in range(50):
             index = rng.randint(len(self.objects))
@@ -67,9 +67,9 @@ class VocObjects:
         raise ValueError(f'voc_root: {self.root}: of 50 objects drawn none has {MIN_AREA} px')
 
     def _cut(self, stem, number):
-        """Cut one object out, or None where it is too small."""
+        """Cut one object out, or return None if it is too small."""
         image = cv2.imread(os.path.join(self.root, 'JPEGImages', f'{stem}.jpg'))
-        # The mask is a palette image; its index is the object's number, which OpenCV would turn into colours.
+        # The mask is a palette image. Its index is the object's number, which OpenCV would convert to colours.
         from PIL import Image
         mask = np.asarray(Image.open(os.path.join(self.root, 'SegmentationObject', f'{stem}.png'))) == number
         if image is None or mask.shape != image.shape[:2]:
@@ -83,17 +83,17 @@ class VocObjects:
 
 
 class GeneratedShapes:
-    """Ellipses, polygons and bars with stripes or speckles: crude, but made of nothing.
+    """Ellipses and polygons with stripes and noise, which need no data.
 
     Args:
-        size (int): longest side, px.
+        size: Longest side, px.
     """
 
-    def __init__(self, size=128):
+    def __init__(self, size: int = 128) -> None:
         self.size = size
 
     def draw(self, rng):
-        """A random occluder; see the module."""
+        """Draw a random occluder; see the module."""
         height, width = (int(self.size * share) for share in rng.uniform(0.35, 1.0, size=2))
         mask = np.zeros((height, width), dtype=np.uint8)
         middle = np.array([width, height]) / 2
@@ -109,7 +109,7 @@ class GeneratedShapes:
 
     @staticmethod
     def _texture(rng, height, width):
-        """Two colours in stripes, with speckles."""
+        """Stripes of two colours, with noise."""
         colors = rng.uniform(0, 255, size=(2, 3))
         period, angle = rng.uniform(4, 60), rng.uniform(0, np.pi)
         y, x = np.mgrid[:height, :width]
@@ -119,7 +119,7 @@ class GeneratedShapes:
         return np.clip(color, 0, 255).astype(np.uint8)
 
 
-def feather(mask):
+def feather(mask: np.ndarray) -> np.ndarray:
     """Opacity (h, w) of a boolean mask with soft edges that lie inside it."""
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]

@@ -11,22 +11,24 @@ class RandomOcclusion(BaseTransform):
     """Paste objects over the crop, as the winner of the 2018 challenge did.
 
     (Sarandi et al., "How Robust is 3D Human Pose Estimation to Occlusion?", IROS 2018 workshop: objects of Pascal VOC,
-    at any place.) Labels stay as they are: hidden joints are to be guessed.
+    at any place.) Labels do not change, so that a model learns to predict hidden joints.
 
     Modified key: ``img`` (H, W, 3) uint8 BGR. Place it after the crop.
 
     Args:
-        prob (float): probability that anything is pasted.
-        voc_root (str, optional): folder ``VOC2012`` of Pascal VOC; without it, generated shapes.
-        max_objects (int): from 1 to so many are pasted.
-        scale (tuple[float]): longest side of an object, uniform in this range, in shares of the crop's shorter side.
+        prob: Probability that anything is pasted.
+        voc_root: Folder ``VOC2012`` of Pascal VOC. Default: generated shapes.
+        max_objects: Largest number of objects; the smallest is 1.
+        scale: Range of the longest side of an object, as a share of the crop's shorter side.
 
     Raises:
-        ValueError: ``prob`` outside [0, 1], no objects, or a range that is none.
-        FileNotFoundError: ``voc_root`` is not Pascal VOC.
+        ValueError: If ``prob`` is outside [0, 1], ``max_objects`` is below 1, or ``scale`` is not an ascending range
+            above 0.
+        FileNotFoundError: If ``voc_root`` is not Pascal VOC.
     """
 
-    def __init__(self, prob=0.7, voc_root=None, max_objects=8, scale=(0.1, 0.5)):
+    def __init__(self, prob: float = 0.7, voc_root: str | None = None, max_objects: int = 8,
+                 scale: tuple[float, float] = (0.1, 0.5)) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'prob: a number in [0, 1] expected, got {prob}')
         if max_objects < 1 or not 0 < scale[0] <= scale[1]:
@@ -34,8 +36,8 @@ class RandomOcclusion(BaseTransform):
         self.prob, self.max_objects, self.scale = prob, max_objects, scale
         self.occluders = VocObjects(voc_root) if voc_root else GeneratedShapes()
 
-    def transform(self, results):
-        """Paste; see the class."""
+    def transform(self, results: dict) -> dict:
+        """Paste objects into one sample; see the class."""
         if np.random.uniform() >= self.prob:
             return results
         image = results['img'].copy()
@@ -49,15 +51,15 @@ class RandomOcclusion(BaseTransform):
         return results
 
 
-def paste(image, color, opacity, factor, center):
-    """Blend an occluder into an image, in place; what sticks out of the image is cut.
+def paste(image: np.ndarray, color: np.ndarray, opacity: np.ndarray, factor: float, center: np.ndarray) -> None:
+    """Blend an occluder into an image, in place; parts outside the image are cut off.
 
     Args:
-        image (np.ndarray): (H, W, 3) uint8.
-        color (np.ndarray): (h, w, 3) uint8.
-        opacity (np.ndarray): (h, w), 0 to 1.
-        factor (float): the occluder is resized by it.
-        center (np.ndarray): (2,), x, y of its middle, px.
+        image: (H, W, 3) uint8, image.
+        color: (h, w, 3) uint8, colours of the occluder.
+        opacity: (h, w), opacity of the occluder, 0 to 1.
+        factor: Factor by which the occluder is resized.
+        center: (2,), x, y of the occluder's centre, px.
     """
     interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     size = tuple(max(1, round(side * factor)) for side in opacity.shape[::-1])

@@ -4,30 +4,31 @@ from collections import deque
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
+from mmengine.runner import Runner
 
 from mmpose_integral.utils.files import write_whole
 
 
 @HOOKS.register_module()
 class CheckpointAfterValidationHook(CheckpointHook):
-    """mmengine's :class:`CheckpointHook`, but a resumed run goes on as the unbroken one would have.
+    """mmengine's :class:`CheckpointHook`, with which a resumed run continues as an uninterrupted one would.
 
-    mmengine writes an epoch's checkpoint before the epoch is validated, so that a run killed later resumes without
-    what the validation changed: a reduced learning rate, the patience used up, the best score. Here
+    mmengine writes an epoch's checkpoint before the epoch is validated. A run that is killed later then resumes without
+    the changes of the validation: a reduced learning rate, the used patience, the best score. With this hook
 
     - the checkpoint of an epoch that is validated is written after ``ReduceOnPlateauLR`` and early stopping have seen
       the score; an epoch without validation gets its checkpoint before the next one begins;
-    - a training that stops early leaves a checkpoint too, whatever the interval, if ``save_last`` is set;
-    - files replace each other whole, and what ``max_keep_ckpts`` or a better score makes superfluous is removed only
-      after ``last_checkpoint`` names its successor. A kill at any moment leaves a checkpoint that resumes.
+    - a training that stops early writes a checkpoint, too, for any interval, if ``save_last`` is set;
+    - files are replaced as a whole. Files that ``max_keep_ckpts`` or a better score makes superfluous are removed only
+      after ``last_checkpoint`` names their successor. A kill at any moment leaves a checkpoint that can be resumed.
 
-    A resumed run starts at the epoch after the checkpoint's; the middle of an epoch cannot be resumed.
+    A resumed run starts at the epoch after that of the checkpoint. It cannot start in the middle of an epoch.
 
     Args:
-        *args, **kwargs: of :class:`mmengine.hooks.CheckpointHook`.
+        *args, **kwargs: Arguments of :class:`mmengine.hooks.CheckpointHook`.
 
     Raises:
-        ValueError: ``by_epoch=False``.
+        ValueError: If ``by_epoch`` is False.
     """
 
     def __init__(self, *args, **kwargs):
@@ -35,11 +36,11 @@ class CheckpointAfterValidationHook(CheckpointHook):
         if not self.by_epoch:
             raise ValueError('CheckpointAfterValidationHook: by_epoch=True expected, got False; it saves after the '
                              "validation of an epoch. Use mmengine's CheckpointHook to save by iterations")
-        self._due = None  # whether a checkpoint is owed; None outside of training
+        self._due = None  # whether a checkpoint has to be written; None outside of training
         self._outdated_best = []
 
-    def before_train(self, runner):
-        """Find out where to write, and finish the removals that a kill may have cut off."""
+    def before_train(self, runner: Runner) -> None:
+        """Choose where to write, and finish removals that a kill may have interrupted."""
         folder = str(self.out_dir or runner.work_dir)
         if '://' not in folder and self.file_client_args is None and self.backend_args in (None, {'backend': 'local'}):
             self.backend_args = dict(backend='atomic_local')
@@ -48,24 +49,24 @@ class CheckpointAfterValidationHook(CheckpointHook):
         self._outdated_best = list(runner.message_hub.runtime_info.get('outdated_best_ckpts', []))
         self._remove_outdated_best()
 
-    def after_train_epoch(self, runner):
-        """Note that a checkpoint is owed; it is written when it is known what the validation changed, if any."""
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Note that a checkpoint has to be written. It is written after the validation of the epoch, if any."""
         self._due = self.every_n_epochs(runner, self.interval, self.save_begin) or (
             self.save_last and self.is_last_train_epoch(runner))
 
-    def after_val(self, runner):
-        """Write the epoch's checkpoint. All hooks have had their ``after_val_epoch``."""
+    def after_val(self, runner: Runner) -> None:
+        """Write the epoch's checkpoint, after the ``after_val_epoch`` of all hooks."""
         if self._due is None:
             return
         self._due = self._due or (self.save_last and runner.train_loop.stop_training)
         self._save_if_due(runner)
 
-    def before_train_epoch(self, runner):
-        """Write the checkpoint of the epoch before, if that was not validated."""
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Write the checkpoint of the previous epoch, if that was not validated."""
         self._save_if_due(runner)
 
-    def after_train(self, runner):
-        """Write the last epoch's checkpoint, if that was not validated; publish if asked to."""
+    def after_train(self, runner: Runner) -> None:
+        """Write the last epoch's checkpoint, if that was not validated, and publish it if the config says so."""
         self._save_if_due(runner)
         self._due = None
         super().after_train(runner)
@@ -78,12 +79,12 @@ class CheckpointAfterValidationHook(CheckpointHook):
         self._save_checkpoint_with_step(runner, runner.epoch, meta=dict(epoch=runner.epoch, iter=runner.iter))
 
     def _save_best_checkpoint(self, runner, metrics):
-        """Write the best checkpoint if this is the best; its predecessor stays until the next resumable one."""
+        """Write the best checkpoint if the score is the best; its predecessor stays until the next resumable one."""
         if not self.save_best:
             return
         old, last_ckpt = self._best_paths(), self.last_ckpt
-        # The parent removes the predecessor first, and writes the epoch's checkpoint already here. It does neither
-        # when it knows of no such files.
+        # The base class would remove the predecessor first, and write the epoch's checkpoint already here. It does
+        # neither if no such files are recorded.
         self._set_best_paths(dict.fromkeys(old))
         self.last_ckpt = None
         super()._save_best_checkpoint(runner, metrics)
@@ -93,7 +94,7 @@ class CheckpointAfterValidationHook(CheckpointHook):
         self._set_best_paths({key: new[key] or old[key] for key in old})
 
     def _best_paths(self):
-        """Dict from the index of a metric in ``save_best`` to its best checkpoint's path or None."""
+        """Dict from the index of a metric in ``save_best`` to the path of its best checkpoint, or None."""
         if len(self.key_indicators) == 1:
             return {0: self.best_ckpt_path}
         return {i: self.best_ckpt_path_dict.get(key) for i, key in enumerate(self.key_indicators)}
@@ -105,9 +106,9 @@ class CheckpointAfterValidationHook(CheckpointHook):
             self.best_ckpt_path_dict.update({key: paths[i] for i, key in enumerate(self.key_indicators)})
 
     def _save_checkpoint_with_step(self, runner, step, meta):
-        """Write a resumable checkpoint, then ``last_checkpoint``, then remove what is superfluous.
+        """Write a resumable checkpoint, then ``last_checkpoint``, then remove superfluous files.
 
-        The file itself lists what is to be removed after it, for :meth:`before_train` of a run that resumes from it.
+        The checkpoint lists the files to remove after it, for :meth:`before_train` of a run that resumes from it.
         """
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
@@ -132,7 +133,7 @@ class CheckpointAfterValidationHook(CheckpointHook):
 
     def _remove_outdated_best(self):
         for path in self._outdated_best:
-            # A run that resumed another folder's checkpoint into its own leaves the files there alone.
+            # A run that resumed from a checkpoint in another folder does not remove files there.
             if str(path) == str(self.file_backend.join_path(self.out_dir, osp.basename(str(path)))):
                 self._remove(path)
         self._outdated_best = []

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Sequence
 from operator import attrgetter
 
 import torch
@@ -6,21 +7,22 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+from mmengine.runner import Runner
 
 
-def why_not_compiled(device):
+def why_not_compiled(device: torch.device) -> str | None:
     """Try the compiler on a few numbers.
 
     Args:
-        device (torch.device): where the model is.
+        device: Device of the model.
 
     Returns:
-        str | None: what is missing, or None if it works.
+        Reason why the compiler does not work, or None if it works.
     """
     try:
         x = torch.ones(2, 3, device=device)
         works = bool((torch.compile(lambda value: (value * 2 + 1).relu())(x) == 3).all())
-    # Each backend has exceptions of its own; whatever fails here is told, and the training goes on without.
+    # Each backend has its own exceptions. Any failure is reported, and the training continues without the compiler.
     except Exception as error:
         return f'{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else "no message"}'
     return None if works else 'it computes wrong numbers'
@@ -28,23 +30,24 @@ def why_not_compiled(device):
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """Compile the parts of the model that are plain layers; names of weights, and so checkpoints, stay as they are.
+    """Compile the parts of the model that are plain layers. Names of weights, and thus checkpoints, do not change.
 
-    mmengine's ``compile=`` takes the whole training step, whose labels are Python objects: the graph breaks at each.
-    Here backbone and deconvolutions become one graph each. The first steps take minutes for a ResNet-152, as do those
-    with a new batch size and the first validation.
+    mmengine's ``compile=`` compiles the whole training step, whose labels are Python objects that break the graph.
+    Here, backbone and deconvolutions become one graph each. The first steps take minutes for a ResNet-152, and so do
+    the first steps with a new batch size and the first validation.
 
     Args:
-        parts (Sequence[str]): dotted names of modules; one that the model does not have is left out.
-        devices (Sequence[str]): kinds of devices to compile for. A CPU gains too little for the wait.
-        **options: of :meth:`torch.nn.Module.compile`.
+        parts: Dotted names of modules; names that the model does not have are left out.
+        devices: Kinds of devices to compile for. On a CPU, the gain is too small for the waiting time.
+        **options: Options of :meth:`torch.nn.Module.compile`.
     """
 
-    def __init__(self, parts=('backbone', 'head.deconv_layers'), devices=('cuda', ), **options):
+    def __init__(self, parts: Sequence[str] = ('backbone', 'head.deconv_layers'), devices: Sequence[str] = ('cuda', ),
+                 **options) -> None:
         self.parts, self.devices, self.options = tuple(parts), tuple(devices), options
 
-    def before_train(self, runner):
-        """Compile, or say why not."""
+    def before_train(self, runner: Runner) -> None:
+        """Compile the parts, or log why not."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         device = next(model.parameters()).device
         if device.type not in self.devices:
@@ -60,7 +63,7 @@ class CompileHook(Hook):
                   'are slow', 'current')
 
     def _compile(self, model, name):
-        """Whether there is such a part; compiled in place."""
+        """Compile a part in place; return whether the model has it."""
         try:
             part = attrgetter(name)(model)
         except AttributeError:

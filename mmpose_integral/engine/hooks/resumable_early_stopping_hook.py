@@ -1,18 +1,19 @@
 from mmengine.hooks import EarlyStoppingHook
 from mmengine.registry import HOOKS
+from mmengine.runner import Runner
 
 
 @HOOKS.register_module()
 class ResumableEarlyStoppingHook(EarlyStoppingHook):
-    """mmengine's :class:`EarlyStoppingHook`, whose patience, best score and decision survive a resume.
+    """mmengine's :class:`EarlyStoppingHook`, with patience, best score and decision kept when a run is resumed.
 
-    They travel in the message hub, which every checkpoint contains; use it with
-    :class:`CheckpointAfterValidationHook`, which writes the checkpoint after this hook has counted. A run that had
-    stopped stays stopped when it is resumed, unless ``patience`` was raised in the meantime: then it goes on with
-    what is left of the new patience.
+    The message hub holds them, and every checkpoint contains it. Use this hook with
+    :class:`CheckpointAfterValidationHook`, which writes the checkpoint after this hook has counted. A run that has
+    stopped does not continue when it is resumed, unless ``patience`` was raised. It then continues with the rest of the
+    new patience.
 
     Args:
-        *args, **kwargs: of :class:`mmengine.hooks.EarlyStoppingHook`.
+        *args, **kwargs: Arguments of :class:`mmengine.hooks.EarlyStoppingHook`.
     """
 
     def __init__(self, *args, **kwargs):
@@ -20,15 +21,15 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
         self.stopped = False
 
     @property
-    def key(self):
-        """str: where the state is kept in the message hub; one a monitored metric."""
+    def key(self) -> str:
+        """Key of the state in the message hub, one per monitored metric."""
         return f'early_stopping/{self.monitor}'
 
-    def before_run(self, runner):
-        """Nothing: the parent looks at the train loop here, which would build the training data for a test run too."""
+    def before_run(self, runner: Runner) -> None:
+        """Do nothing; the base class would build the training data here, also for a test run."""
 
-    def before_train(self, runner):
-        """Take up the state of a resumed run; stop at once if that had stopped."""
+    def before_train(self, runner: Runner) -> None:
+        """Restore the state of a resumed run, and stop at once if that had stopped."""
         state = runner.message_hub.runtime_info.get(self.key)
         if state is None:
             return
@@ -41,8 +42,8 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
                 f'{self.best_score:.3f}, {self.wait_count} validations before. To go on, raise the patience '
                 f'above {state["patience"]}.')
 
-    def after_val_epoch(self, runner, metrics):
-        """Decide whether to stop, and note the state for the checkpoint."""
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Decide whether to stop, and store the state for the checkpoint."""
         super().after_val_epoch(runner, metrics)
         runner.message_hub.update_info(self.key, dict(
             wait_count=self.wait_count, best_score=float(self.best_score), stopped=self.stopped,

@@ -1,4 +1,4 @@
-"""Pure arrays in, arrays out."""
+"""Pure functions of arrays."""
 from mmpose_integral.structures.bone_length import (
     PUBLISHED_SKELETON_LENGTHS,
     mean_skeleton_length,

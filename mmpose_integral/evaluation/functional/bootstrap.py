@@ -1,41 +1,43 @@
-"""How sure a difference of two mean errors is."""
+"""Confidence interval of the difference of two mean errors."""
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Difference(NamedTuple):
-    """Mean error of the second method minus that of the first; below 0, the second is better."""
+    """Mean error of the second method minus that of the first; below 0, the second one is better."""
     mean: float
-    """mm."""
+    """Difference, mm."""
     low: float
     """Lower end of the 95 % interval, mm."""
     high: float
-    """Upper end, mm."""
+    """Upper end of the 95 % interval, mm."""
 
 
-def paired_bootstrap(first, second, same_trainings=False, num_resamples=2000, seed=0):
-    """Difference of two methods' mean errors with a 95 % percentile interval.
+def paired_bootstrap(first: np.ndarray, second: np.ndarray, same_trainings: bool = False, num_resamples: int = 2000,
+                     seed: int = 0) -> Difference:
+    """Compute the difference of two methods' mean errors with a 95 % percentile interval.
 
-    Frames are drawn with replacement, the same ones for both methods, since a hard frame is hard for both. Trainings
-    are drawn as well, each method's own, so that the interval holds the spread of seeds; a few seeds show too little of
-    it. Frames of one sequence resemble each other, which no interval over frames knows. Take the interval as a lower
-    bound of the doubt.
+    Frames are drawn with replacement, the same ones for both methods, because a frame is similarly difficult for both.
+    Training runs are drawn, too, separately for each method, so that the interval covers the spread of seeds. With few
+    seeds it covers too little of that spread. Frames of one sequence are similar, which no interval over frames takes
+    into account. The true uncertainty is therefore at least as large as the interval.
 
     (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13.)
 
     Args:
-        first (np.ndarray): (S1, N), mean error of each frame, one row a training, mm.
-        second (np.ndarray): (S2, N), the same frames.
-        same_trainings (bool): row s of both is of one training, evaluated in two ways; rows are drawn together.
-        num_resamples (int): draws.
-        seed (int): of the draws.
+        first: (S1, N), mean error of each frame, one row per training run, mm.
+        second: (S2, N), errors of the second method on the same frames.
+        same_trainings: Whether row s of both is of one training run, evaluated in two ways. Rows are then drawn
+            together.
+        num_resamples: Number of draws.
+        seed: Seed of the draws.
 
     Returns:
-        Difference: see there.
+        Difference and its interval.
 
     Raises:
-        ValueError: shapes other than these.
+        ValueError: If the shapes do not fit together.
     """
     first, second = np.atleast_2d(first), np.atleast_2d(second)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not first.size:
@@ -46,7 +48,7 @@ def paired_bootstrap(first, second, same_trainings=False, num_resamples=2000, se
     count = first.shape[1]
     draws = np.empty(num_resamples)
     for i in range(num_resamples):
-        # How often each frame was drawn is all that its mean needs.
+        # The mean only depends on how often each frame was drawn.
         frames = np.bincount(rng.integers(count, size=count), minlength=count) / count
         rows = [rng.integers(len(errors), size=len(errors)) for errors in (first, second)]
         if same_trainings:

@@ -1,9 +1,10 @@
-"""How well predicted standard deviations tell the errors that were made.
+"""Comparison of predicted standard deviations with the errors that were made.
 
-A calibrated standard deviation is the root mean square of the errors it is given for. Three views of it: bins by
-predicted size (reliability diagram; Levi et al., arXiv 1905.11659), the factor that makes it right on average, and the
-share of errors within so many standard deviations.
+A calibrated standard deviation equals the root mean square of the errors that it is predicted for. There are three ways
+to check it: bins by predicted size (reliability diagram; Levi et al., arXiv 1905.11659), the factor that makes it right
+on average, and the share of errors within a number of standard deviations.
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,17 +19,17 @@ AXES = ('x', 'y', 'z')
 
 
 class Calibration(NamedTuple):
-    """Standard deviations against errors of M coordinates, in the unit of both.
+    """Standard deviations and errors of M coordinates, in their common unit.
 
     Attributes:
-        bin_std (np.ndarray): (B,) root mean square of the standard deviations in each bin, ascending.
-        bin_error (np.ndarray): (B,) root mean square of the errors there.
-        factor (float): what to multiply the standard deviations by; below 1, they are too large.
-        rank_correlation (float): Spearman's, of the standard deviation and the size of the error; NaN where one of
-            them never changes.
-        levels (np.ndarray): (L,), numbers of standard deviations.
-        coverage (np.ndarray): (L,) share of errors within so many of them.
-        coverage_scaled (np.ndarray): (L,), likewise after ``factor``.
+        bin_std: (B,), root mean square of the standard deviations in each bin, ascending.
+        bin_error: (B,), root mean square of the errors in each bin.
+        factor: Factor that calibrates the standard deviations; below 1, they are too large.
+        rank_correlation: Spearman's rank correlation of the standard deviation and the size of the error; NaN if one of
+            them is constant.
+        levels: (L,), numbers of standard deviations.
+        coverage: (L,), share of errors within each of these levels.
+        coverage_scaled: (L,), the same share after multiplication by ``factor``.
     """
     bin_std: np.ndarray
     bin_error: np.ndarray
@@ -39,23 +40,24 @@ class Calibration(NamedTuple):
     coverage_scaled: np.ndarray
 
 
-def calibration(errors, stds, num_bins=10, levels=LEVELS):
+def calibration(errors: np.ndarray, stds: np.ndarray, num_bins: int = 10,
+                levels: Sequence[float] = LEVELS) -> Calibration:
     """Compare errors with the standard deviations predicted for them.
 
-    The factor is the one under which normally distributed errors are most likely: with errors e of N(0, (f s)^2), the
+    The factor has the highest likelihood for normally distributed errors: with errors e of N(0, (f s)^2), the
     likelihood has its maximum at f^2 = mean(e^2 / s^2) (Laves et al., arXiv 2104.12376, call it sigma scaling).
 
     Args:
-        errors (np.ndarray): (...), prediction minus truth, one axis.
-        stds (np.ndarray): (...), same unit.
-        num_bins (int): bins of as many coordinates each, by the standard deviation.
-        levels (Sequence[float]): see :class:`Calibration`.
+        errors: (...), prediction minus ground truth along one axis.
+        stds: (...), standard deviations in the same unit.
+        num_bins: Number of bins by the standard deviation, with equal numbers of coordinates.
+        levels: Numbers of standard deviations; see :class:`Calibration`.
 
     Returns:
-        Calibration: see there.
+        Result of the comparison.
 
     Raises:
-        ValueError: shapes differ, values are not finite, a standard deviation is not positive, or there are fewer
+        ValueError: If shapes differ, values are not finite, a standard deviation is not positive, or there are fewer
             values than bins.
     """
     errors, stds = np.asarray(errors, dtype=np.float64), np.asarray(stds, dtype=np.float64)
@@ -82,15 +84,15 @@ def calibration(errors, stds, num_bins=10, levels=LEVELS):
         coverage_scaled=np.searchsorted(within, levels * factor, side='right') / within.size)
 
 
-def rank_correlation(first, second):
-    """Spearman's rank correlation of paired values, (M,) each; NaN where one of them never changes."""
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation of paired values, (M,) each; NaN if one of them is constant."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return float('nan')
     return float(spearmanr(first, second).statistic)
 
 
-def normal_coverage(levels):
-    """Share of a normal distribution within so many standard deviations of its mean; any shape."""
+def normal_coverage(levels: np.ndarray) -> np.ndarray:
+    """Share of a normal distribution within the given numbers of standard deviations of its mean; any shape."""
     return erf(np.asarray(levels, dtype=np.float64) / np.sqrt(2))
 
 
@@ -98,14 +100,14 @@ class PoseCalibration(NamedTuple):
     """Calibration of predicted poses, over the 16 joints of a pose file that are not the root.
 
     Attributes:
-        axes (dict[str, Calibration]): of 'x', 'y', 'z', and of 'all' three together; mm.
-        joint_factors (np.ndarray): (16,), the factor of each joint, its axes together.
-        joint_rank_correlations (np.ndarray): (16,) between a joint's error and its standard deviation, as lengths in
-            space, over frames.
-        person_rank_correlation (float): between the joints of one person, mean over frames.
-        frame_rank_correlation (float): between a frame's mean error and its mean standard deviation.
-        quarter_errors (np.ndarray): (4,), mean error of the frames by quarters, those with the smallest mean standard
-            deviation first, mm; NaN for a quarter without frames.
+        axes (dict[str, Calibration]): Calibration of 'x', 'y', 'z', and of 'all' three together, mm.
+        joint_factors: (16,), factor of each joint over all axes.
+        joint_rank_correlations: (16,), rank correlation over frames of a joint's error and its standard deviation, both
+            as lengths in space.
+        person_rank_correlation: Rank correlation over the joints of one person, mean over frames.
+        frame_rank_correlation: Rank correlation of a frame's mean error and its mean standard deviation.
+        quarter_errors: (4,), mean error of each quarter of the frames, mm. The quarters are ordered by the mean
+            standard deviation, smallest first. NaN for a quarter without frames.
     """
     axes: dict
     joint_factors: np.ndarray
@@ -115,26 +117,27 @@ class PoseCalibration(NamedTuple):
     quarter_errors: np.ndarray
 
 
-def calibrate_poses(pred_px, std_px, gt_mm, bone_length, num_bins=10):
-    """Calibration of a model's standard deviations, taken to mm as its joints are.
+def calibrate_poses(pred_px: np.ndarray, std_px: np.ndarray, gt_mm: np.ndarray, bone_length: np.ndarray | float,
+                    num_bins: int = 10) -> PoseCalibration:
+    """Compute the calibration of a model's standard deviations, which are converted to mm as its joints are.
 
-    A person's px become mm by one factor, bone length over predicted skeleton length in px, for joints and standard
-    deviations alike. The root's own error is unknown, as poses are root-relative, so the root is left out; the errors
-    of the others contain it, and that of the person's size, of which a joint's standard deviation knows nothing.
+    One factor per person converts px to mm, for joints and standard deviations: bone length divided by predicted
+    skeleton length in px. The root's own error is unknown, because poses are root-relative, so the root is left out.
+    The errors of the other joints contain it, and also the error of the person's size. A joint's standard deviation
+    does not include the latter.
 
     Args:
-        pred_px (np.ndarray): (N, 18, 3), image px.
-        std_px (np.ndarray): (N, 18, 3), image px.
-        gt_mm (np.ndarray): (N, 18, 3), mm; the root is subtracted.
-        bone_length (np.ndarray | float): total skeleton length of the predictions, mm; broadcasts over N.
-        num_bins (int): see :func:`calibration`.
+        pred_px: (N, 18, 3), predictions, image px.
+        std_px: (N, 18, 3), their standard deviations, image px.
+        gt_mm: (N, 18, 3), ground truth, mm; the root is subtracted.
+        bone_length: Total skeleton length of the predictions, mm; broadcasts over N.
+        num_bins: Number of bins; see :func:`calibration`.
 
     Returns:
-        PoseCalibration: see there.
+        Result of the comparison.
 
     Raises:
-        ValueError: shapes differ or are not (N, 18, 3), a pose that cannot be scaled, and what
-            :func:`calibration` raises.
+        ValueError: If shapes differ or are not (N, 18, 3), a pose cannot be scaled, or :func:`calibration` raises it.
     """
     pred_px, std_px, gt_mm = (np.asarray(values, dtype=np.float64) for values in (pred_px, std_px, gt_mm))
     if pred_px.shape[1:] != (NUM_JOINTS, 3) or not pred_px.shape == std_px.shape == gt_mm.shape:

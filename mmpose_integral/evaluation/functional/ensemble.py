@@ -1,21 +1,24 @@
 """Mean of the predictions of several models on the same frames."""
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def average_predictions(frame_ids, predictions, weights=None):
-    """Weighted mean, frame by frame.
+def average_predictions(frame_ids: Sequence[np.ndarray], predictions: Sequence[np.ndarray],
+                        weights: Sequence[float] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the weighted mean frame by frame.
 
     Args:
-        frame_ids (Sequence[np.ndarray]): (N,) of each model, in any order.
-        predictions (Sequence[np.ndarray]): (N, K, 3) of each model, image px, in the order of its ids.
-        weights (Sequence[float], optional): one a model, above 0; equal without it.
+        frame_ids: Frame ids (N,) of each model, in any order.
+        predictions: Predictions (N, K, 3) of each model, image px, in the order of its ids.
+        weights: Weights above 0, one per model. Default: equal weights.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: ids (N,), ascending; mean (N, K, 3), image px, float64.
+        Frame ids (N,), ascending, and mean (N, K, 3), image px, float64.
 
     Raises:
-        ValueError: no predictions, another number of weights, weights that are not positive, or models that did not
-            predict the same frames (the message names the model by its position and a frame).
+        ValueError: If there are no predictions, the number of weights differs, weights are not positive, or models did
+            not predict the same frames (the message gives the model by its position and a frame).
     """
     if not len(predictions):
         raise ValueError('predictions: of at least one model expected, got none')

@@ -1,4 +1,4 @@
-"""The whole CHALL_H80K evaluation as one function of arrays."""
+"""The complete CHALL_H80K evaluation as one function of arrays."""
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +15,15 @@ class H80KResult(NamedTuple):
     """Errors in mm, means over all frames and over the 17 joints of a pose file, root included (its error is 0).
 
     Attributes:
-        mpjpe (dict[str, float]): MPJPE by bone-length choice, in the order asked for. The rest is for the first one.
-        rigid (float): MPJPE after rotation and translation, found on 18 joints.
-        similarity (float): MPJPE after rotation, translation and scale, found on 18 joints.
-        per_joint (np.ndarray): (17,), mean error of each joint.
-        per_axis (np.ndarray): (3,), mean absolute error along x, y, z.
-        pck (float): percentage of joints with an error below 150 mm.
-        auc (float): mean percentage over thresholds 0, 5, ..., 150 mm.
-        errors (np.ndarray): (N, 17), error of each joint of each frame.
-        pred_mm (np.ndarray): (N, 18, 3), the predictions in mm, root at the origin.
+        mpjpe (dict[str, float]): MPJPE by bone-length choice, in the given order. Other fields are for the first one.
+        rigid: MPJPE after an alignment by rotation and translation over 18 joints.
+        similarity: MPJPE after an alignment by rotation, translation and scale over 18 joints.
+        per_joint: (17,), mean error of each joint.
+        per_axis: (3,), mean absolute error along x, y, z.
+        pck: Percentage of joints with an error below 150 mm.
+        auc: Mean percentage over thresholds 0, 5, ..., 150 mm.
+        errors: (N, 17), error of each joint of each frame.
+        pred_mm: (N, 18, 3), predictions in mm, root at the origin.
     """
     mpjpe: dict
     rigid: float
@@ -36,21 +36,21 @@ class H80KResult(NamedTuple):
     pred_mm: np.ndarray
 
 
-def evaluate_h80k(pred, gt_mm, bone_lengths):
-    """All figures of the challenge in one pass.
+def evaluate_h80k(pred: np.ndarray, gt_mm: np.ndarray, bone_lengths: dict[str, float | str]) -> H80KResult:
+    """Compute all figures of the challenge in one pass.
 
     Args:
-        pred (np.ndarray): (N, 18, 3), any isotropic unit (image px, say), root anywhere.
-        gt_mm (np.ndarray): (N, 18, 3), mm; the root is subtracted.
-        bone_lengths (dict[str, float | str]): total skeleton length in mm by name, or 'per-frame', which gives each
-            prediction the length of its own truth. The first one is the headline.
+        pred: (N, 18, 3), predictions in any isotropic unit, such as image px, root anywhere.
+        gt_mm: (N, 18, 3), ground truth, mm; the root is subtracted.
+        bone_lengths: Total skeleton lengths in mm by name. 'per-frame' in place of a number gives each prediction the
+            length of its own ground truth. The first entry is the headline.
 
     Returns:
-        H80KResult: see there.
+        Figures of the evaluation.
 
     Raises:
-        ValueError: no frames, shapes that differ, no bone length, or a pose that is not finite or has no extent (the
-            message names its row).
+        ValueError: If there are no frames, shapes differ, no bone length is given, or a pose is not finite or has no
+            extent (the message gives its row).
     """
     pred, gt = np.asarray(pred), np.asarray(gt_mm)
     if pred.ndim != 3 or pred.shape != gt.shape or not len(pred):
@@ -77,7 +77,7 @@ def evaluate_h80k(pred, gt_mm, bone_lengths):
 
 
 def _true_length(gt):
-    """Lengths of the true skeletons, (N,) mm; ValueError for a pose without one."""
+    """Lengths of the true skeletons, (N,) mm; raise ValueError for a pose without one."""
     length = skeleton_length(gt)
     bad = np.flatnonzero(~(np.isfinite(length) & (length > 0)))
     if bad.size:
@@ -87,7 +87,7 @@ def _true_length(gt):
 
 
 def _number(name, length):
-    """A bone length given as a number, or ValueError."""
+    """Return a bone length that is given as a number, or raise ValueError."""
     if isinstance(length, str) or not np.isfinite(length) or length <= 0:
         raise ValueError(f"bone_lengths[{name!r}]: a positive length in mm or '{PER_FRAME}' expected, got {length!r}")
     return float(length)

@@ -1,8 +1,10 @@
-"""Joint position errors in millimetres, with the alignments in use for H36M-like data.
+"""Joint position errors in millimetres, with the usual alignments for Human3.6M.
 
-Each frame is aligned by itself, by the transform that minimises the squared distance over all given joints; errors
-are then reported for the wanted ones. CHALL_H80K aligns over 18 joints and reports 17: its released code does so.
+Each frame is aligned by itself, by the transform that minimises the squared distance over all given joints. Errors are
+then reported for the wanted joints. As in the released code, CHALL_H80K aligns over 18 joints and reports 17.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
@@ -10,32 +12,33 @@ from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
 ALIGNMENTS = ('none', 'rigid', 'similarity', 'scale')
 
 
-def mpjpe(pred, gt, align='none', joints=range(NUM_FILE_JOINTS)):
-    """Per-joint position error. Its mean is the MPJPE.
+def mpjpe(pred: np.ndarray, gt: np.ndarray, align: str = 'none',
+          joints: Sequence[int] = range(NUM_FILE_JOINTS)) -> np.ndarray:
+    """Compute position errors per joint. Their mean is the MPJPE.
 
     Args:
-        pred (np.ndarray): (..., K, 3), mm.
-        gt (np.ndarray): (..., K, 3), mm, same frame and origin as ``pred``: nothing is centred here.
-        align (str): 'none'; 'rigid', rotation and translation; 'similarity', these and scale (PA-MPJPE); 'scale',
-            scale about the origin alone (N-MPJPE, as in mmpose).
-        joints (sequence[int]): joints to report. Default: the 17 of a pose file, root included.
+        pred: (..., K, 3), predictions, mm.
+        gt: (..., K, 3), ground truth, mm, in the same frame and with the same origin as ``pred``.
+        align: Alignment: 'none'; 'rigid' (rotation and translation); 'similarity' (also scale, PA-MPJPE); or 'scale'
+            (only scale about the origin, N-MPJPE as in mmpose).
+        joints: Joints to report. Default: the 17 of a pose file, root included.
 
     Returns:
-        np.ndarray: (..., len(joints)), mm.
+        (..., len(joints)), mm.
 
     Raises:
-        ValueError: unknown alignment, shapes that differ or are not (..., K, 3), or values that are not finite.
+        ValueError: If the alignment is unknown, shapes differ or are not (..., K, 3), or values are not finite.
     """
     joints = np.asarray(list(joints), dtype=int)
     aligned = align_poses(pred, gt, align)
     return distances(aligned[..., joints, :], np.asarray(gt)[..., joints, :])
 
 
-def align_poses(pred, gt, align):
-    """Move each predicted pose onto its true one. Arguments as :func:`mpjpe`.
+def align_poses(pred: np.ndarray, gt: np.ndarray, align: str) -> np.ndarray:
+    """Align each predicted pose to its true one; the arguments are those of :func:`mpjpe`.
 
     Returns:
-        np.ndarray: (..., K, 3), mm, float64.
+        (..., K, 3), mm, float64.
     """
     pred, gt = _check(pred, gt)
     if align == 'none':
@@ -49,17 +52,17 @@ def align_poses(pred, gt, align):
     raise ValueError(f'align: one of {ALIGNMENTS} expected, got {align!r}')
 
 
-def procrustes(pred, gt):
-    """Best rotation of centred poses, and the scale that goes with it.
+def procrustes(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the best rotation of centred poses, and the scale for it.
 
-    Kabsch's solution; a mirrored pose stays mirrored. The rotation is the same with and without scale.
+    This is Kabsch's solution. A mirrored pose stays mirrored. The rotation is the same with and without scale.
 
     Args:
-        pred (np.ndarray): (..., K, 3), any unit.
-        gt (np.ndarray): (..., K, 3), mm.
+        pred: (..., K, 3), predictions, any unit.
+        gt: (..., K, 3), ground truth, mm.
 
     Returns:
-        tuple[np.ndarray]: ``pred`` centred and rotated, (..., K, 3); the true centre, (..., 1, 3); the scale, (...).
+        Centred and rotated ``pred``, (..., K, 3); centre of ``gt``, (..., 1, 3); scale, (...).
     """
     average = np.full((1, gt.shape[-2]), 1 / gt.shape[-2])  # mean() is slow along so short an axis
     centre, centred = average @ gt, pred - average @ pred
@@ -70,17 +73,17 @@ def procrustes(pred, gt):
     return centred @ rotation, centre, scale
 
 
-def distances(first, second):
-    """Euclidean distances of paired points, (..., 3) each -> (...)."""
+def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Euclidean distances (...) of paired points, (..., 3) each."""
     difference = first - second
     return np.sqrt(np.einsum('...c,...c->...', difference, difference))  # norm() is slow along so short an axis
 
 
-def nearest_rotation(matrices):
+def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     """Rotations R of determinant +1 that maximise trace(R^T M), (..., 3, 3) each.
 
     They equal U diag(1, 1, det(U V^T)) V^T, where U S V^T is the singular value decomposition of M. A mirrored or flat
-    pose is therefore turned, and never mirrored.
+    pose is therefore rotated and never mirrored.
     """
     u, _, vt = np.linalg.svd(matrices)
     u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]  # not det(M), which is 0 for a flat pose
@@ -88,12 +91,12 @@ def nearest_rotation(matrices):
 
 
 def _safe_ratio(numerator, denominator):
-    """Quotient, 0 where the denominator is 0: a pose shrunk to a point stays a point at any scale."""
+    """Quotient, 0 where the denominator is 0: a pose whose joints coincide is the same at any scale."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
 def _check(pred, gt):
-    """Both as float64, of one shape (..., K, 3) and finite, or ValueError."""
+    """Return both as float64, of one shape (..., K, 3) and finite, or raise ValueError."""
     pred, gt = np.asarray(pred, dtype=np.float64), np.asarray(gt, dtype=np.float64)
     if pred.ndim < 2 or pred.shape[-1] != 3 or pred.shape != gt.shape:
         raise ValueError(f'pred, gt: equal shapes (..., K, 3) expected, got {pred.shape} and {gt.shape}')

@@ -1,4 +1,4 @@
-"""What both metrics need: one plain record a frame, in order, each frame once, and bone lengths by name."""
+"""Shared functions of the metrics: one plain record per frame, sorted and without repeats, and bone lengths by name."""
 import numpy as np
 import torch
 
@@ -7,21 +7,20 @@ from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 
-def make_record(sample, metric):
-    """Take a frame's prediction and identity out of a data sample.
+def make_record(sample: dict, metric: str) -> dict:
+    """Extract a frame's prediction and identity from a data sample.
 
     Args:
-        sample (dict): data sample as mmengine's evaluator hands it over, with ``pred_instances.keypoints`` (1, 18, 3)
-            image px, ``img_id``, ``img_path`` and ``box_found``; optional ``pred_instances.keypoint_std``
-            (1, 18, 3) image px.
-        metric (str): name of the metric, for messages.
+        sample: Data sample from mmengine's evaluator, with ``pred_instances.keypoints`` (1, 18, 3) image px,
+            ``img_id``, ``img_path`` and ``box_found``; optional ``pred_instances.keypoint_std`` (1, 18, 3) image px.
+        metric: Name of the metric for error messages.
 
     Returns:
-        dict: ``frame_id``, ``path``, ``box_found``, ``pred`` (18, 3) float32 image px, and ``std`` likewise where
-        the sample has it.
+        Entries ``frame_id``, ``path``, ``box_found``, ``pred`` (18, 3) float32 image px, and ``std`` of the same kind
+        if the sample has it.
 
     Raises:
-        ValueError: something is missing, or the prediction is not one finite skeleton of 18 joints.
+        ValueError: If something is missing, or the prediction is not one finite skeleton of 18 joints.
     """
     absent = [key for key in ('img_id', 'img_path', 'box_found') if key not in sample]
     if absent:
@@ -45,18 +44,18 @@ def make_record(sample, metric):
     return record
 
 
-def to_array(values):
-    """Tensor or array of any device as a float32 numpy array of its own."""
+def to_array(values: torch.Tensor | np.ndarray) -> np.ndarray:
+    """Copy a tensor of any device, or an array, to a float32 numpy array."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().float().numpy()
     return np.array(values, dtype=np.float32)
 
 
-def sort_records(records, metric):
-    """Order records by frame id and drop the repeats that distributed samplers pad with.
+def sort_records(records: list[dict], metric: str) -> list[dict]:
+    """Sort records by frame id and drop the repeats that distributed samplers add as padding.
 
     Raises:
-        ValueError: no records, or two images share an id.
+        ValueError: If there are no records, or two images have the same id.
     """
     if not records:
         raise ValueError(f'{metric}: there are no frames to evaluate')
@@ -69,19 +68,19 @@ def sort_records(records, metric):
     return [by_id[frame_id] for frame_id in sorted(by_id)]
 
 
-def mean_length_of(choice, index_files):
-    """Mean skeleton length of one split, or of several joined by '+', from their indexes.
+def mean_length_of(choice: str, index_files: dict[str, str]) -> float:
+    """Compute the mean skeleton length of one split, or of several joined by '+', from their indexes.
 
     Args:
-        choice (str): 'train', 'val', 'train+val', ...
-        index_files (dict[str, str]): index (npz) by split name.
+        choice: Name of the splits, such as 'train', 'val' or 'train+val'.
+        index_files: Index files (npz) by split name.
 
     Returns:
-        float: mm, the mean over all frames of the splits.
+        Mean over all frames of the splits, mm.
 
     Raises:
-        ValueError: a split has no index file, or its index has no poses.
-        FileNotFoundError: an index does not exist.
+        ValueError: If a split has no index file, or its index has no poses.
+        FileNotFoundError: If an index does not exist.
     """
     splits = choice.split('+')
     absent = [split for split in splits if split not in index_files]

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
@@ -11,31 +13,34 @@ from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS, NU
 
 @METRICS.register_module()
 class H80KMetric(BaseMetric):
-    """CHALL_H80K's figures, in mm, for several choices of total bone length in one pass (``docs/metrics.md``).
+    """Figures of CHALL_H80K, in mm, for several choices of total bone length in one pass (``docs/metrics.md``).
 
-    Results: ``MPJPE`` (headline: the first choice), ``MPJPE_<choice>`` for every choice; for the headline also
-    ``R-MPJPE`` (rigidly aligned), ``PA-MPJPE`` (aligned with scale), ``MPJPE_<joint>``, ``MPJPE_x``, ``_y``, ``_z``
-    (mean absolute error), ``PCK@150`` and ``AUC`` in percent; ``frames`` and ``frames_without_box``.
+    The results are ``MPJPE_<choice>`` for every choice, ``frames``, ``frames_without_box``, and ``MPJPE`` for the first
+    choice, which is the headline. There are also ``R-MPJPE`` (rigidly aligned), ``PA-MPJPE`` (aligned with scale),
+    ``MPJPE_<joint>``, ``MPJPE_x``, ``_y``, ``_z`` (mean absolute error), and ``PCK@150`` and ``AUC`` in percent for the
+    headline.
 
     Args:
-        bone_lengths (sequence[str | float]): 'per-frame' (each frame's true length); 'train', 'val', 'train+val' (the
-            mean of these splits, from ``index_files``); or a length in mm. Default: the four of Table 1,
-            'train+val' first.
-        index_files (dict[str, str], optional): index (npz) of 'train' and 'val', as far as ``bone_lengths`` asks for
-            them.
-        outfile (str, optional): where to write all predictions, see ``evaluation.predictions``; their ``pred_mm`` and
+        bone_lengths: Choices of the bone length: 'per-frame' (each frame's true length); 'train', 'val', 'train+val'
+            (mean of these splits, from ``index_files``); or a length in mm. Default: the four of Table 1, 'train+val'
+            first.
+        index_files: Index files (npz) of 'train' and 'val', as ``bone_lengths`` needs them.
+        outfile: File for all predictions; see :mod:`mmpose_integral.formats.predictions`. Its ``pred_mm`` and
             ``errors`` are those of the headline.
-        collect_device (str): see mmengine's :class:`BaseMetric`, as ``prefix`` and ``collect_dir``.
+        collect_device: Argument of mmengine's :class:`BaseMetric`.
+        prefix: Argument of mmengine's :class:`BaseMetric`.
+        collect_dir: Argument of mmengine's :class:`BaseMetric`.
 
     Raises:
-        ValueError: a choice is unknown, twice there, or has no index file; frames without truth or with predictions
-            that cannot be scaled, by frame id.
+        ValueError: If a choice is unknown, occurs twice or has no index file, or a frame has no ground truth or a
+            prediction that cannot be scaled.
     """
 
     default_prefix = 'h80k'
 
-    def __init__(self, bone_lengths=('train+val', 'train', 'val', PER_FRAME), index_files=None, outfile=None,
-                 collect_device='cpu', prefix=None, collect_dir=None):
+    def __init__(self, bone_lengths: Sequence[str | float] = ('train+val', 'train', 'val', PER_FRAME),
+                 index_files: dict[str, str] | None = None, outfile: str | None = None, collect_device: str = 'cpu',
+                 prefix: str | None = None, collect_dir: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.outfile = outfile
         self.bone_lengths = {}
@@ -49,8 +54,8 @@ class H80KMetric(BaseMetric):
         if not self.bone_lengths:
             raise ValueError('bone_lengths: at least one choice expected, got none')
 
-    def process(self, data_batch, data_samples):
-        """Store one record a frame; ``data_samples`` must have ``gt_instances.keypoints_mm`` (1, 18, 3) mm."""
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Store one record per frame; ``data_samples`` must have ``gt_instances.keypoints_mm`` (1, 18, 3) mm."""
         for sample in data_samples:
             record = make_record(sample, 'H80KMetric')
             name = f'H80KMetric: frame {record["frame_id"]} ({record["path"]})'
@@ -64,14 +69,14 @@ class H80KMetric(BaseMetric):
                                  f'expected, got shape {record["gt"].shape}')
             self.results.append(record)
 
-    def compute_metrics(self, results):
-        """All figures, from all frames.
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Compute all figures from all frames.
 
         Args:
-            results (list[dict]): records of :meth:`process`.
+            results: Records of :meth:`process`.
 
         Returns:
-            dict[str, float]: see the class.
+            Results; see the class.
         """
         records = sort_records(results, 'H80KMetric')
         pred = np.stack([record['pred'] for record in records])
@@ -92,7 +97,7 @@ class H80KMetric(BaseMetric):
         return metrics
 
     def _table(self, result, metrics):
-        """The figures for people to read: bone-length choices, then the headline's details."""
+        """Format the figures as text: bone-length choices, then the details of the headline."""
         lines = [f'{"bone length":>14}{"mm":>10}{"MPJPE mm":>10}']
         for name, value in result.mpjpe.items():
             length = self.bone_lengths[name]

@@ -16,29 +16,32 @@ DEFAULT_CHOICE = 'train+val'
 
 @METRICS.register_module()
 class SubmissionMetric(BaseMetric):
-    """Writes the predictions of a Test pass as a challenge submission, and validates what it wrote.
+    """Writer and validator of a challenge submission from the predictions of a pass over Test.
 
-    Results: ``frames``, ``frames_without_box``, ``bone_length`` (mm).
+    The results are ``frames``, ``frames_without_box`` and ``bone_length`` (mm).
 
     Args:
-        out (str): archive (.zip) or folder to write.
-        index_file (str): Test's index (npz), which says what frames must be there.
-        bone_length (float | str, optional): total skeleton length of every prediction, mm; or 'train', 'val',
-            'train+val' for the mean of these splits, from ``index_files`` or else from
-            ``dataset_meta['skeleton_length']``. Default: 'train+val'.
-        outfile (str, optional): where to write all predictions, see ``evaluation.predictions``.
-        index_files (dict[str, str], optional): index (npz) of 'train' and 'val', for lengths by name.
-        collect_device (str): see mmengine's :class:`BaseMetric`, as ``prefix`` and ``collect_dir``.
+        out: Archive (.zip) or folder to write.
+        index_file: Index (npz) of Test, which lists the required frames.
+        bone_length: Total skeleton length of every prediction, mm; or 'train', 'val', 'train+val' for the mean of these
+            splits. The mean comes from ``index_files`` if given, otherwise from ``dataset_meta['skeleton_length']``.
+            Default: 'train+val'.
+        index_files: Index files (npz) of 'train' and 'val', for lengths by name.
+        outfile: File for all predictions; see :mod:`mmpose_integral.formats.predictions`.
+        collect_device: Argument of mmengine's :class:`BaseMetric`.
+        prefix: Argument of mmengine's :class:`BaseMetric`.
+        collect_dir: Argument of mmengine's :class:`BaseMetric`.
 
     Raises:
-        ValueError: no bone length can be had, or a prediction that cannot be scaled, by frame id.
-        SubmissionError: frames are missing, or not of Test.
+        ValueError: If the bone length is unknown, or a prediction cannot be scaled.
+        SubmissionError: If frames are missing, or not of Test.
     """
 
     default_prefix = 'submission'
 
-    def __init__(self, out, index_file, bone_length=None, index_files=None, outfile=None, collect_device='cpu',
-                 prefix=None, collect_dir=None):
+    def __init__(self, out: str, index_file: str, bone_length: float | str | None = None,
+                 index_files: dict[str, str] | None = None, outfile: str | None = None, collect_device: str = 'cpu',
+                 prefix: str | None = None, collect_dir: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.out = out
         self.outfile = outfile
@@ -47,18 +50,18 @@ class SubmissionMetric(BaseMetric):
         if index_files and (bone_length is None or isinstance(bone_length, str)):
             self.bone_length = mean_length_of(bone_length or DEFAULT_CHOICE, index_files)
 
-    def process(self, data_batch, data_samples):
-        """Store one record a frame."""
+    def process(self, data_batch, data_samples) -> None:
+        """Store one record per frame."""
         self.results.extend(make_record(sample, 'SubmissionMetric') for sample in data_samples)
 
-    def compute_metrics(self, results):
-        """Write and validate.
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Write and validate the submission.
 
         Args:
-            results (list[dict]): records of :meth:`process`.
+            results: Records of :meth:`process`.
 
         Returns:
-            dict[str, float]: see the class.
+            Results; see the class.
         """
         length = self._length()
         records = sort_records(results, 'SubmissionMetric')
@@ -76,7 +79,7 @@ class SubmissionMetric(BaseMetric):
         return dict(frames=len(records), frames_without_box=without_box, bone_length=length)
 
     def _check_frames(self, frame_ids):
-        """Raise SubmissionError, before anything is written, unless all Test frames and no others are there."""
+        """Raise SubmissionError, before anything is written, unless the frames are exactly those of Test."""
         have, want = set(frame_ids), set(self.index.frame_ids.tolist())
         faults = [f'frame {frame_id} was not predicted' for frame_id in sorted(want - have)]
         faults += [f'frame {frame_id} is not in the index of Test' for frame_id in sorted(have - want)]
@@ -84,7 +87,7 @@ class SubmissionMetric(BaseMetric):
             raise SubmissionError(self.out, faults)
 
     def _length(self):
-        """The bone length in mm."""
+        """Bone length, mm."""
         if self.bone_length is not None and not isinstance(self.bone_length, str):
             return float(self.bone_length)
         choice = self.bone_length or DEFAULT_CHOICE

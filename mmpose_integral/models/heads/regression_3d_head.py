@@ -7,19 +7,20 @@ from mmpose_integral.models.heads.coordinate_head import Coordinate3DHeadMixin
 
 @MODELS.register_module()
 class Regression3DHead(Coordinate3DHeadMixin, BaseHead):
-    """Direct regression: average pooling and one linear layer to x, y, z, the baseline of the integral papers.
+    """Direct regression by average pooling and one linear layer to x, y, z, the baseline of the integral papers.
 
-    Same codec, labels and losses as :class:`Integral3DHead`; there is no volume, and so no uncertainty.
+    Codec, labels and losses are those of :class:`Integral3DHead`. Without a volume, there are no standard deviations.
 
     Args:
-        in_channels (int): channels of the backbone's last feature map.
-        num_joints (int): K.
-        loss (dict, optional): as of :class:`Integral3DHead`.
-        decoder (dict): config of the codec.
-        init_cfg (dict | list, optional): starts in the middle of the crop by default.
+        in_channels: Number of channels of the backbone's last feature map.
+        num_joints: Number of joints, K.
+        loss: Config of the loss, as in :class:`Integral3DHead`.
+        decoder: Config of the codec.
+        init_cfg: Initialisation. Default: predictions near the middle of the crop.
     """
 
-    def __init__(self, in_channels, num_joints, loss=None, decoder=None, init_cfg=None):
+    def __init__(self, in_channels: int, num_joints: int, loss: dict | None = None, decoder: dict | None = None,
+                 init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg or [dict(type='Normal', layer='Linear', std=0.01, bias=0.5)])
         self.num_joints = num_joints
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -28,6 +29,6 @@ class Regression3DHead(Coordinate3DHeadMixin, BaseHead):
         self.decoder = KEYPOINT_CODECS.build(decoder) if decoder else None
 
     def forward(self, feats, return_std=False):
-        """Feature maps (last one (B, C, h, w)) -> (B, K, 3), normalised; with ``return_std``, also None."""
+        """Convert feature maps (last one (B, C, h, w)) to (B, K, 3), normalised; ``return_std`` adds None."""
         mean = self.fc(self.pool(feats[-1]).flatten(1)).unflatten(1, (self.num_joints, 3)).float()
         return (mean, None) if return_std else mean

@@ -11,19 +11,19 @@ class VolumeCrossEntropyLoss(nn.Module):
 
     .. math:: -\sum_{dhw} t_{dhw} \log \mathrm{softmax}(l)_{dhw}
 
-    The target is separable, :math:`t = t_z t_y t_x`, each factor summing to 1. A joint without depth is compared with
-    the volume summed over depth. Joints whose label lies outside the volume have no target and are left out (the
-    coordinate losses keep them). The sum over joints is divided by the batch size.
+    The target is separable, :math:`t = t_z t_y t_x`, and each factor sums to 1. For a joint without depth, the volume
+    is summed over depth. Joints whose label lies outside the volume have no target and are left out (the coordinate
+    losses keep them). The sum over joints is divided by the batch size.
 
-    The paper mentions heat-map supervision beside or in place of the integral, and goes without (section 2.2); the
-    kinds are compared in Sun et al., "Integral Human Pose Regression", ECCV 2018.
+    The paper mentions heat-map supervision in addition to or instead of the integral, and does not use it (section
+    2.2). Sun et al., "Integral Human Pose Regression", ECCV 2018, compare these losses.
 
     Args:
-        sigma (float): standard deviation of the target, cells.
-        loss_weight (float): factor of the result.
+        sigma: Standard deviation of the target, cells.
+        loss_weight: Factor of the result.
     """
 
-    def __init__(self, sigma=1.0, loss_weight=1.0):
+    def __init__(self, sigma: float = 1.0, loss_weight: float = 1.0) -> None:
         super().__init__()
         if not sigma > 0:
             raise ValueError(f'sigma: a number of cells above 0 expected, got {sigma}')
@@ -31,20 +31,21 @@ class VolumeCrossEntropyLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def _target(self, label, size):
-        """Gaussian of each label, (M,) normalised, on an axis of ``size`` cells: (M, size), rows sum to 1."""
+        """Gaussian of each label, (M,) normalised, on an axis of ``size`` cells: (M, size), whose rows sum to 1."""
         cells = axis_grid(size, dtype=label.dtype, device=label.device) * size
         return (-0.5 * ((cells - label[:, None] * size) / self.sigma)**2).softmax(-1)
 
-    def forward(self, logits, target, target_weight):
-        """Loss of a batch.
+    def forward(self, logits: torch.Tensor, target: torch.Tensor, target_weight: torch.Tensor) -> torch.Tensor:
+        """Compute the loss of a batch.
 
         Args:
-            logits (torch.Tensor): (B, K, D, H, W).
-            target (torch.Tensor): (B, K, 3) normalised x, y, z.
-            target_weight (torch.Tensor): (B, K, 3); a joint counts if x and y have a weight, in depth if z has.
+            logits: (B, K, D, H, W).
+            target: (B, K, 3), labels x, y, z, normalised.
+            target_weight: (B, K, 3), weights. A joint is used if x and y have a weight, and its depth if z has one,
+                too.
 
         Returns:
-            torch.Tensor: scalar, float32 at least.
+            Loss, a scalar, at least float32.
         """
         known = target_weight > 0
         target = torch.where(known, target, 0)  # an absent label may be anything
@@ -62,7 +63,7 @@ class VolumeCrossEntropyLoss(nn.Module):
         return self.loss_weight * loss / len(logits)
 
     def _cross_entropy(self, volume, label):
-        """Of M joints: (M, D, H, W) logits, (M, 3) labels -> (M,). An axis of one cell has a target of 1."""
+        """Loss of M joints, (M,), from (M, D, H, W) logits and (M, 3) labels. An axis of one cell has a target of 1."""
         depth, height, width = volume.shape[1:]
         label = label.to(volume.dtype)
         factors = [self._target(label[:, axis], size) for axis, size in ((0, width), (1, height), (2, depth))]

@@ -1,4 +1,4 @@
-"""Several trained models as one: each gets its own crop, their answers are averaged in image px."""
+"""Several trained models as one. Each gets its own crop, and the predictions are averaged in image px."""
 import copy
 import os
 
@@ -9,13 +9,14 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 
 
-def read_member_config(path):
-    """Config file of a member.
+def read_member_config(path: str) -> Config:
+    """Read the config file of a member.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: If there is no such file.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'ensemble member: no config {path}; members are dict(config=FILE, checkpoint=FILE, '
@@ -27,21 +28,24 @@ def read_member_config(path):
 class EnsembleEstimator(BaseModel):
     """Weighted mean of the predictions of trained models, in one pass over the data.
 
-    Backbones, heads and input sizes may differ: the pipeline ends with :class:`MemberInputs`, which gives every member
-    the input of its own config. The mean is that of coordinates in image px, as
-    :func:`mmpose_integral.evaluation.functional.average_predictions` takes it of dumped ones.
+    Backbones, heads and input sizes may differ: the pipeline ends with :class:`MemberInputs`, which prepares the input
+    of every member by its own config. The mean is that of coordinates in image px.
+    :func:`mmpose_integral.evaluation.functional.average_predictions` computes it from saved predictions.
 
     Args:
-        members (list[dict]): ``config`` (file) and ``checkpoint`` (file or URL) of each, and ``weight`` (default 1).
-        test_cfg (dict, optional): put over each member's own; ``flip_test``, say.
+        members: Members with ``config`` (file), ``checkpoint`` (file or URL) and ``weight`` (default 1).
+        test_cfg: Options that replace those of each member, such as ``flip_test``.
+        data_preprocessor: Preprocessor of the ensemble. Default: one that leaves the inputs unchanged.
+        init_cfg: Unused; the checkpoints hold all weights.
 
     Raises:
-        ValueError: no members, or a weight that is not positive.
-        FileNotFoundError: a config or checkpoint is not there.
+        ValueError: If there are no members, or a weight is not positive.
+        FileNotFoundError: If a config or checkpoint does not exist.
     """
 
-    def __init__(self, members, test_cfg=None, data_preprocessor=None, init_cfg=None):
-        # Members preprocess their own inputs; the default would stack what has different sizes.
+    def __init__(self, members: list[dict], test_cfg: dict | None = None, data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        # Members preprocess their own inputs; the default would stack inputs of different sizes.
         super().__init__(data_preprocessor or BaseDataPreprocessor(), init_cfg)
         if not members:
             raise ValueError('members: at least one dict(config=..., checkpoint=...) expected, got none')
@@ -55,7 +59,7 @@ class EnsembleEstimator(BaseModel):
         model = copy.deepcopy(read_member_config(member['config']).model)
         model.test_cfg = dict(model.get('test_cfg') or {}, **test_cfg)
         if 'backbone' in model:
-            model.backbone.init_cfg = None  # the checkpoint has everything
+            model.backbone.init_cfg = None  # the checkpoint has all weights
         model = MODELS.build(model)
         checkpoint = member['checkpoint']
         if '://' not in checkpoint and not os.path.isfile(checkpoint):
@@ -63,20 +67,21 @@ class EnsembleEstimator(BaseModel):
         load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
         return model
 
-    def forward(self, inputs, data_samples=None, mode='tensor'):
-        """Predictions of a batch.
+    def forward(self, inputs: list[list[torch.Tensor]], data_samples: list[list[PoseDataSample]] | None = None,
+                mode: str = 'tensor') -> list[PoseDataSample]:
+        """Predict a batch.
 
         Args:
-            inputs (list[list[torch.Tensor]]): by member, then by sample, (3, H, W) uint8 with the member's H, W.
-            data_samples (list[list[PoseDataSample]]): likewise.
-            mode (str): 'predict'; members are trained one by one.
+            inputs: Inputs by member, then by sample, (3, H, W) uint8 with the member's H, W.
+            data_samples: Samples by member, then by sample.
+            mode: Mode; 'predict' is the only one, because members are trained one by one.
 
         Returns:
-            list[PoseDataSample]: the first member's samples, with the mean in ``pred_instances``: ``keypoints``
-            (1, K, 3) image px, ``keypoint_scores`` (1, K) and, if all members have it, ``keypoint_std`` (1, K, 3).
+            Samples of the first member, with the mean in ``pred_instances``: ``keypoints`` (1, K, 3) image px,
+            ``keypoint_scores`` (1, K) and, if all members have it, ``keypoint_std`` (1, K, 3).
 
         Raises:
-            ValueError: another mode, or inputs for another number of members.
+            ValueError: If the mode is another one, or the inputs are of another number of members or in another order.
         """
         if mode != 'predict':
             raise ValueError(f"mode: an ensemble only has 'predict', got {mode!r}; train its members one by one")
@@ -93,7 +98,7 @@ class EnsembleEstimator(BaseModel):
         return [self._merge(samples) for samples in zip(*answers, strict=True)]
 
     def _merge(self, samples):
-        """Samples of one frame, one a member -> the first of them with the mean prediction."""
+        """Merge samples of one frame, one per member, into the first of them with the mean prediction."""
         instances = [sample.pred_instances for sample in samples]
         merged = InstanceData(bboxes=instances[0].bboxes, bbox_scores=instances[0].bbox_scores)
         for field in ('keypoints', 'keypoint_scores', 'keypoint_std'):
