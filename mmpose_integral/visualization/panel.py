@@ -143,7 +143,7 @@ def compose_panel(image, pred_2d=None, pred_mm=None, truth_2d=None, truth_mm=Non
         title (str): Title in the strip below, before the legend.
         caption (str | None): Text at the right of the strip; None writes the MPJPE if the truth is known.
         joint_names, scale, thickness: Arguments of :func:`draw_skeleton_2d`.
-        extent (float | None): Fixed half width of the 3D room, mm, for a video.
+        extent (float | None): Least half width of the 3D room, mm, for a video.
         unit (str): Unit of the 3D labels.
         perspective (bool): Whether the 3D views have a mild perspective.
         error_note (str): Text after the MPJPE, such as the bone length of the prediction.

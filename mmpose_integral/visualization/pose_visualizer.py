@@ -53,7 +53,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
             height within 480 to 1080, reduced if the width would exceed 1920.
         layout (str): Layout of the views, 'row', 'column' or 'auto', see :func:`compose_panel`.
         bone_length (float, optional): Bone length, mm, for predictions in px; see ``resolve_bone_length``.
-        extent (float, optional): Half width of the 3D room, mm, for all samples; larger people enlarge the room.
+        extent (float, optional): Least half width of the 3D room, mm, for all samples; larger people enlarge the room.
         steady (bool): Whether the 3D rooms are kept from sample to sample and only grow, for video. It is also an
             attribute, which may be set between calls.
         draw_std (bool): Whether to show ``keypoint_std`` as one-sigma ellipses in 3D.

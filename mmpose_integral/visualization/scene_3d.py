@@ -84,7 +84,7 @@ def draw_skeletons_3d(people, view='front', size=(360, 480), *, truth=None, scor
         roots (np.ndarray | None): (N, 3) mm, positions of the roots in camera axes. With them people stand at their
             positions, relative to the mean, instead of side by side.
         perspective (bool): Whether the view has a mild perspective; otherwise it is orthographic.
-        extent (float | None): Fixed half width of the room, mm, for video.
+        extent (float | None): Least half width of the room, mm, for video.
         unit (str): Name of the unit, for the labels.
         title (str): Title in the top left corner.
         background (tuple): RGB colour of the background.

@@ -1,11 +1,11 @@
-"""From millimetres to panel pixels: where the onlooker stands, how far away, and how large the room is.
+"""Projection from millimetres to panel pixels: direction and distance of the view, and size of the room.
 
 Frames: *camera axes* x right, y down, z away from the camera (mm, or any other isotropic unit);
-*view axes* u right, v down, w away from the onlooker, same unit; *panel* px, x right, y down.
+*view axes* u right, v down, w away from the viewpoint, same unit; *panel* px, x right, y down.
 
-A view is (azimuth, elevation) in degrees. (0, 0) looks as the camera did; azimuth walks round the vertical to the
-camera's right, so that 90 sees the scene from the right, with "away" on the right of the panel; elevation climbs, and
-90 looks straight down with the camera at the bottom.
+A view is (azimuth, elevation) in degrees. (0, 0) is the camera's direction. Azimuth rotates about the vertical to the
+camera's right: 90 shows the scene from the right, with "away" on the right of the panel. Elevation raises the
+viewpoint: 90 looks straight down, with the camera at the bottom.
 """
 from typing import NamedTuple
 
@@ -19,10 +19,10 @@ class View(NamedTuple):
 
     Attributes:
         rotation (np.ndarray): (3, 3), rows are u, v, w in camera axes; det +1.
-        center (np.ndarray): (3,) mm, the point that lands on ``offset``.
-        scale (float): px per mm at the depth of ``center``.
+        center (np.ndarray): Point that is projected to ``offset``, (3,) mm.
+        scale (float): Scale at the depth of ``center``, px per mm.
         offset (np.ndarray): (2,) px.
-        distance (float): mm from the onlooker to ``center``; inf is orthographic.
+        distance (float): Distance from the viewpoint to ``center``, mm; inf is orthographic.
     """
 
     rotation: np.ndarray
@@ -39,7 +39,7 @@ class View(NamedTuple):
         """Project points (..., 3) mm.
 
         Returns:
-            tuple[np.ndarray, np.ndarray]: (..., 2) panel px and (...) depth w in mm, larger is farther.
+            tuple[np.ndarray, np.ndarray]: (..., 2) panel px, and (...) depth w, mm, larger is farther.
         """
         local = (np.asarray(points, np.float64) - self.center) @ self.rotation.T
         return self.offset + self.scale * self.shrink(local[..., 2])[..., None] * local[..., :2], local[..., 2]
@@ -50,7 +50,7 @@ class View(NamedTuple):
         Args:
             points (np.ndarray): (..., 3) mm.
             std (np.ndarray): (..., 3) mm, independent errors along three axes.
-            axes (np.ndarray | None): (3, 3), view axes from the axes of ``std`` where those are not the camera's.
+            axes (np.ndarray | None): (3, 3), rotation from the axes of ``std`` to view axes; by default ``rotation``.
 
         Returns:
             np.ndarray: (..., 2, 2) panel px^2.
@@ -63,15 +63,15 @@ class View(NamedTuple):
         return spread @ np.swapaxes(spread, -1, -2)
 
 
-def view_rotation(azimuth, elevation):
+def view_rotation(azimuth: float, elevation: float) -> np.ndarray:
     """Rotation from camera axes to view axes.
 
     Args:
-        azimuth (float): degrees, round the vertical to the camera's right.
-        elevation (float): degrees, upwards.
+        azimuth: Angle about the vertical to the camera's right, degrees.
+        elevation: Angle upwards, degrees.
 
     Returns:
-        np.ndarray: (3, 3), rows u, v, w; orthonormal, det +1.
+        (3, 3), rows u, v, w; orthonormal, det +1.
     """
     a, e = np.radians(azimuth), np.radians(elevation)
     right = np.array([np.cos(a), 0.0, np.sin(a)])
@@ -80,10 +80,10 @@ def view_rotation(azimuth, elevation):
 
 
 def resolve_view(view):
-    """(azimuth, elevation) in degrees of a name in ``VIEWS``, or of such a pair itself.
+    """Return (azimuth, elevation) in degrees, from a name in ``VIEWS`` or such a pair.
 
     Raises:
-        ValueError: neither.
+        ValueError: If it is neither.
     """
     if isinstance(view, str):
         if view not in VIEWS:
@@ -95,53 +95,53 @@ def resolve_view(view):
     return tuple(float(angle) for angle in view)
 
 
-def nice_step(extent, count=3):
-    """Largest of 1, 2, 2.5, 5 x 10^n that cuts ``extent`` into at least ``count`` parts."""
+def nice_step(extent: float, count: int = 3) -> float:
+    """Largest of 1, 2, 2.5, 5 x 10^n that divides ``extent`` into at least ``count`` parts."""
     rough = max(float(extent), 1e-6) / count
     power = 10.0 ** np.floor(np.log10(rough))
     return float(power * max(step for step in (1.0, 2.0, 2.5, 5.0) if step * power <= rough * (1 + 1e-9)))
 
 
 class Box(NamedTuple):
-    """The room round the people: low and high corner (3,) mm, grid distance mm. Its floor is at ``high[1]``."""
+    """The room around the people: low and high corner (3,) mm, grid step mm. Its floor is at ``high[1]``."""
 
     low: np.ndarray
     high: np.ndarray
     step: float
 
-    def corners(self):
-        """(8, 3) mm."""
+    def corners(self) -> np.ndarray:
+        """Corners of the box, (8, 3) mm."""
         picks = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing='ij'), axis=-1).reshape(-1, 3)
         return np.where(picks == 0, self.low, self.high)
 
-    def ticks(self, axis):
+    def ticks(self, axis: int) -> np.ndarray:
         """Multiples of ``step`` inside the box along an axis, mm."""
         first, last = np.ceil(self.low[axis] / self.step - 1e-6), np.floor(self.high[axis] / self.step + 1e-6)
         return np.arange(first, last + 1) * self.step
 
 
 def fit_box(points, extent=None, square=True):
-    """Room round all points in half grid steps, so that a video does not breathe with every frame.
+    """Room around all points, in half grid steps, so that its size does not change with every frame of a video.
 
-    The floor is a plane of constant y through the lowest point: level with the camera, not with the ground, which a
-    single picture does not tell.
+    The floor is a plane of constant y through the lowest point. It is level with the camera, because a single picture
+    does not determine the ground.
 
     Args:
-        points (np.ndarray): (M, 3) finite, mm, about the origin.
-        extent (float | None): fixed half width and height above the origin, mm; None takes what the points need.
-        square (bool): width equals depth, so that front and side view come out at one scale.
+        points (np.ndarray): (M, 3) finite, mm, relative to the origin.
+        extent (float | None): Least half width and height above the origin, mm; None fits the room to the points.
+        square (bool): Whether width equals depth, so that front and side view have one scale.
 
     Returns:
-        Box: symmetric in x and in z.
+        Box: Room, symmetric in x and in z.
     """
     points = np.concatenate([np.zeros((1, 3)), np.reshape(points, (-1, 3))])
     low, high = points.min(axis=0), points.max(axis=0)
     if not (high > low).any():
         low, high = np.array([-500.0, -750.0, -500.0]), np.array([500.0, 750.0, 500.0])
     span = max(*(high - low), 1e-3)
-    # A long row of people must not get a grid that is too coarse for their height.
+    # For a long row of people, the grid step is limited by their height.
     step = nice_step(2 * extent if extent else span if square else min(span, 3 * max((high - low)[1], 0.1 * span)))
-    # A room narrower than this looks like a corridor round somebody who stands straight.
+    # Least half width and depth, relative to the height.
     reach = np.maximum(np.maximum(-low, high), 0.25 * (high - low)[1])
     half = np.ceil(reach / step * 2 + 0.2) * step / 2
     if extent:
@@ -153,17 +153,17 @@ def fit_box(points, extent=None, square=True):
 
 
 def make_view(box, view, size, perspective=True, margins=(0, 0, 0, 0)):
-    """The view that shows a whole box on a panel.
+    """Make the view that shows a whole box on a panel.
 
     Args:
-        box (Box): mm.
-        view (str | tuple): see :func:`resolve_view`.
-        size (tuple): width, height of the panel, px.
-        perspective (bool): mild perspective (four box diagonals away) or orthographic.
-        margins (tuple): left, top, right, bottom, px that stay free for labels.
+        box (Box): Room, mm.
+        view (str | tuple): Name or angles, see :func:`resolve_view`.
+        size (tuple): Width and height of the panel, px.
+        perspective (bool): Whether the view has a mild perspective (four box diagonals away), or is orthographic.
+        margins (tuple): Margins for labels: left, top, right, bottom px.
 
     Returns:
-        View: the box touches the margins in at least one direction and is centred in the other.
+        View: View in which the box touches the margins in at least one direction and is centred in the other.
     """
     distance = 4.0 * float(np.linalg.norm(box.high - box.low)) if perspective else np.inf
     unit = View(view_rotation(*resolve_view(view)), (box.low + box.high) / 2, 1.0, np.zeros(2), distance)
