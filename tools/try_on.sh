@@ -35,7 +35,9 @@ packages=python3,python3-venv,git,ca-certificates
 system=$folder/$release${python:+-$(basename "$python")}
 mkdir -p "$folder"
 if [ ! -e "$system/.made" ]; then
-    mirror=$(sed -n 's/^URIs: *//p;s/^deb \(http[^ ]*\) .*/\1/p' /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1)
+    # debootstrap's own default mirror serves where apt's lists are elsewhere
+    mirror=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null |
+             sed -n 's/^URIs: *//p;s/^deb \(http[^ ]*\) .*/\1/p' | head -1) || true
     debootstrap --variant=minbase --include="$packages" "$release" "$system" ${mirror:+"$mirror"} > "$system.log" 2>&1 ||
         die "debootstrap failed, see $system.log"
     touch "$system/.made"

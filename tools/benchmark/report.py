@@ -32,7 +32,9 @@ def describe_machine(*packages):
     """
     info = Path('/proc/cpuinfo')
     cpu = re.search(r'model name\s*: (.*)', info.read_text()) if info.is_file() else None
-    versions = dict(python=platform.python_version(), **{name: metadata.version(name) for name in packages})
+    installed = {distribution.name for distribution in metadata.distributions()}
+    versions = dict(python=platform.python_version(),
+                    **{name: metadata.version(name) for name in packages if name in installed})
     torch = sys.modules.get('torch')  # a scenario that does not use it is not delayed by its import
     gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
     if gpu:

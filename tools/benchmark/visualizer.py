@@ -18,7 +18,7 @@ from mmpose_integral.structures.skeleton import build_metainfo
 from mmpose_integral.visualization import IntegralPose3dVisualizer
 
 TITLE = 'A picture of the visualizer'
-PACKAGES = ('mmpose', 'matplotlib', 'opencv-python-headless')
+PACKAGES = ('mmpose', 'matplotlib', 'opencv-python', 'opencv-python-headless')
 
 
 def add_arguments(parser):
