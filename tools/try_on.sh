@@ -70,7 +70,8 @@ RUN
 # The mounts belong to a namespace of their own and go away with it, also after Ctrl-C.
 export TRY_RELEASE=$release TRY_TESTS=$tests TRY_PYTHON=${python:+$python/bin/python3} TRY_DIR=$python TRY_SYSTEM=$system
 export TRY_CACHE=$(python3 -m pip cache dir 2>/dev/null || true)
-export SSL_CERT_FILE=/etc/ssl/host/ca-certificates.crt PIP_CERT=/etc/ssl/host/ca-certificates.crt
+ca=/etc/ssl/host/ca-certificates.crt
+export SSL_CERT_FILE=$ca PIP_CERT=$ca REQUESTS_CA_BUNDLE=$ca CURL_CA_BUNDLE=$ca
 unset VIRTUAL_ENV
 unshare --mount --pid --fork --kill-child bash -euc '
 mount -t proc proc "$TRY_SYSTEM/proc"
