@@ -242,7 +242,8 @@ def test_wrong_nms_is_noticed(checker, monkeypatch):
 def test_installed_local_packages_are_those_of_this_repository(package, module, checker):
     distribution = package.replace('_', '-')
     project = (ROOT / 'packages' / package / 'pyproject.toml').read_text()
-    if checker.installed_version(distribution) is None or importlib.metadata.version(distribution) not in project:
+    if checker.installed_version(distribution) is None or (
+            f"version = '{importlib.metadata.version(distribution)}'" not in project):
         pytest.skip(f'another distribution serves {module} here, {package} is not in use')
     installed = Path(importlib.util.find_spec(module).origin).parent
     for source in (ROOT / 'packages' / package / 'src' / module).glob('*.py'):
