@@ -19,9 +19,9 @@ if [[ ! $processes =~ ^[1-9][0-9]*$ ]]; then
 fi
 nodes=${NNODES:-1}
 # A free port on a single machine, so that two trainings can run side by side; else the same one on all machines.
-# torchrun would look up the machine's own name, which a container may not be able to resolve.
+# torchrun's --standalone would look up names, which a container may not be able to resolve.
 if ((nodes == 1)) && [[ -z ${PORT:-} ]]; then
-    meeting=(--standalone --local-addr localhost)
+    meeting=(--rdzv-backend c10d --rdzv-endpoint 127.0.0.1:0 --rdzv-id "$$" --local-addr 127.0.0.1)
 else
     meeting=(--nnodes "$nodes" --node_rank "${NODE_RANK:-0}" --master_addr "${MASTER_ADDR:-127.0.0.1}"
              --master_port "${PORT:-29500}")

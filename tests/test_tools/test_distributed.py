@@ -3,6 +3,7 @@ import importlib.util
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -138,7 +139,7 @@ def test_slurm_test_and_other_tools(slurm, monkeypatch):
 
 
 @pytest.mark.parametrize('variables, meeting', [
-    ({}, '--standalone --local-addr localhost'),
+    ({}, '--rdzv-backend c10d --rdzv-endpoint 127.0.0.1:0 --rdzv-id N --local-addr 127.0.0.1'),
     (dict(PORT='29801'), '--nnodes 1 --node_rank 0 --master_addr 127.0.0.1 --master_port 29801'),
     (dict(NNODES='3', NODE_RANK='2', MASTER_ADDR='10.0.0.7', PORT='29801'),
      '--nnodes 3 --node_rank 2 --master_addr 10.0.0.7 --master_port 29801')])
@@ -150,7 +151,8 @@ def test_processes_meet_on_one_machine_or_on_several(tmp_path, variables, meetin
                    if key not in ('NNODES', 'NODE_RANK', 'MASTER_ADDR', 'PORT')}
     process = subprocess.run(['bash', TOOLS / 'dist_train.sh', 'config.py', '4', '--resume'], capture_output=True,
                              env=dict(environment, PYTHON=str(fake), **variables), text=True, check=True)
-    assert process.stdout.split() == (f'-m torch.distributed.run {meeting} --nproc_per_node 4 {TOOLS}/train.py '
+    said = re.sub(r'--rdzv-id \d+', '--rdzv-id N', process.stdout)  # the number of the shell's process
+    assert said.split() == (f'-m torch.distributed.run {meeting} --nproc_per_node 4 {TOOLS}/train.py '
                                       '--launcher pytorch config.py --resume').split()
 
 
