@@ -5,6 +5,7 @@ Importing ``mmpose_integral`` calls :func:`restore_all`. Each function does noth
 A config with ``mmpose::`` bases may be read before this package is imported. MMEngine then still needs
 ``pkg_resources``, and no code of ours has run. The pin ``setuptools==81.0.0`` covers that case.
 """
+import contextlib
 import importlib.util
 import pkgutil
 from importlib import metadata
@@ -67,10 +68,8 @@ def get_installed_path(package: str) -> str:
         ModuleNotFoundError: If there is neither such a distribution nor such a module.
     """
     names = [package]
-    try:
+    with contextlib.suppress(metadata.PackageNotFoundError):
         names += (metadata.distribution(package).read_text('top_level.txt') or '').split()
-    except metadata.PackageNotFoundError:
-        pass
     for name in names:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:

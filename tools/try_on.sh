@@ -42,30 +42,30 @@ if [ ! -e "$system/.made" ]; then
         die "debootstrap failed, see $system.log"
     touch "$system/.made"
 fi
-rm -rf "$system/work" "$system/etc/ssl/host"
-mkdir -p "$system/work" "$system/root/.cache/pip" "$system/etc/ssl/host"
-git clone --quiet "$repository" "$system/work/mmpose_integral"
+rm -rf "$system/try" "$system/etc/ssl/host"
+mkdir -p "$system/try" "$system/root/.cache/pip" "$system/etc/ssl/host"
+git clone --quiet "$repository" "$system/try/mmpose_integral"
 cp -L /etc/resolv.conf "$system/etc/resolv.conf"
 cp -L /etc/ssl/certs/ca-certificates.crt "$system/etc/ssl/host/"
 [ -z "$python" ] || mkdir -p "$system$python"
 
-cat > "$system/work/run.sh" <<'RUN'
-cd /work/mmpose_integral
+cat > "$system/try/run.sh" <<'RUN'
+cd /try/mmpose_integral
 python=${TRY_PYTHON:-python3}
 export MPLBACKEND=Agg
 timed() {  # name, command: its result and minutes go into the summary
     local start=$SECONDS name=$1 result=passed; shift
-    "$@" > "/work/$name.log" 2>&1 || result="FAILED ($name.log)"
+    "$@" > "/try/$name.log" 2>&1 || result="FAILED ($name.log)"
     summary+=", $name $result in $(( (SECONDS - start + 30) / 60 )) min"
 }
-[ -z "${TRY_PYTHON:-}" ] || { "$python" -m venv /work/environment && . /work/environment/bin/activate; }
+[ -z "${TRY_PYTHON:-}" ] || { "$python" -m venv /try/environment && . /try/environment/bin/activate; }
 timed install bash tools/install.sh
 timed quickstart bash tools/quickstart.sh --size tiny
 [ -z "$TRY_TESTS" ] || timed tests bash tools/run_tests.sh
 versions=$("${VIRTUAL_ENV:-.venv}/bin/python" -c 'import platform; from importlib.metadata import version as v
 print("Python", platform.python_version(), *(f", {n} {v(n)}" for n in ("torch", "numpy", "scipy", "matplotlib", "opencv-python-headless")), sep=" ")' | sed 's/ ,/,/g')
-[ -z "$TRY_TESTS" ] || summary+=", $(tail -1 /work/tests.log)"
-echo "$TRY_RELEASE, $versions$summary" | tee /work/summary
+[ -z "$TRY_TESTS" ] || summary+=", $(tail -1 /try/tests.log)"
+echo "$TRY_RELEASE, $versions$summary" | tee /try/summary
 RUN
 # The mounts belong to a namespace of their own and go away with it, also after Ctrl-C.
 export TRY_RELEASE=$release TRY_TESTS=$tests TRY_PYTHON=${python:+$python/bin/python3} TRY_DIR=$python TRY_SYSTEM=$system
@@ -78,4 +78,4 @@ mount -t proc proc "$TRY_SYSTEM/proc"
 mount --rbind /dev "$TRY_SYSTEM/dev"
 [ -z "$TRY_CACHE" ] || { mkdir -p "$TRY_CACHE" && mount --bind "$TRY_CACHE" "$TRY_SYSTEM/root/.cache/pip"; }
 [ -z "$TRY_DIR" ] || mount --bind "$TRY_DIR" "$TRY_SYSTEM$TRY_DIR"
-exec chroot "$TRY_SYSTEM" /usr/bin/env -u PIP_FIND_LINKS HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin bash /work/run.sh'
+exec chroot "$TRY_SYSTEM" /usr/bin/env -u PIP_FIND_LINKS HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin bash /try/run.sh'

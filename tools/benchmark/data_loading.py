@@ -37,7 +37,7 @@ from mmpose_integral.synthetic.prepare import prepare_from_truth
 
 TITLE = 'Data: training samples'
 PACKAGES = ('torch', 'opencv-python', 'opencv-python-headless', 'mmpose')
-COLUMNS = dict(case='what', contestant='how', ms='CPU, ms a sample', cpu_ratio='times as fast',
+COLUMNS = dict(case='what', contestant='how', ms='CPU, ms per sample', cpu_ratio='times as fast',
                difference='mean difference, grey levels', workers='workers', samples_s='samples/s, wall')
 PLAIN, OURS = 'plain', 'ours'
 REPO = Path(__file__).resolve().parents[2]
