@@ -3,19 +3,21 @@
 Importing ``mmpose_integral`` calls :func:`restore_all`. Each function does nothing where the old function still exists.
 
 A config with ``mmpose::`` bases may be read before this package is imported. MMEngine then still needs
-``pkg_resources``, and no code of ours has run. The pin ``setuptools==81.0.0`` covers that case.
+``pkg_resources``. The pin ``setuptools==81.0.0`` covers that case.
 """
 import contextlib
 import importlib.util
 import pkgutil
 from importlib import metadata
+from importlib.abc import Loader
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 
 def restore_all() -> None:
-    """Restore everything that this module knows."""
+    """Restore everything that this module can restore."""
     restore_find_loader()
     restore_package_lookup()
     restore_tostring_rgb()
@@ -27,14 +29,12 @@ def restore_find_loader() -> None:
 
     Both ask with it whether ``mmcv._ext`` exists: MMEngine when it builds an optimizer, MMCV in ``check_ops_exist``.
     """
-    if hasattr(pkgutil, 'find_loader'):
-        return
-
-    def find_loader(fullname):
+    def find_loader(fullname: str) -> Loader | None:
         spec = importlib.util.find_spec(fullname)
-        return spec and spec.loader
+        return spec.loader if spec else None
 
-    pkgutil.find_loader = find_loader
+    if not hasattr(pkgutil, 'find_loader'):
+        pkgutil.find_loader = find_loader
 
 
 def restore_package_lookup() -> None:
@@ -53,12 +53,10 @@ def restore_package_lookup() -> None:
 
 def is_installed(package: str) -> bool:
     """Whether a distribution or an importable module has this name."""
-    try:
+    with contextlib.suppress(metadata.PackageNotFoundError):
         metadata.distribution(package)
-    except metadata.PackageNotFoundError:
-        spec = importlib.util.find_spec(package)
-        return spec is not None and spec.origin is not None
-    return True
+        return True
+    return _folder(package) is not None
 
 
 def get_installed_path(package: str) -> str:
@@ -70,23 +68,21 @@ def get_installed_path(package: str) -> str:
     names = [package]
     with contextlib.suppress(metadata.PackageNotFoundError):
         names += (metadata.distribution(package).read_text('top_level.txt') or '').split()
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            return str(Path(spec.origin).parent)
+    for folder in filter(None, map(_folder, names)):
+        return folder
     raise ModuleNotFoundError(f'{package} is neither an installed distribution nor an importable package')
+
+
+def _folder(module: str) -> str | None:
+    spec = importlib.util.find_spec(module)
+    return None if spec is None or spec.origin is None else str(Path(spec.origin).parent)
 
 
 def restore_tostring_rgb() -> None:
     """Restore ``FigureCanvasAgg.tostring_rgb``, removed in matplotlib 3.10, for MMPose's ``Pose3dLocalVisualizer``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    if hasattr(FigureCanvasAgg, 'tostring_rgb'):
-        return
-
-    def tostring_rgb(self):
-        return np.asarray(self.buffer_rgba())[..., :3].tobytes()
-
-    FigureCanvasAgg.tostring_rgb = tostring_rgb
+    if not hasattr(FigureCanvasAgg, 'tostring_rgb'):
+        FigureCanvasAgg.tostring_rgb = lambda self: np.asarray(self.buffer_rgba())[..., :3].tobytes()
 
 
 def accept_one_element_radius() -> None:
@@ -99,8 +95,8 @@ def accept_one_element_radius() -> None:
     if np.lib.NumpyVersion(np.__version__) < '2.4.0' or draw_circles.__module__ == __name__:
         return
 
-    def draw_circles_of_any_radius(self, center, radius, *args, **kwargs):
-        if self.backend == 'opencv':  # the matplotlib backend insists on an array
+    def draw_circles_of_any_radius(self: Any, center: np.ndarray, radius: np.ndarray, *args: Any, **kwargs: Any) -> Any:
+        if self.backend == 'opencv':  # the matplotlib backend needs an array
             radius = np.asarray(radius).item()
         return draw_circles(self, center, radius, *args, **kwargs)
 

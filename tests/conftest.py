@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a tiny stand-in data set, and the real frames where there are any."""
+"""Fixtures that all tests share, such as a tiny stand-in data set."""
 import gc
 import os
 from pathlib import Path
@@ -9,24 +9,24 @@ import torch
 
 _REPO = Path(__file__).resolve().parents[1]
 
-# The files that take longest, begun first: one begun last would keep one core busy while the others have no work left.
+# The files that take longest start first. If one of them started last, the other cores would be idle during it.
 _SLOWEST_FIRST = (
     'test_quickstart.py', 'test_preparation_configs.py', 'test_distributed.py', 'test_export.py', 'test_package.py',
     'test_resume.py', 'test_submit.py', 'test_integral_configs.py', 'test_benchmark_run.py', 'test_benchmark_models.py',
     'test_onnx_runtime.py', 'test_notebook.py', 'test_soft_argmax_triton.py')
 
 if not torch.cuda.is_available():
-    os.environ['TRITON_INTERPRET'] = '1'  # Triton reads it when it is first imported, by whatever test
+    os.environ['TRITON_INTERPRET'] = '1'  # Triton reads it when a test imports it for the first time
 
 
 def pytest_collection_modifyitems(items):
-    """The slowest files first; the others as they come."""
+    """Sort the slowest files to the front; the others keep their order."""
     order = {name: number for number, name in enumerate(_SLOWEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 def pytest_collection_finish():
-    """mmengine collects garbage whenever it builds a data set: half a second if it looks at all that imports left."""
+    """Freeze imported objects. mmengine collects garbage whenever it builds a dataset, which takes longer with them."""
     gc.collect()
     gc.freeze()
 
@@ -52,7 +52,7 @@ def forks(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def real_data():
-    """Folder of the real H80K, MPII and COCO frames, which cannot be shipped: tests that want them are skipped."""
+    """Folder of real H80K, MPII and COCO frames. They cannot be distributed, so tests that need them may be skipped."""
     folder = Path(os.environ.get('MMPOSE_INTEGRAL_REAL_DATA', _REPO.parent / 'shared' / 'data'))
     if not (folder / 'real_h80k').is_dir():
         pytest.skip(f'no real frames in {folder} (set MMPOSE_INTEGRAL_REAL_DATA to the folder that has real_h80k)')
@@ -61,21 +61,21 @@ def real_data():
 
 @pytest.fixture(scope='session', autouse=True)
 def unformatted_configs():
-    """mmengine formats a config three times for each run that it starts, which costs more than most runs here."""
+    """Omit the formatting of configs, which mmengine does three times per run and which takes longer than most runs."""
     with mock.patch('mmengine.config.config.FormatCode', lambda text, **options: (text, True)):
         yield
 
 
 @pytest.fixture(autouse=True)
 def mmpose_scope():
-    """Registries look where mmpose's parts are, also after a test that used mmdet in this process."""
+    """Make mmpose the default scope of the registries, also after a test that used mmdet in this process."""
     from mmengine.registry import init_default_scope
     init_default_scope('mmpose')
 
 
 @pytest.fixture
 def one_thread():
-    """Networks as small as those of the tests run several times faster without threads."""
+    """Use one thread, with which networks as small as those of the tests run several times faster."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

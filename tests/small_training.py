@@ -1,9 +1,7 @@
 """A training that takes seconds: the tiny stand-in data, its truth in place of models, and a tiny network."""
-import importlib.util
 import json
-import sys
+from importlib import import_module
 from pathlib import Path
-from unittest import mock
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -24,7 +22,7 @@ augment = [
     dict(type='GenerateTarget', encoder=codec), dict(type='PackPose3DInputs')]
 train_dataloader = dict(
     batch_size=4, num_workers=0,
-    sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
+    sampler=dict(type='EqualPartsSampler'), batch_sampler=dict(type='EqualPartsBatchSampler'),
     dataset=dict(type='MixedPoseDataset', datasets=[
         dict(type='H80KDataset', data_root='{standin}/h80k', ann_file=annotations + 'h80k_train.npz',
              bbox_file=annotations + 'h80k_train_boxes.json',
@@ -51,16 +49,11 @@ randomness = dict(seed=0)
 
 
 def prepare(standin, folder):
-    """Write indexes, boxes and 2D joints of Train (12 frames) and Val (7, an odd number) to ``folder``.
-
-    Args:
-        standin (Path): of the fixture of this name.
-        folder (Path): where to.
-    """
+    """Write indexes, boxes and 2D joints of Train (12 frames) and Val (7 frames) of the stand-in to a folder."""
     from mmpose_integral.formats.h80k_index import load_index, save_index
     from mmpose_integral.synthetic.prepare import prepare_from_truth
     prepare_from_truth(standin, folder, ('train', 'val'))
-    # Seven frames do not divide evenly between two ranks.
+    # Seven frames cannot be divided evenly between two ranks.
     index, boxes = load_index(folder / 'h80k_val.npz'), folder / 'h80k_val_boxes.json'
     save_index(index._replace(**{
         field: getattr(index, field)[:7] for field in ('frame_ids', 'img_paths', 'img_sizes', 'keypoints_mm')
@@ -68,59 +61,63 @@ def prepare(standin, folder):
     boxes.write_text(json.dumps(json.loads(boxes.read_text())[:7]))
 
 
-def run_tool(name, *args):
-    """Run a tool in this process: a process of its own takes longer than its work here.
+def write_config(standin, folder, path, extra=''):
+    """Write a config that trains on the products of :func:`prepare`, with further lines at its end; return ``path``."""
+    path.write_text(CONFIG.format(repo=REPO, standin=standin, annotations=folder) + extra)
+    return path
 
-    Args:
-        name (str): of a file in ``tools``, without ``.py``.
-        *args (object): command line.
 
-    Returns:
-        object: what ``main`` returned, or the message or status that it stopped with.
+def save_random_weights(config, path, seed=0, large_head=False, **meta):
+    """Write a checkpoint of the model of a config, with random weights; return ``path``.
+
+    The output of a network at its initialisation hardly depends on the image. With ``large_head``, it does, because the
+    weights of the head are larger.
     """
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', REPO / 'tools' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with mock.patch.object(sys, 'argv', [f'{name}.py', *map(str, args)]):
-        try:
-            return module.main()
-        except SystemExit as stop:
-            return stop.code
+    import torch
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+    init_default_scope('mmpose')
+    torch.manual_seed(seed)
+    model = MODELS.build((Config.fromfile(config) if isinstance(config, (str, Path)) else config).model)
+    for parameter in model.head.parameters() if large_head else ():
+        if parameter.ndim == 4:
+            torch.nn.init.kaiming_normal_(parameter)
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
 
 
-def evaluate(config, checkpoint=None, predictions=None, **options):
-    """Evaluate in this process, as ``tools/test.py`` does in one of its own.
+def run_tool(command, *args):
+    """Run a command of ``mmpose_integral.cli.main.COMMANDS`` in this process, which is faster than another process.
 
-    Args:
-        config (Path): of :func:`write_config`, say.
-        checkpoint (Path, optional): none for an ensemble.
-        predictions (Path, optional): where to write them.
-        **options: entries of the config, with ``__`` for a dot.
+    The exit status is returned, or the message of an error.
+    """
+    from mmpose_integral.cli.main import COMMANDS
+    module = import_module(f'mmpose_integral.cli.{COMMANDS[command][0]}')
+    try:
+        return module.main([*map(str, args)])
+    except SystemExit as stop:
+        return stop.code
+    except getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)) as error:
+        return str(error)
 
-    Returns:
-        dict[str, float]: the metrics.
+
+def evaluate(config, checkpoint, predictions=None, **options):
+    """Metrics of a checkpoint, evaluated in this process as the command ``test`` does.
+
+    ``options`` are entries of the config, with ``__`` for a dot.
     """
     from mmengine.config import Config
     from mmengine.runner import Runner
     cfg = Config.fromfile(config)
     cfg.merge_from_dict({name.replace('__', '.'): value for name, value in options.items()})
-    cfg.load_from = checkpoint and str(checkpoint)
+    cfg.load_from = str(checkpoint)
     cfg.work_dir, cfg.experiment_name = str(Path(config).parent / 'evaluations'), f'{Path(config)}{options}'
     cfg.test_evaluator.outfile = predictions and str(predictions)
     return Runner.from_cfg(cfg).test()
 
 
-def write_config(standin, folder, path, extra=''):
-    """Write a config that trains on the products of :func:`prepare`.
-
-    Args:
-        standin (Path): of the fixture of this name.
-        folder (Path): with the products.
-        path (Path): the config to write.
-        extra (str): lines to append.
-
-    Returns:
-        Path: ``path``.
-    """
-    path.write_text(CONFIG.format(repo=REPO, standin=standin, annotations=folder) + extra)
-    return path
+def files_in(folder):
+    """Names of all files below a folder, relative to it, without the list that infer --skip-done keeps."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*')
+                  if path.is_file() and path.name != '.images.jsonl')

@@ -1,12 +1,12 @@
 """tools/install.sh with a Python that only records its calls, tools/check_install.py, and requirements.lock."""
-import importlib.metadata
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+import check_install
 import pytest
 from packaging.requirements import Requirement
 
@@ -18,7 +18,7 @@ else:
 ROOT = Path(__file__).parents[1]
 PYTHONS = ('3.10.20', '3.11.7', '3.12.1', '3.13.5', '3.14.0')
 
-# Answers as a Python of $FAKE_VERSION that has the distributions of $FAKE_HAS; `-m venv` copies it.
+# Answers like a Python of $FAKE_VERSION with the distributions of $FAKE_HAS; `-m venv` copies it.
 FAKE_PYTHON = '''#!/bin/sh
 echo "$*" >> "$FAKE_LOG"
 case "$*" in
@@ -30,9 +30,15 @@ esac
 '''
 
 
+def write_command(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
 @pytest.fixture
 def install(tmp_path):
-    """A function that runs a copy of install.sh with the recording Python, and knows where everything is."""
+    """Function that runs a copy of install.sh with the recording Python; its attributes are the calls and folders."""
     copy = tmp_path / 'repository'
     (copy / 'tools').mkdir(parents=True)
     shutil.copy(ROOT / 'tools' / 'install.sh', copy / 'tools')
@@ -42,9 +48,7 @@ def install(tmp_path):
         shutil.copytree(package, copy / 'packages' / package.name, ignore=shutil.ignore_patterns('build', '*.egg-info'))
     commands = tmp_path / 'commands'
     commands.mkdir()
-    python = commands / 'python3'
-    python.write_text(FAKE_PYTHON)
-    python.chmod(0o755)
+    write_command(commands / 'python3', FAKE_PYTHON)
 
     def run(*args, **variables):
         log = tmp_path / 'log'
@@ -67,9 +71,9 @@ def assert_refused(result, *parts):
     assert all(part in lines[0] for part in parts), lines[0]
 
 
-def requirements(environment):
-    """The names that pip was given, without the local packages."""
-    return {line.split('==')[0] for line in (environment / 'requirements.txt').read_text().splitlines() if '==' in line}
+def names_in(path):
+    """Names of the distributions in a requirements file, without the local packages."""
+    return {line.split('==')[0] for line in path.read_text().splitlines() if '==' in line}
 
 
 # --- tools/install.sh -----------------------------------------------------------------------------------------------
@@ -83,7 +87,7 @@ def test_help(install):
     (['--frobnicate'], ['--frobnicate', '--help']), (['--torch'], ['--torch', 'value']),
     (['--torch', '2.13.0'], ['both', '--torchvision']), (['--torchvision', '0.28.0'], ['both', '--torch ']),
     (['--torch', '2.13.0', '--torchvision', '0.28.0', '--no-torch'], ['either'])])
-def test_options_that_make_no_sense(args, parts, install):
+def test_contradictory_options_are_refused(args, parts, install):
     assert_refused(install(*args), *parts)
     assert install.calls == []
 
@@ -92,46 +96,35 @@ def test_options_that_make_no_sense(args, parts, install):
 def test_everything_is_installed_in_one_call(version, install):
     result = install(FAKE_VERSION=version)
     assert result.returncode == 0 and 'done' in result.stdout, result.stderr
-    venv, = [call for call in install.calls if call.startswith('-m venv')]
-    assert venv == f'-m venv {install.environment}'
+    assert [call for call in install.calls if '-m venv' in call] == [f'-m venv {install.environment}']
     call, = [call for call in install.calls if 'pip install' in call]
     assert '--no-deps' in call and '--editable .' in call
-    everything = {line.split('==')[0] for line in (ROOT / 'requirements.lock').read_text().splitlines() if '==' in line}
-    assert requirements(install.environment) == everything
-    local = (install.environment / 'requirements.txt').read_text().splitlines()[:2]
-    assert local == ['./packages/mmcv_torchvision_ops', './packages/xtcocotools']
+    requirements = install.environment / 'requirements.txt'
+    assert names_in(requirements) == names_in(ROOT / 'requirements.lock')
+    local = ['./packages/mmcv_torchvision_ops', './packages/xtcocotools']
+    assert requirements.read_text().splitlines()[:2] == local
 
 
-def test_second_run_installs_nothing_until_something_changes(install):
-    assert install().returncode == 0
+def test_complete_installation_is_kept_until_something_changes(install):
+    assert install(FAKE_CHECK='1').returncode == 1
+    assert 'done' in install().stdout and any('pip install' in call for call in install.calls)
     assert 'already installed' in install().stdout and install.calls == []
     (install.copy / 'packages' / 'xtcocotools' / 'src' / 'xtcocotools' / 'coco.py').write_text('# changed\n')
     assert 'done' in install().stdout and any('pip install' in call for call in install.calls)
 
 
-def test_failed_check_is_not_taken_for_done(install):
-    assert install(FAKE_CHECK='1').returncode == 1
-    assert 'done' in install().stdout and any('pip install' in call for call in install.calls)
-
-
-def test_old_or_missing_python_is_refused(install):
+def test_wrong_python_is_refused(install):
     assert_refused(install(FAKE_VERSION='3.9'), 'python3', '3.10 or newer', '--python PATH')
     assert_refused(install('--python', install.copy / 'nothing'), 'nothing', '--python PATH')
     assert_refused(install(VIRTUAL_ENV=str(install.copy)), f'{install.copy}/bin/python')
-
-
-def test_another_python_than_that_of_the_environment(install):
     assert install().returncode == 0
-    other = install.commands / 'other'
-    other.write_text('#!/bin/sh\necho 3.14\n')
-    other.chmod(0o755)
+    other = write_command(install.commands / 'other', '#!/bin/sh\necho 3.14\n')
     assert_refused(install('--python', other), 'has Python 3.12', 'is Python 3.14', 'remove')
 
 
 def test_full_disk(install):
-    df = install.commands / 'df'
-    df.write_text('#!/bin/sh\necho "Filesystem 1024-blocks Used Available"; echo "/dev/x 9 9 5000000"\n')
-    df.chmod(0o755)
+    write_command(install.commands / 'df',
+                  '#!/bin/sh\necho "Filesystem 1024-blocks Used Available"; echo "/dev/x 9 9 5000000"\n')
     assert_refused(install(), '11 GB are needed', str(install.environment), '5 GB are free')
     assert install(FAKE_HAS='torch').returncode == 0
 
@@ -140,7 +133,7 @@ def test_another_torch_is_kept_by_later_runs(install):
     assert install('--torch', '2.11.0', '--torchvision', '0.26.0').returncode == 0
     torch, rest = [call for call in install.calls if 'pip install' in call]
     assert 'torch==2.11.0 torchvision==0.26.0' in torch and '--no-deps' not in torch
-    names = requirements(install.environment)
+    names = names_in(install.environment / 'requirements.txt')
     assert not [name for name in names if name.startswith(('torch', 'triton', 'nvidia-', 'cuda-'))]
     assert {'numpy', 'mmcv-lite', 'mmpose'} <= names and '--no-deps' in rest
     assert 'already installed' in install().stdout
@@ -150,14 +143,15 @@ def test_torch_that_is_there_is_kept(install):
     assert_refused(install('--no-torch'), 'no torch', 'without --no-torch')
     assert install('--no-torch', FAKE_HAS='torch').returncode == 0
     assert f'-m venv --system-site-packages {install.environment}' in install.calls
-    assert 'torch' not in requirements(install.environment)
+    assert 'torch' not in names_in(install.environment / 'requirements.txt')
 
 
 def test_compiled_mmcv_is_kept_with_its_torch(install):
     result = install(FAKE_HAS='mmcv torch')
     assert result.returncode == 0 and 'keeping the compiled mmcv' in result.stdout
-    assert not {'mmcv-lite', 'torch', 'torchvision'} & requirements(install.environment)
-    assert 'mmcv_torchvision_ops' not in (install.environment / 'requirements.txt').read_text()
+    requirements = install.environment / 'requirements.txt'
+    assert not {'mmcv-lite', 'torch', 'torchvision'} & names_in(requirements)
+    assert 'mmcv_torchvision_ops' not in requirements.read_text()
 
 
 def test_second_opencv_is_removed_first(install):
@@ -168,114 +162,99 @@ def test_second_opencv_is_removed_first(install):
 
 # --- tools/check_install.py -----------------------------------------------------------------------------------------
 @pytest.fixture
-def checker():
-    """tools/check_install.py as a module."""
-    spec = importlib.util.spec_from_file_location('check_install', ROOT / 'tools' / 'check_install.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def distributions(checker, monkeypatch):
-    """The versions that the checker finds; a test may change them."""
-    found = dict(checker.locked())
+def distributions(monkeypatch):
+    """The versions that check_install finds; a test may change them."""
+    found = dict(check_install.locked())
 
     def version(name):
         if name not in found:
-            raise importlib.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return found[name]
 
-    monkeypatch.setattr(checker.metadata, 'version', version)
+    monkeypatch.setattr(metadata, 'version', version)
     return found
 
 
-def test_versions(checker, distributions):
-    checker.check_versions()
+def test_versions(distributions):
+    check_install.check_versions()
     distributions['munkres'] = '9.0'
     with pytest.raises(RuntimeError, match='^munkres is 9.0, 3.0.0 is expected$'):
-        checker.check_versions()
+        check_install.check_versions()
     del distributions['munkres']
     with pytest.raises(RuntimeError, match='^munkres is not installed'):
-        checker.check_versions()
+        check_install.check_versions()
 
 
-def test_torch_of_the_lock_or_of_the_user(checker, distributions, monkeypatch, tmp_path):
-    monkeypatch.setattr(checker.sys, 'prefix', str(tmp_path))
+def test_torch_of_the_lock_or_of_the_user(distributions, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, 'prefix', str(tmp_path))
     for state, expected in [('lock\n', {'2.14.1'}), ('keep\n', set()), ('torch==2.11.0 torchvision==0.26.0\n', set())]:
         (tmp_path / '.mmpose_integral').write_text(state)
-        assert {version for name, version in checker.locked() if name == 'torch'} == expected
+        assert {version for name, version in check_install.locked() if name == 'torch'} == expected
     (tmp_path / '.mmpose_integral').write_text('lock\n')
     distributions['mmcv'] = '2.1.0'  # a compiled one, which belongs to a torch
-    assert not {'torch', 'triton', 'mmcv-lite'} & {name for name, _ in checker.locked()}
+    assert not {'torch', 'triton', 'mmcv-lite'} & {name for name, _ in check_install.locked()}
     distributions['torch'] = '2.14.1+cpu'
-    assert checker.installed_version('torch') == '2.14.1'
+    assert check_install.installed_version('torch') == '2.14.1'
 
 
-def test_first_problem_and_its_remedy(checker, monkeypatch, capsys):
+def test_first_problem_and_its_remedy(monkeypatch, capsys):
     def fail():
         raise OSError('undefined symbol:\n  _ZN3c10')
 
     for name in ('check_versions', 'check_place', 'check_project'):
-        monkeypatch.setattr(checker, name, lambda: None)
-    monkeypatch.setattr(checker, 'check_nms', fail)
-    monkeypatch.setattr(checker, 'installed_version', lambda name: None)
+        monkeypatch.setattr(check_install, name, lambda: None)
+    monkeypatch.setattr(check_install, 'check_nms', fail)
+    monkeypatch.setattr(check_install, 'installed_version', lambda name: None)
     monkeypatch.setattr(sys, 'argv', ['check_install.py'])
-    assert checker.main() == 1
+    assert check_install.main() == 1
     assert capsys.readouterr().err == 'OSError: undefined symbol: _ZN3c10: run `bash tools/install.sh`\n'
-    monkeypatch.setattr(checker, 'installed_version', lambda name: '2.1.0')
-    assert checker.main() == 1
+    monkeypatch.setattr(check_install, 'installed_version', lambda name: '2.1.0')
+    assert check_install.main() == 1
     assert 'rebuild the compiled mmcv for this torch' in capsys.readouterr().err
     monkeypatch.setattr(sys, 'argv', ['check_install.py', '--quick'])
-    assert checker.main() == 0
+    assert check_install.main() == 0
 
 
-def test_wrong_nms_is_noticed(checker, monkeypatch):
+def test_wrong_nms_is_noticed(monkeypatch):
     import mmcv.ops
-    checker.check_nms()
+    check_install.check_nms()
     monkeypatch.setattr(mmcv.ops, 'nms', lambda boxes, scores, threshold: (None, scores.argsort()))
     with pytest.raises(RuntimeError, match=r'keeps boxes \[0, 1\], \[1\] is expected'):
-        checker.check_nms()
+        check_install.check_nms()
 
 
 @pytest.mark.parametrize('package, module', [('mmcv_torchvision_ops', 'mmcv'), ('xtcocotools', 'xtcocotools')])
-def test_installed_local_packages_are_those_of_this_repository(package, module, checker):
-    distribution = package.replace('_', '-')
-    project = (ROOT / 'packages' / package / 'pyproject.toml').read_text()
-    if checker.installed_version(distribution) is None or (
-            f"version = '{importlib.metadata.version(distribution)}'" not in project):
-        pytest.skip(f'another distribution serves {module} here, {package} is not in use')
-    installed = Path(importlib.util.find_spec(module).origin).parent
+def test_installed_local_packages_are_those_of_this_repository(package, module):
+    project = tomllib.loads((ROOT / 'packages' / package / 'pyproject.toml').read_text())['project']
+    found = list(metadata.distributions(name=project['name']))
+    if [distribution.version for distribution in found] != [project['version']]:
+        pytest.skip(f'another distribution provides {module} here, {package} is not in use')
     for source in (ROOT / 'packages' / package / 'src' / module).glob('*.py'):
-        assert (installed / source.name).read_text() == source.read_text(), 'run `bash tools/install.sh`'
+        installed = found[0].locate_file(f'{module}/{source.name}')
+        assert installed.read_text() == source.read_text(), 'run `bash tools/install.sh`'
 
 
 # --- requirements.lock ----------------------------------------------------------------------------------------------
 def lock_of(python):
-    """{name: [versions]} of the lines that apply to a Python on Linux."""
-    names = {}
-    for line in (ROOT / 'requirements.lock').read_text().splitlines():
-        if '==' not in line:
-            continue
-        requirement = Requirement(line)
-        environment = dict(python_full_version=python, python_version=python.rpartition('.')[0], sys_platform='linux',
-                           platform_machine='x86_64', implementation_name='cpython')
-        if requirement.marker is None or requirement.marker.evaluate(environment):
-            names.setdefault(requirement.name, []).append(str(requirement.specifier).removeprefix('=='))
-    return names
+    """Names and versions of the lines that apply to a Python on Linux."""
+    environment = dict(python_full_version=python, python_version=python.rpartition('.')[0], sys_platform='linux',
+                       platform_machine='x86_64', implementation_name='cpython')
+    lines = (ROOT / 'requirements.lock').read_text().splitlines()
+    requirements = [Requirement(line) for line in lines if '==' in line]
+    return [(requirement.name, str(requirement.specifier).removeprefix('==')) for requirement in requirements
+            if requirement.marker is None or requirement.marker.evaluate(environment)]
 
 
 @pytest.mark.parametrize('python', PYTHONS)
 def test_lock_has_one_version_of_everything_that_pyproject_asks_for(python):
-    locked = lock_of(python)
-    assert all(len(versions) == 1 for versions in locked.values())
-    project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
-    direct = [*project['project']['dependencies'], *project['dependency-groups']['stack'],
-              *project['dependency-groups']['tests'], *project['project']['optional-dependencies']['demo'],
-              *project['project']['optional-dependencies']['export']]
-    direct = [requirement for requirement in map(Requirement, direct)
-              if requirement.name not in project['tool']['uv']['sources']]
+    pairs = lock_of(python)
+    locked = dict(pairs)
+    assert len(locked) == len(pairs)
+    content = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+    project, groups, uv = content['project'], content['dependency-groups'], content['tool']['uv']
+    lists = [project['dependencies'], *groups.values(), *project['optional-dependencies'].values()]
+    direct = [requirement for requirement in map(Requirement, sum(lists, [])) if requirement.name not in uv['sources']]
     assert len(direct) > 20
     for requirement in direct:
-        assert requirement.specifier.contains(locked[requirement.name][0]), requirement
-    assert not set(project['tool']['uv']['exclude-dependencies']) & set(locked)
+        assert requirement.specifier.contains(locked[requirement.name]), requirement
+    assert not set(uv['exclude-dependencies']) & set(locked)

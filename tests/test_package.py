@@ -1,4 +1,4 @@
-"""The package as others get it: a source distribution, a wheel built from it, an editable install."""
+"""The package as users get it: a source distribution, a wheel built from it, an editable install."""
 import json
 import os
 import shutil
@@ -33,17 +33,16 @@ def call(*command, **kwargs):
 
 @pytest.fixture(scope='module')
 def wheel(source_copy, tmp_path_factory):
-    """A wheel built from a source distribution, as an index would serve it; and what the build said."""
+    """A wheel built from a source distribution, as on an index, and the output of the build."""
     folder = tmp_path_factory.mktemp('dist')
     call('-c', f'from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})', cwd=source_copy)
     sdist, = folder.glob('*.tar.gz')
     shutil.unpack_archive(sdist, folder)
     unpacked = sdist.with_name(sdist.name.removesuffix('.tar.gz'))
-    # A missing item must not stop a build, and must be said: here there is no index of models.
+    # A missing item is reported and does not stop a build; here the index of models is missing.
     (unpacked / 'model-index.yml').unlink(missing_ok=True)
     said = call('-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation', '-w', folder, unpacked)
-    file, = folder.glob('*.whl')
-    return file, said
+    return next(folder.glob('*.whl')), said
 
 
 def test_wheel_holds_package_configs_and_tools(wheel, source_copy):

@@ -1,4 +1,4 @@
-"""The chain on real frames of Human3.6M (CHALL_H80K layout), MPII and COCO, where they are at hand."""
+"""The chain on real frames of Human3.6M (CHALL_H80K layout), MPII and COCO, where these are available."""
 import json
 import shutil
 
@@ -11,7 +11,7 @@ from PIL import Image
 from mmpose_integral.codecs import Integral3DLabel
 from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.structures import fit_weak_perspective
-from mmpose_integral.structures.skeleton import COCO_TO_H80K, MPII_TO_H80K, add_thorax
+from mmpose_integral.structures.skeleton import JOINT_MAPS, add_thorax
 
 INPUT_SIZE = (144, 192)
 CODEC = dict(type='Integral3DLabel', input_size=INPUT_SIZE)
@@ -22,7 +22,7 @@ LOAD = dict(type='LoadImage', color_type='color_ignore_orientation')
 
 @pytest.fixture(scope='module')
 def real_h80k(real_data, tmp_path_factory):
-    """A copy of the two frames that can be written to, with index, boxes and the detected 2D joints."""
+    """A writable copy of the two frames, with index, boxes and the detected 2D joints."""
     root = tmp_path_factory.mktemp('real') / 'h80k'
     shutil.copytree(real_data / 'real_h80k', root)
     index, faults = scan_split(root, 'Train', 1)
@@ -49,7 +49,13 @@ def test_index_of_real_frames(real_h80k):
     np.testing.assert_allclose(index.keypoints_mm[1, :17], rows - rows[0], atol=1e-3)
 
 
-def test_plain_fit_to_true_joints_leaves_little(real_h80k):
+def label_px(sample):
+    """Labels of a packed sample in image px, (18, 2)."""
+    label, _ = Integral3DLabel(INPUT_SIZE).decode(sample.gt_instance_labels.keypoint_labels.numpy())
+    return label[0, :, :2] * sample.input_scale / INPUT_SIZE + sample.input_center - sample.input_scale / 2
+
+
+def test_plain_fit_to_true_joints_has_small_residuals(real_h80k):
     _, index, points = real_h80k
     camera = fit_weak_perspective(index.keypoints_mm[:, :17], points['keypoints_2d'][:, :17], robust=False)
     assert (camera.residual.mean(-1) <= [1.9, 4.6]).all(), camera.residual.mean(-1)
@@ -72,42 +78,30 @@ def test_labels_of_real_frames_lie_on_the_true_joints(real_h80k):
         type='H80KDataset', data_root=str(root), ann_file='train.npz', bbox_file='boxes.json',
         keypoints_2d_file='points.npz', pipeline=[LOAD, dict(type='FitWeakPerspective'), *CROP]))
     for i, limit in enumerate((3.0, 6.0)):
-        sample = dataset[i]['data_samples']
-        label, _ = Integral3DLabel(INPUT_SIZE).decode(sample.gt_instance_labels.keypoint_labels.numpy())
-        px = label[0, :, :2] * sample.input_scale / INPUT_SIZE + sample.input_center - sample.input_scale / 2
-        error = np.linalg.norm(px - points['keypoints_2d'][i], axis=-1)
+        error = np.linalg.norm(label_px(dataset[i]['data_samples']) - points['keypoints_2d'][i], axis=-1)
         assert error.mean() < limit, error.round(1)
 
 
-def wild_dataset(real_data, source):
-    boxes = [dict(type='GetBBoxFromKeypoints')] * (source == 'mpii')
-    pipeline = [LOAD, dict(type='KeypointConverter3D', source=source), *boxes, *CROP]
-    if source == 'mpii':
-        return DATASETS.build(dict(type='ZeroBasedMpiiDataset', data_root=str(real_data / 'real_mpii'),
-                                   ann_file='mpii_train.json', data_prefix=dict(img='images/'), pipeline=pipeline))
-    return DATASETS.build(dict(type='CocoDataset', data_root=str(real_data / 'real_coco'),
-                               ann_file='person_keypoints.json', data_prefix=dict(img='images/'), pipeline=pipeline))
-
-
-@pytest.mark.parametrize('source', ['mpii', 'coco'])
-def test_wild_frames_keep_their_joints_and_get_no_depth(real_data, source):
+@pytest.mark.parametrize('source, dataset_type, ann_file, boxes', [
+    ('mpii', 'ZeroBasedMpiiDataset', 'mpii_train.json', [dict(type='GetBBoxFromKeypoints')]),
+    ('coco', 'CocoDataset', 'person_keypoints.json', [])])
+def test_wild_frames_keep_their_joints_and_get_no_depth(real_data, source, dataset_type, ann_file, boxes):
     init_default_scope('mmpose')
-    dataset = wild_dataset(real_data, source)
-    assert len(dataset) >= 2
+    root, joint_map = real_data / f'real_{source}', np.array(JOINT_MAPS[source])
+    content = json.loads((root / ann_file).read_text())
     if source == 'mpii':
-        raw = [(np.array(a['joints']) - 1, np.array(a['joints_vis']))
-               for a in json.loads((real_data / 'real_mpii' / 'mpii_train.json').read_text())]
+        people = [(np.array(row['joints']) - 1, np.array(row['joints_vis']) > 0) for row in content]
     else:
-        annotations = json.loads((real_data / 'real_coco' / 'person_keypoints.json').read_text())['annotations']
-        triples = [np.array(a['keypoints']).reshape(17, 3) for a in annotations if a['num_keypoints']]
-        raw = [(t[:, :2], t[:, 2] > 0) for t in triples]
-    joint_map = np.array(MPII_TO_H80K if source == 'mpii' else COCO_TO_H80K)
-    for (points, visible), data in zip(raw, (dataset[i] for i in range(len(dataset))), strict=True):
-        sample = data['data_samples']
-        label, _ = Integral3DLabel(INPUT_SIZE).decode(sample.gt_instance_labels.keypoint_labels.numpy())
+        triples = [np.array(row['keypoints']).reshape(17, 3) for row in content['annotations'] if row['num_keypoints']]
+        people = [(triple[:, :2], triple[:, 2] > 0) for triple in triples]
+    dataset = DATASETS.build(dict(
+        type=dataset_type, data_root=str(root), ann_file=ann_file, data_prefix=dict(img='images/'),
+        pipeline=[LOAD, dict(type='KeypointConverter3D', source=source), *boxes, *CROP]))
+    assert len(dataset) == len(people) >= 2
+    for k, (points, visible) in enumerate(people):
+        sample = dataset[k]['data_samples']
         weights = sample.gt_instance_labels.keypoint_weights[0].numpy()
-        px = label[0, :, :2] * sample.input_scale / INPUT_SIZE + sample.input_center - sample.input_scale / 2
-        shown = (joint_map >= 0) & (visible[joint_map] > 0)
-        np.testing.assert_allclose(px[shown], points[joint_map[shown]], atol=0.05)
+        shown = (joint_map >= 0) & visible[joint_map]
+        np.testing.assert_allclose(label_px(sample)[shown], points[joint_map[shown]], atol=0.05)
         np.testing.assert_array_equal(weights[:, 0] > 0, shown)
         assert not weights[:, 2].any()

@@ -1,60 +1,7 @@
-"""Train a model: ours, and any other of mmpose or mmdet (detectors, coarse 2D)."""
-import argparse
+"""The same as `mmpose-integral train`, for people who are used to the tools of MMPose."""
+import sys
 
-import torch
-from mmengine.runner import Runner
-
-import mmpose_integral  # noqa: F401  registers everything and makes checkpoints loadable
-from mmpose_integral.engine import make_fast
-from mmpose_integral.engine.tool_config import add_common_arguments, load_config, start_processes
-
-
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from this checkpoint, or without a value from the latest one in the work folder')
-    parser.add_argument('--amp', action='store_true', help='mixed precision')
-    parser.add_argument('--fast', action='store_true',
-                        help='bfloat16, channels last, fused optimizer, compiled backbone, batches in one copy')
-    parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate by the batch size over auto_scale_lr.base_batch_size')
-    add_common_arguments(parser)
-    return parser.parse_args()
-
-
-def apply_arguments(cfg, args):
-    """Put the tool's own arguments into the config."""
-    if args.no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.fast:
-        try:
-            make_fast(cfg)
-        except ValueError as error:
-            raise SystemExit(f'{args.config}: --fast: {error}') from None
-    if args.amp:
-        # mmengine's wrapper scales float16 losses on a GPU; on a CPU it refuses, and ours takes bfloat16.
-        cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'BFloat16OptimWrapper'
-        if torch.cuda.is_available():
-            cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
-    if args.auto_scale_lr:
-        if 'auto_scale_lr' not in cfg:
-            raise SystemExit(f'--auto-scale-lr: {args.config} has no auto_scale_lr = dict(base_batch_size=...)')
-        cfg.auto_scale_lr.enable = True
-    cfg.merge_from_dict(args.cfg_options)
-
-
-def main():
-    args = parse_args()
-    cfg = load_config(args)
-    apply_arguments(cfg, args)
-    start_processes(cfg)
-    Runner.from_cfg(cfg).train()
-
+from mmpose_integral.cli.main import run_command
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_command('train'))

@@ -22,6 +22,7 @@ visualizer = dict(type='IntegralPose3dVisualizer', vis_backends=vis_backends, na
 
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True, num_digits=6)
 log_level = 'INFO'
+randomness = dict(seed=0)  # of initialisation, order of the samples and augmentation; another seed is another run
 load_from = None
 resume = False
 backend_args = dict(backend='local')

@@ -1,6 +1,7 @@
-"""RTMDet-m for people, with public weights (COCO and Objects365; about 25 M parameters): the recommended detector.
+"""RTMDet-m for people, with public weights (about 25 M parameters): the default detector for users' own photos.
 
-``python tools/dataset_converters/detect_boxes.py configs/detection/rtmdet_m_640-8xb32_coco-person.py ...``
+The weights were trained on COCO and Objects365, which the paper does not use. For a reproduction, take the Faster R-CNN
+of this folder.
 """
 _base_ = 'mmdet::rtmdet/rtmdet_m_8xb32-300e_coco.py'
 

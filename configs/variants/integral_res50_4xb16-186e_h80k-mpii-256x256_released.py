@@ -7,7 +7,7 @@
 - cameras with an in-plane rotation, fitted by plain least squares.
 """
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/h80k_mpii_coco.py', '../_base_/models/integral_res50.py',
-          '../_base_/schedules/fixed_300.py']
+          '../_base_/schedules/fixed_186.py']
 
 box_around_joints = [
     {{_base_.load_image}},

@@ -6,9 +6,10 @@ they are needed.
 import mimetypes
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import mmcv
@@ -16,9 +17,12 @@ import mmengine
 import numpy as np
 
 # Picture formats that OpenCV does not read; such files in a folder are left out.
-UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
+_UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
 _CAMERA = re.compile(r'webcam(?::(\d+))?', re.IGNORECASE)
-REMEDY = 'give an image, a folder of images, a video, an address, an array, a list of these, or webcam:N'
+_Item = TypeVar('_Item')
+
+Picture = str | Path | np.ndarray
+Input = Picture | Sequence[Picture]
 
 
 class Frame(NamedTuple):
@@ -32,88 +36,73 @@ class Media:
     """Frames of an input.
 
     Args:
-        inputs: Any input that :data:`REMEDY` lists; arrays are (H, W, 3) uint8 BGR.
+        inputs: Image file, folder of images, URL, (H, W, 3) uint8 BGR array, list of these, video, or 'webcam[:N]'.
 
     Attributes:
-        is_video (bool): Whether the frames follow each other in time: a video file or a camera.
-        is_camera (bool): Whether the input is a camera.
-        name (str): Name of the video, else ''.
-        fps (float): Frames per second of the video; 0 if unknown.
-        count (int | None): Number of frames; None if unknown.
+        is_video: Whether the frames follow each other in time: a video file or a camera.
+        is_camera: Whether the input is a camera.
+        name, fps: Name and frames per second of the video; '' for pictures, 0 if unknown.
+        count: Number of frames; None if unknown.
 
     Raises:
-        FileNotFoundError: If there is no such file or folder.
-        ValueError: If the input is no picture, or a folder without pictures.
-        OSError: If the camera cannot be opened.
+        FileNotFoundError, OSError, ValueError: If there is no such file or folder, a folder has no pictures, or a
+            camera or a video cannot be opened.
     """
 
-    def __init__(self, inputs: str | Path | np.ndarray | list | tuple) -> None:
-        self.is_video, self.name, self.fps, self.count, self._reader = False, '', 0.0, None, None
-        self.is_camera = False
+    def __init__(self, inputs: Input) -> None:
+        self.is_camera, self.name, self.fps = False, '', 0.0
+        self.count: int | None = None
+        self._video: cv2.VideoCapture | None = None
+        self._pictures: list[Picture] = []
         if isinstance(inputs, (str, Path)):
-            inputs = str(inputs)
-            if inputs.lower().split(':')[0] == 'webcam':
-                self._open_camera(inputs)
-                return
-            if not inputs or ('://' not in inputs and not Path(inputs).exists()):
-                raise FileNotFoundError(f'{inputs or repr(inputs)}: no such file or folder; {REMEDY}')
-            if Path(inputs).is_dir():
-                self._items = images_of(inputs)
-            elif is_video_name(inputs):
-                self._open_video(inputs)
-                return
-            else:
-                self._items = [inputs]
-        elif isinstance(inputs, np.ndarray):
-            self._items = [inputs]
-        elif isinstance(inputs, (list, tuple)):
-            self._items = list(inputs)
-            for item in self._items:
-                if not isinstance(item, (str, Path, np.ndarray)):
-                    raise ValueError(f'inputs: paths and arrays expected in the list, got {type(item).__name__}')
+            self._open(str(inputs))
+        elif isinstance(inputs, np.ndarray) or not isinstance(inputs, Sequence):
+            self._pictures = [inputs]  # read_picture refuses other types
         else:
-            raise ValueError(f'inputs: {REMEDY}; got {type(inputs).__name__}')
-        self.count = len(self._items)
+            self._pictures = list(inputs)
+        self.is_video, self.count = self._video is not None, len(self._pictures)
+        if self._video is not None:
+            self.fps = self._video.get(cv2.CAP_PROP_FPS)
+            # The container's number may be missing or wrong by a few frames; only the progress bar uses it.
+            self.count = None if self.is_camera else max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))) or None
 
-    def _open_camera(self, text):
-        if not is_camera(text):
-            raise ValueError(f'inputs: webcam or webcam:N expected, N the number of the camera; got {text!r}')
-        number = int(_CAMERA.fullmatch(text)[1] or 0)
-        self._reader = cv2.VideoCapture(number)
-        if not self._reader.isOpened():
-            raise OSError(f'camera {number} cannot be opened; is it connected, and not in use by another program?')
-        self.is_video, self.is_camera, self.name = True, True, 'webcam.mp4'
-        self.fps = self._reader.get(cv2.CAP_PROP_FPS)
-
-    def _open_video(self, path):
-        with mmengine.fileio.get_local_path(path) as local:
-            self._reader = cv2.VideoCapture(str(local))  # of a URL: stays open when the fetched file is deleted
-        if not self._reader.isOpened():
-            raise ValueError(f'{path} cannot be decoded as a video')
-        self.is_video, self.name = True, Path(path).name
-        self.fps = self._reader.get(cv2.CAP_PROP_FPS)
-        # The container's number may be missing or wrong by a few frames; only the progress bar uses it.
-        self.count = max(0, int(self._reader.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+    def _open(self, path: str) -> None:
+        camera = _CAMERA.fullmatch(path)
+        if camera is not None:
+            self.is_camera, self.name, self._video = True, 'webcam.mp4', cv2.VideoCapture(int(camera[1] or 0))
+            if not self._video.isOpened():
+                raise OSError(f'{path}: the camera cannot be opened; is it connected, and not in use elsewhere?')
+        elif not path or ('://' not in path and not Path(path).exists()):
+            raise FileNotFoundError(f'{path or repr(path)}: no such file or folder; give an image, a folder of images, '
+                                    'a video, a URL, an array, a list of these, or webcam:N')
+        elif Path(path).is_dir():
+            self._pictures += images_of(path)
+        elif is_video_name(path):
+            with mmengine.fileio.get_local_path(path) as local:
+                self.name, self._video = Path(path).name, cv2.VideoCapture(str(local))  # stays open after a download
+            if not self._video.isOpened():
+                raise ValueError(f'{path} cannot be decoded as a video')
+        else:
+            self._pictures.append(path)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; each is read on demand."""
-        if self._reader is None:
-            for index, item in enumerate(self._items):
-                yield read_picture(item, index)
+        if self._video is None:
+            yield from map(read_picture, self._pictures, count())
             return
-        step_s, index, start = 1 / self.fps if self.fps > 0 else 1 / 25, 0, time.monotonic()
+        index, start = 0, time.monotonic()
         try:
-            while True:
-                found, image = self._reader.read()
+            for index in count():
+                found, image = self._video.read()
                 if not found:
                     break
                 # The true frame rate of a camera depends on how fast its frames are read.
-                yield Frame(image, f'{index:08d}.jpg', time.monotonic() - start if self.is_camera else index * step_s)
-                index += 1
+                time_s = time.monotonic() - start if self.is_camera else index / (self.fps if self.fps > 0 else 25)
+                yield Frame(image, f'{index:08d}.jpg', time_s)
         finally:
-            self._reader.release()
+            self._video.release()
         if index == 0:
-            raise ValueError(f'{self.name}: not a single frame could be decoded')
+            raise ValueError(f'{self.name}: no frame could be decoded')
 
 
 def is_camera(item: str) -> bool:
@@ -122,47 +111,38 @@ def is_camera(item: str) -> bool:
 
 
 def is_video_name(path: str) -> bool:
-    """Whether a path or URL ends as that of a video does."""
+    """Whether a path or URL has the suffix of a video."""
     return (mimetypes.guess_type(path.split('?')[0])[0] or '').startswith('video/')
 
 
 def images_of(folder: str | Path) -> list[str]:
-    """List the images of a folder, sorted by name; numbers in names are sorted by value.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    found = [path for path in Path(folder).iterdir()
+    """List the images of a folder, sorted by name; numbers in names are sorted by value. ValueError without any."""
+    found = [str(path) for path in Path(folder).iterdir()
              if path.is_file() and (mimetypes.guess_type(path.name)[0] or '').startswith('image/')
-             and path.suffix.lower() not in UNREAD]
+             and path.suffix.lower() not in _UNREAD]
     if not found:
-        raise ValueError(f'{folder}: no images in this folder that OpenCV reads')
-    return sorted(map(str, found), key=lambda name: [
-        (part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r'(\d+)', name)])
+        raise ValueError(f'{folder}: no images in this folder that OpenCV can read')
+    # Every second part is a number, so that numbers are compared with numbers.
+    return sorted(found, key=lambda name: [int(part) if part.isdecimal() else part
+                                           for part in re.split(r'(\d+)', name)])
 
 
-def read_picture(item: str | Path | np.ndarray, index: int = 0) -> Frame:
-    """Read a picture.
-
-    Args:
-        item: File, URL, or (H, W, 3) uint8 BGR array.
-        index: Index of the input, which names an array.
-
-    Returns:
-        The picture with its name.
+def read_picture(item: Picture, index: int = 0) -> Frame:
+    """Read a file or URL, or name an (H, W, 3) uint8 BGR array by its index in the input.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        OSError: If it cannot be read or fetched.
+        FileNotFoundError, OSError: If a file or URL cannot be read.
         ValueError: If it cannot be decoded, or the array has another shape or type.
     """
     if isinstance(item, np.ndarray):
         if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or 0 in item.shape:
             raise ValueError(f'inputs[{index}]: a (H, W, 3) uint8 array, BGR, expected; got {item.dtype} {item.shape}')
-        return Frame(item, f'{index}.jpg'.rjust(10, '0'))  # mmpose's naming
+        return Frame(item, f'{index:06d}.jpg')  # mmpose's naming
+    if not isinstance(item, (str, Path)):
+        raise ValueError(f'inputs[{index}]: a path or an array expected, got {type(item).__name__}')
     path = str(item)
     if '://' not in path and not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: ' + ('a folder; give it by itself, not in a list' if Path(path).is_dir() else
+        raise FileNotFoundError(f'{path}: ' + ('a folder; give it alone, not in a list' if Path(path).is_dir() else
                                                'no such file'))
     try:
         content = mmengine.fileio.get(path)
@@ -175,13 +155,8 @@ def read_picture(item: str | Path | np.ndarray, index: int = 0) -> Frame:
     return Frame(image, path)
 
 
-def chunks(items: Iterable, size: int) -> Iterator[list]:
+def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     """Yield lists of up to ``size`` items."""
-    chunk = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
         yield chunk

@@ -3,35 +3,38 @@
 Frames: image px (x right, y down, z in the same px, root near 0) -> mm in camera axes (x right, y down, z away), root
 at the origin; with a focal length also mm from the camera.
 """
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample, merge_data_samples
 
-from ..structures.bone_length import rescale_to_bone_length, resolve_bone_length, skeleton_length
-from ..structures.skeleton import NUM_JOINTS
+from mmpose_integral.evaluation.functional import px_to_mm
+from mmpose_integral.structures.bone_length import resolve_bone_length
+from mmpose_integral.structures.skeleton import NUM_JOINTS
+
+# A length in mm of all people, or by the id of a person.
+Millimetres = float | dict[int, float] | None
 
 
-def lengths_of(ids: Sequence[int], dataset_meta: dict | None = None, bone_length: float | dict | None = None,
-               body_height: float | dict | None = None) -> np.ndarray:
-    """Total bone length of each person.
+def lengths_of(ids: Iterable[int], dataset_meta: dict | None = None, bone_length: Millimetres = None,
+               body_height: Millimetres = None) -> np.ndarray:
+    """Total bone length of each person, (N,) float64 mm.
 
     Args:
         ids: Ids of N people.
         dataset_meta: Meta data of the checkpoint, for people with neither ``bone_length`` nor ``body_height``.
-        bone_length: Total bone length, mm, of all people, or a dict by id.
-        body_height: Standing height, mm, of all people, or a dict by id; the length is estimated from it.
-
-    Returns:
-        (N,) float64, mm.
+        bone_length, body_height: Total bone length or standing height, mm, of all people, or a dict by id.
 
     Raises:
-        ValueError: If a length is outside its limits, or a person has both.
-        TypeError: If a value is neither a number nor a dict.
+        TypeError, ValueError: If a value is no number or outside its limits, or a person has both.
     """
-    for name, value in (('bone_length', bone_length), ('body_height', body_height)):
-        check_millimetres(name, value)
+    check_millimetres('bone_length', bone_length)
+    check_millimetres('body_height', body_height)
     lengths = []
     for person in ids:
         length, height = (value.get(person) if isinstance(value, dict) else value
@@ -51,7 +54,7 @@ def check_millimetres(name: str, value: object) -> None:
             check_millimetres(f'{name}[{person}]', number)
     elif isinstance(value, bool) or not isinstance(value, (Real, type(None))):
         raise TypeError(f'{name}: mm, or a dict from the person (int) to mm, expected; got {value!r}')
-    elif name.startswith('bone_length') and value is not None and not 500 <= value <= 20000:
+    elif name.startswith('bone_length') and value is not None and not 500 <= float(value) <= 20000:
         raise ValueError(f'{name}: mm expected, 500 to 20000 (an adult has about 4500), got {value}')
 
 
@@ -65,28 +68,33 @@ def to_millimetres(instances: InstanceData, lengths: np.ndarray) -> InstanceData
 
     Returns:
         ``keypoints`` (N, 18, 3) mm, root at the origin; ``keypoints_2d`` (N, 18, 2) image px; ``keypoint_std`` mm;
-        ``bone_lengths`` (N,) mm; ``px_per_mm`` (N,), the weak-perspective scale; the scores and boxes are unchanged.
+        ``bone_lengths`` (N,) mm; ``px_per_mm`` (N,), the weak-perspective scale; the scores and boxes.
     """
     px = np.asarray(instances.keypoints, dtype=np.float64)
-    scale = skeleton_length(px) / lengths
-    fields = dict(keypoints=rescale_to_bone_length(px, lengths) if len(px) else px, keypoints_2d=px[..., :2],
-                  keypoint_scores=instances.keypoint_scores)
+    poses = px_to_mm(px, lengths)
+    people = InstanceData(
+        keypoints=poses.keypoints, keypoints_2d=px[..., :2], keypoint_scores=instances.keypoint_scores,
+        bboxes=instances.bboxes, bbox_scores=instances.bbox_scores, bone_lengths=lengths, px_per_mm=1 / poses.mm_per_px)
     if 'keypoint_std' in instances:
-        fields['keypoint_std'] = instances.keypoint_std / scale[:, None, None]
-    return InstanceData(**fields, bboxes=instances.bboxes, bbox_scores=instances.bbox_scores, bone_lengths=lengths,
-                        px_per_mm=scale)
+        people.keypoint_std = instances.keypoint_std * poses.mm_per_px[:, None, None]
+    return people
 
 
-def nobody(with_std: bool) -> InstanceData:
-    """Empty predictions in px, for an image without people; ``with_std`` adds an empty ``keypoint_std``."""
-    fields = dict(keypoint_std=np.zeros((0, NUM_JOINTS, 3))) if with_std else {}
-    return InstanceData(keypoints=np.zeros((0, NUM_JOINTS, 3)), keypoint_scores=np.zeros((0, NUM_JOINTS)),
-                        bboxes=np.zeros((0, 4)), bbox_scores=np.zeros(0), **fields)
+def merge_people(samples: list[PoseDataSample], name: str, image: np.ndarray) -> PoseDataSample:
+    """Join the predictions for the people of one image, in px; a warning names an image without people."""
+    if samples:
+        return merge_data_samples(samples)
+    print_log(f'{name}: no person was detected; give bboxes=, a lower bbox_thr, or det_model="whole_image"',
+              logger='current', level=logging.WARNING)
+    empty = InstanceData(keypoints=np.zeros((0, NUM_JOINTS, 3)), keypoint_scores=np.zeros((0, NUM_JOINTS)),
+                         keypoint_std=np.zeros((0, NUM_JOINTS, 3)), bboxes=np.zeros((0, 4)), bbox_scores=np.zeros(0))
+    size = image.shape[:2]
+    return PoseDataSample(metainfo=dict(img_path=name, ori_shape=size, img_shape=size), pred_instances=empty)
 
 
 def add_cameras(people: InstanceData, image_size: tuple[int, int], focal_length: float | Sequence[float],
                 principal_point: Sequence[float] | None = None) -> None:
-    """Compute the positions of people in front of the camera: depth = focal length / scale.
+    """Add the positions of people in front of the camera: depth = focal length / scale.
 
     The model's input is the crop alone, so depth depends on the bone length: an error of 5 % in the length gives an
     error of 5 % in depth. Weak perspective assumes that all joints of a person are as far away as the root.
@@ -96,9 +104,6 @@ def add_cameras(people: InstanceData, image_size: tuple[int, int], focal_length:
         image_size: Width and height, px.
         focal_length: Focal length, px, or (fx, fy).
         principal_point: (cx, cy) px; by default the middle of the image.
-
-    Raises:
-        ValueError: If the focal length is not one or two positive numbers, or the point is not two finite numbers.
     """
     focal = np.asarray(focal_length, dtype=np.float64)
     if focal.shape not in ((), (2,)) or not (np.isfinite(focal) & (focal > 0)).all():
@@ -115,30 +120,16 @@ def add_cameras(people: InstanceData, image_size: tuple[int, int], focal_length:
                            root_position=root.tolist()) for scale, root in zip(people.px_per_mm, roots, strict=True)]
 
 
-def to_dicts(people: InstanceData) -> list[dict]:
-    """Convert people to one plain dict per person, for JSON.
+def to_dicts(people: InstanceData) -> list[dict[str, Any]]:
+    """Convert the result of :func:`to_millimetres` to one dict of plain lists and numbers per person, for JSON.
 
     ``keypoints``, ``keypoint_scores``, ``bbox`` (in a list of one) and ``bbox_score`` are named and nested as in
     mmpose's inferencers. ``keypoints_2d``, ``keypoint_std``, ``bone_length``, ``track_id`` and ``camera`` are added.
-
-    Args:
-        people: Result of :func:`to_millimetres`.
-
-    Returns:
-        Dicts of plain lists and numbers.
     """
-    persons = []
-    for n in range(len(people.keypoints)):
-        person = dict(
-            keypoints=people.keypoints[n].tolist(), keypoint_scores=people.keypoint_scores[n].tolist(),
-            bbox=[people.bboxes[n].tolist()], bbox_score=float(people.bbox_scores[n]),
-            keypoints_2d=people.keypoints_2d[n].tolist())
-        if 'keypoint_std' in people:
-            person['keypoint_std'] = people.keypoint_std[n].tolist()
-        person['bone_length'] = float(people.bone_lengths[n])
-        if 'track_ids' in people:
-            person['track_id'] = int(people.track_ids[n])
-        if 'cameras' in people:
-            person['camera'] = people.cameras[n]
-        persons.append(person)
-    return persons
+    fields = dict(keypoints='keypoints', keypoint_scores='keypoint_scores', bbox='bboxes', bbox_score='bbox_scores',
+                  keypoints_2d='keypoints_2d', keypoint_std='keypoint_std', bone_length='bone_lengths',
+                  track_id='track_ids', camera='cameras')
+    columns = {key: people[name] for key, name in fields.items() if name in people}
+    columns['bbox'] = columns['bbox'][:, None]
+    plain = [np.asarray(column).tolist() for column in columns.values()]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True)]

@@ -1,25 +1,10 @@
+from . import samplers, transforms
 from .h80k_dataset import H80KDataset
+from .labelled_people import LabelledCocoDataset, ZeroBasedMpiiDataset
 from .memory import keep_freed_memory
 from .mixed_dataset import MixedPoseDataset
-from .mpii_zero_based import ZeroBasedMpiiDataset
-from .samplers import EqualPartsBatchSampler, EqualPartsSampler
-from .transforms import (
-    FitWeakPerspective,
-    GetBBoxFromKeypoints,
-    KeypointConverter3D,
-    MemberInputs,
-    PackPose3DInputs,
-    PerturbBBox,
-    RandomChannelGain,
-    RandomCropBox,
-    RandomFlip3D,
-    RandomOcclusion,
-    ReleasedCodeCropBox,
-    TopdownAffine3D,
-)
+from .samplers import *  # noqa: F403
+from .transforms import *  # noqa: F403
 
-__all__ = [
-    'H80KDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'EqualPartsBatchSampler', 'EqualPartsSampler',
-    'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'MemberInputs',
-    'PackPose3DInputs', 'PerturbBBox', 'RandomChannelGain', 'RandomCropBox', 'RandomFlip3D',
-    'RandomOcclusion', 'ReleasedCodeCropBox', 'TopdownAffine3D', 'keep_freed_memory']
+__all__ = ['H80KDataset', 'LabelledCocoDataset', 'MixedPoseDataset', 'ZeroBasedMpiiDataset', 'keep_freed_memory',
+           *samplers.__all__, *transforms.__all__]

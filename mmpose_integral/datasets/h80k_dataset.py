@@ -7,9 +7,10 @@ from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from mmpose_integral.formats.boxes import load_boxes
 from mmpose_integral.formats.cameras import load_cameras
-from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.h80k_index import H80KIndex, load_index
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.structures.skeleton import build_metainfo
+from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera
 
 BOX_SOURCES = ('detector', 'keypoints', 'image')
 
@@ -38,67 +39,62 @@ class H80KDataset(BaseCocoStyleDataset):
         **kwargs: Further arguments of mmpose's :class:`BaseCocoStyleDataset`.
 
     Raises:
-        ValueError: If ``box_source`` is unknown, 'detector' has no ``bbox_file``, or files do not belong together.
+        ValueError: If ``box_source`` is unknown or lacks its file, or files do not belong together.
     """
 
     METAINFO = build_metainfo()
 
     def __init__(self, ann_file: str = '', bbox_file: str | None = None, camera_file: str | None = None,
                  keypoints_2d_file: str | None = None, box_source: str = 'detector', data_root: str | None = None,
-                 data_prefix: dict | None = None, **kwargs) -> None:
+                 data_prefix: dict | None = None, **kwargs: object) -> None:
         if box_source not in BOX_SOURCES:
             raise ValueError(f'box_source: one of {BOX_SOURCES} expected, got {box_source!r}')
         if box_source == 'detector' and not bbox_file:
             raise ValueError("box_source='detector' needs bbox_file; tools/dataset_converters/detect_boxes.py makes it")
+        if box_source == 'keypoints' and not camera_file and not keypoints_2d_file:
+            raise ValueError("box_source='keypoints' needs camera_file; fit_cameras.py makes it")
         self.box_source = box_source
-        self._root = data_root or ''
-        self._box_path, self._camera_path, self._keypoints_2d_path = (
-            osp.join(self._root, file) if file else None for file in (bbox_file, camera_file, keypoints_2d_file))
+        files = dict(boxes=bbox_file, cameras=camera_file, keypoints_2d=keypoints_2d_file)
+        self._paths = {kind: osp.join(data_root or '', file) for kind, file in files.items() if file}
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix or dict(img=''), **kwargs)
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict]:
         """List one dict per frame; see the class."""
         index = load_index(self.ann_file)
+        arrays = {} if index.keypoints_mm is None else dict(keypoints_mm=index.keypoints_mm)
+        cameras = load_cameras(self._paths['cameras'], index.frame_ids) if 'cameras' in self._paths else None
+        if 'keypoints_2d' in self._paths:
+            arrays['keypoints_2d'], arrays['keypoints_2d_score'] = load_keypoints_2d(
+                self._paths['keypoints_2d'], index.frame_ids)
         boxes = self._load_boxes(index)
-        cameras = load_cameras(self._camera_path, index.frame_ids) if self._camera_path else None
-        keypoints_2d = load_keypoints_2d(self._keypoints_2d_path, index.frame_ids) if self._keypoints_2d_path else None
-        samples = []
+        found = np.isfinite(boxes[:, 0])
+        arrays['bbox'] = np.where(found[:, None], boxes, np.pad(index.img_sizes, ((0, 0), (2, 0)))).astype(np.float32)
+        if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints has no joints
+            found = (np.isfinite(cameras.scale) if cameras is not None else
+                     np.count_nonzero(arrays['keypoints_2d_score'] > 0, axis=1) > 2)
+        samples: list[dict] = []
         for row, frame_id in enumerate(index.frame_ids.tolist()):
-            found = bool(np.isfinite(boxes[row, 0]))
-            if self.box_source == 'detector' and not found and not self.test_mode:
+            if self.box_source == 'detector' and not found[row] and not self.test_mode:
                 continue
-            width, height = index.img_sizes[row]
             sample = dict(
-                img_path=osp.join(self.data_prefix['img'], index.img_paths[row]), img_id=frame_id,
-                id=len(samples), box_found=found, bbox_score=np.ones(1, dtype=np.float32))
-            sample['bbox'] = boxes[row:row + 1] if found else np.array([[0, 0, width, height]], dtype=np.float32)
-            if index.keypoints_mm is not None:
-                sample['keypoints_mm'] = index.keypoints_mm[row:row + 1]
+                img_path=osp.join(self.data_prefix['img'], index.img_paths[row]), img_id=frame_id, id=len(samples),
+                box_found=bool(found[row]), bbox_score=np.ones(1, dtype=np.float32),
+                **{name: array[row:row + 1] for name, array in arrays.items()})
             if cameras is not None:
-                sample['camera'] = type(cameras)(*(field[row:row + 1] for field in cameras))
-            if keypoints_2d is not None:
-                sample['keypoints_2d'], sample['keypoints_2d_score'] = (part[row:row + 1] for part in keypoints_2d)
-            if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints has no joints
-                sample['box_found'] = bool(np.isfinite(cameras.scale[row]) if cameras is not None else
-                                           np.count_nonzero(keypoints_2d[1][row] > 0) > 2)
+                sample['camera'] = WeakPerspectiveCamera(*(field[row:row + 1] for field in cameras))
             samples.append(sample)
         if not samples:
-            raise ValueError(f'{self.ann_file}: no frame is left to train on, since {self._box_path} has a box for '
-                             'none; look at its detector')
+            raise ValueError(f'{self.ann_file}: no frame is left to train on, because {self._paths.get("boxes")} has '
+                             'no box for any of them; run detect_boxes.py with another detector')
         return samples
 
-    def _load_boxes(self, index):
+    def _load_boxes(self, index: H80KIndex) -> np.ndarray:
         """Boxes (N, 4) in the order of the index, xyxy, image px; NaN where there is none."""
-        boxes = np.full((len(index.frame_ids), 4), np.nan, dtype=np.float32)
-        if self.box_source != 'detector':
-            return boxes
-        detected = load_boxes(self._box_path)
-        unknown = sorted(set(detected) - set(index.frame_ids.tolist()))
+        frame_ids = index.frame_ids.tolist()
+        detected = load_boxes(self._paths['boxes']) if self.box_source == 'detector' else {}
+        unknown = sorted(set(detected) - set(frame_ids))
         if unknown and not len(index.faulty):
-            raise ValueError(f'{self._box_path}: box for frame {unknown[0]}, which {self.ann_file} does not have; the '
+            raise ValueError(f'{self._paths["boxes"]}: box for frame {unknown[0]}, which {self.ann_file} lacks; the '
                              'two belong to different splits, or the index is newer: run detect_boxes.py again')
-        rows = [row for row, frame_id in enumerate(index.frame_ids.tolist()) if frame_id in detected]
-        if rows:
-            xywh = np.array([detected[int(index.frame_ids[row])] for row in rows], dtype=np.float32)
-            boxes[rows] = bbox_xywh2xyxy(xywh)
-        return boxes
+        boxes = [detected.get(frame_id, [np.nan] * 4) for frame_id in frame_ids]
+        return bbox_xywh2xyxy(np.array(boxes, dtype=np.float32).reshape(-1, 4))

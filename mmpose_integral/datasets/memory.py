@@ -19,7 +19,7 @@ def keep_freed_memory(worker_id: int = 0, largest: int = 32 << 20, kept: int = 2
     seeding of workers. :class:`MixedPoseDataset` does not need that seeding because it seeds each sample.
 
     Args:
-        worker_id: Number of the worker process, which is not used.
+        worker_id: Number of the worker process, which has no effect.
         largest: Size of the largest array whose memory is kept, bytes; glibc allows no more than the default.
         kept: Amount of unused memory that may stay at the end of the heap, bytes.
     """

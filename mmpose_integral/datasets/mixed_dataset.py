@@ -25,10 +25,10 @@ class MixedPoseDataset(CombinedDataset):
     """
 
     def __init__(self, datasets: list[dict], pipeline: Sequence[dict] = (), metainfo: dict | None = None,
-                 **kwargs) -> None:
+                 **kwargs: object) -> None:
         super().__init__(metainfo or build_metainfo(), datasets, list(pipeline), **kwargs)
 
-    def __getitem__(self, idx):
+    def __getitem__(self, idx: int | tuple[int, int, int]) -> dict:
         if isinstance(idx, tuple):
             entropy = np.random.SeedSequence(idx).generate_state(2)
             np.random.seed(entropy[0])
@@ -36,11 +36,7 @@ class MixedPoseDataset(CombinedDataset):
             idx = idx[-1]
         return super().__getitem__(idx)
 
-    def get_data_info(self, idx: int) -> dict:
-        """Sample ``idx`` after the pipeline of its source."""
-        source, index = self._get_subset_index(idx)
-        return self.datasets[source][index]
-
     def prepare_data(self, idx: int) -> dict:
-        """Sample ``idx`` after both pipelines."""
-        return self.pipeline(self.get_data_info(idx))
+        """Sample ``idx`` after the pipeline of its source and the shared one."""
+        source, index = self._get_subset_index(idx)
+        return self.pipeline(self.datasets[source][index])

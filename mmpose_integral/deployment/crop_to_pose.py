@@ -2,6 +2,7 @@
 
 Frames: the graph takes crops, BGR 0 ... 255, and returns normalised x, y, z; the facts say how these become input px.
 """
+import copy
 import functools
 
 import numpy as np
@@ -9,30 +10,22 @@ import torch
 from mmpose.models.backbones.swin import ShiftWindowMSA
 from mmpose.models.utils.tta import flip_coordinates
 
+from mmpose_integral.deployment.onnx_runtime import FORMAT_VERSION
 from mmpose_integral.models.heads import Integral3DHead, Regression3DHead
 from mmpose_integral.models.pose_estimators import EnsembleEstimator
-from mmpose_integral.ops import argmax_3d, axis_grid, remove_background
-from mmpose_integral.ops.soft_argmax_eager import moments
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, flip_indices
-
-METADATA_KEY = 'mmpose_integral'
-FORMAT_VERSION = 1
-"""Version of the format of :func:`deployment_facts`; a runtime accepts its own version only."""
 
 
 def check_deployable(model: torch.nn.Module) -> None:
-    """Check that a model can become one graph from a crop to 18 joints in 3D.
-
-    Args:
-        model: Model from ``mmpose.apis.init_model``.
+    """Check that a model from ``mmpose.apis.init_model`` can become one graph from a crop to 18 joints in 3D.
 
     Raises:
         ValueError: If it is an ensemble or a 2D model, has another kind of head or another number of joints, or its
             preprocessor pads or augments batches.
     """
     if isinstance(model, EnsembleEstimator):
-        raise ValueError('an ensemble has a crop for each member and is not one graph; export its members one by one '
-                         'and average their millimetres')
+        raise ValueError('an ensemble has one crop per member and is not one graph; export its members one by one and '
+                         'average their millimetres')
     head = getattr(model, 'head', None)
     if not isinstance(head, Integral3DHead | Regression3DHead):
         raise ValueError(f'head: Integral3DHead or Regression3DHead expected, got {type(head).__name__}')
@@ -49,29 +42,23 @@ def check_deployable(model: torch.nn.Module) -> None:
 
 
 def free_batch_size(model: torch.nn.Module) -> None:
-    """Make Swin's blocks independent of the batch size.
+    """Make Swin's blocks independent of the batch size, in place; the outputs stay the same.
 
     mmpose's blocks compute the batch size in Python, so an exported graph would be limited to one size.
-
-    Args:
-        model: Model to change in place; its outputs stay the same.
     """
     for block in model.modules():
         if isinstance(block, ShiftWindowMSA):
             block.window_reverse = functools.partial(_join_windows, side=block.window_size)
 
 
-def _join_windows(windows, height, width, side):
+def _join_windows(windows: torch.Tensor, height: int, width: int, side: int) -> torch.Tensor:
     """Join windows as ``ShiftWindowMSA.window_reverse`` does, (B * number, side, side, C) -> (B, height, width, C)."""
-    channels = windows.shape[-1]
-    rows = windows.reshape(-1, height // side, width // side, side, side, channels).transpose(2, 3)
-    return rows.reshape(-1, height, width, channels)
+    rows = windows.unflatten(0, (-1, height // side, width // side)).transpose(2, 3)
+    return rows.flatten(3, 4).flatten(1, 2)
 
 
 class CropToPose(torch.nn.Module):
-    """Normalisation, backbone, head and integral as one module without data samples.
-
-    A graph needs neither the integral's own backward pass nor a choice of backend.
+    """Normalisation, backbone and head of a trained model as one module without data samples.
 
     Args:
         model: Trained :class:`Integral3DEstimator`; it is used, not copied.
@@ -85,53 +72,36 @@ class CropToPose(torch.nn.Module):
         check_deployable(model)
         free_batch_size(model)
         self.model = model
-        preprocessor = model.data_preprocessor
-        self.swap_channels = preprocessor._channel_conversion
-        if preprocessor._enable_normalize:
-            # Not `mean` and `std`: the names of a graph's buffers must differ from those of its outputs.
-            self.register_buffer('pixel_mean', preprocessor.mean.clone())
-            self.register_buffer('pixel_std', preprocessor.std.clone())
-        else:
-            self.pixel_mean = None
-        self.output_names = ['xyz', 'std'] if isinstance(model.head, Integral3DHead) else ['xyz']
+        self.head = copy.copy(model.head)  # the layers are shared
+        self.output_names = ['xyz']
+        if isinstance(model.head, Integral3DHead):
+            self.head.backend = 'reference'  # other backends have their own backward pass, which cannot be exported
+            self.output_names.append('std')
 
     def forward(self, crop: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Predict coordinates from crops.
-
-        Args:
-            crop: (B, 3, H, W) float32, channels B, G, R from 0 to 255.
+        """Predict coordinates from crops, (B, 3, H, W) float32, channels B, G, R from 0 to 255.
 
         Returns:
             ``xyz`` (B, K, 3) normalised, and ``std`` (B, K, 3) for heads with a volume, as from
             ``head.forward(feats, return_std=True)``.
         """
-        if self.swap_channels:
+        preprocessor = self.model.data_preprocessor
+        if preprocessor._channel_conversion:
             crop = crop.flip(1)
-        if self.pixel_mean is not None:
-            crop = (crop - self.pixel_mean) / self.pixel_std
-        feats, head = self.model.extract_feat(crop), self.model.head
-        if not isinstance(head, Integral3DHead):
-            return (head(feats), )
-        logits = head.logits(feats).float()
-        volume = remove_background(logits) if head.debias else logits
-        grids = tuple(axis_grid(size, device=volume.device) for size in volume.shape[:1:-1])  # x, y, z
-        # This is the forward pass of the eager backend. It divides by the sum of the weights, because a float32 softmax
-        # over so many cells does not sum to 1. Autograd functions and autocast regions cannot be exported.
-        _, mean, std = moments(volume, grids)
-        return (argmax_3d(logits) if head.peak else mean), std
+        if preprocessor._enable_normalize:
+            crop = (crop - preprocessor.mean) / preprocessor.std
+        outputs = self.head(self.model.extract_feat(crop), return_std=True)
+        return outputs[:len(self.output_names)]
 
 
 def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
-    """Collect the facts that a runtime needs besides the graph.
+    """Collect the facts that a runtime needs besides the graph, as plain numbers, strings and lists (docs/export.md).
 
     Units are measured by calling codec and flip, which therefore remain the only place that defines them.
 
     Args:
         model: Model that passed :func:`check_deployable`.
         padding: Factor by which the box is enlarged before the crop.
-
-    Returns:
-        Dict of plain numbers, strings and lists; see ``docs/export.md``.
     """
     codec = model.head.decoder
     zero, one = (codec.decode(np.full((1, 1, 3), value, dtype=np.float32))[0][0, 0] for value in (0, 1))

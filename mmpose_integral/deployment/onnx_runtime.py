@@ -12,17 +12,18 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 METADATA_KEY = 'mmpose_integral'
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # version of the facts in the metadata; a runtime accepts its own version only
 FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'joints', 'parents', 'flip_indices', 'flip_x',
          'flip_test', 'bone_length')
 WHOLE_IMAGE = 'whole_image'
-CHUNK = 16
-"""Largest number of people per run of the graph, which bounds its memory."""
+CHUNK = 16  # largest number of people per run of the graph, which bounds its memory
 
 
 def read_facts(metadata: dict[str, str], path: str) -> dict:
@@ -40,11 +41,11 @@ def read_facts(metadata: dict[str, str], path: str) -> dict:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path}: its metadata {METADATA_KEY!r} is damaged ({error!r}); {remedy} again') from error
     if version != FORMAT_VERSION:
-        raise ValueError(f'{path}: format {version}, this onnx_runtime.py reads format {FORMAT_VERSION}; take the '
+        raise ValueError(f'{path}: format {version}, this onnx_runtime.py reads format {FORMAT_VERSION}; use the '
                          'onnx_runtime.py of the release that exported it')
-    lacking = [name for name in FACTS if name not in facts]
-    if lacking:
-        raise ValueError(f'{path}: its metadata lacks {", ".join(lacking)}; {remedy} again')
+    absent = [name for name in FACTS if name not in facts]
+    if absent:
+        raise ValueError(f'{path}: its metadata lacks {", ".join(absent)}; {remedy} again')
     return facts
 
 
@@ -56,25 +57,24 @@ def read_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
         ValueError: If the file is no picture, or the array has another shape or type.
     """
     if isinstance(image, str | os.PathLike):
-        if not os.path.isfile(image):
-            raise FileNotFoundError(f'{os.fspath(image)}: no such file')
-        pixels = cv2.imread(os.fspath(image), cv2.IMREAD_COLOR)
+        path = os.fspath(image)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f'{path}: no such file')
+        pixels = cv2.imread(path, cv2.IMREAD_COLOR)
         if pixels is None:
-            raise ValueError(f'{os.fspath(image)} cannot be decoded as an image')
+            raise ValueError(f'{path} cannot be decoded as an image')
         return pixels
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(f'image: (H, W, 3) uint8 BGR or a file name expected, got {image.shape} {image.dtype}')
-    return image
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise ValueError(f'image: (H, W, 3) uint8 BGR or a file name expected, got {pixels.shape} {pixels.dtype}')
+    return pixels
 
 
-def read_boxes(bboxes, width: int, height: int) -> np.ndarray:
-    """Check boxes and add missing scores.
+def read_boxes(bboxes: ArrayLike | None, width: int, height: int) -> np.ndarray:
+    """Check the boxes of a picture of ``width`` x ``height`` px, and add missing scores.
 
     Args:
-        bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores, or 'whole_image'.
-        width: Width of the picture, px.
-        height: Height of the picture, px.
+        bboxes: (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores, or 'whole_image'.
 
     Returns:
         (N, 5) float32; the score is 1 where none is given. N may be 0.
@@ -88,64 +88,66 @@ def read_boxes(bboxes, width: int, height: int) -> np.ndarray:
         raise ValueError(f'bboxes: (N, 4) x1, y1, x2, y2 px or {WHOLE_IMAGE!r} expected, got {bboxes!r}; a place is '
                          'never guessed')
     boxes = np.asarray(bboxes, dtype=np.float32)
-    if boxes.size == 0:
-        return np.zeros((0, 5), dtype=np.float32)
-    boxes = boxes[None] if boxes.ndim == 1 else boxes
+    boxes = np.atleast_2d(boxes) if boxes.size else np.zeros((0, 5), dtype=np.float32)
     if boxes.ndim != 2 or boxes.shape[1] not in (4, 5):
         raise ValueError(f'bboxes: shape (N, 4), x1, y1, x2, y2 px, or (N, 5) with scores, expected, got {boxes.shape}')
     shown = np.maximum(boxes[:, :2], 0) < np.minimum(boxes[:, 2:4], (width, height))
     good = shown.all(axis=1) & np.isfinite(boxes).all(axis=1)
     if not good.all():
-        index = int(np.argmin(good))
+        index = np.argmin(good)
         raise ValueError(f'bboxes[{index}] = {boxes[index].tolist()}: x1 < x2 and y1 < y2 within the picture of '
                          f'{width}x{height} px expected')
     return boxes if boxes.shape[1] == 5 else np.pad(boxes, ((0, 0), (0, 1)), constant_values=1)
 
 
-def crop_window(box: np.ndarray, padding: float, aspect: float) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and size of the crop: the padded box, with its shorter side extended to the input's aspect ratio.
-
-    Args:
-        box: (4,) float32 x1, y1, x2, y2 px.
-        padding: Factor by which both sides are enlarged.
-        aspect: Width over height of the input.
-
-    Returns:
-        Centre and size, (2,) float32 x, y px each.
-    """
-    center = (box[2:] + box[:2]) * 0.5
-    # Arrays of one element stay float32, as in the training's transform; the crops are identical to the last bit.
-    width, height = np.split((box[2:] - box[:2]) * padding, 2)
-    wide = width > height * aspect
-    return center, np.concatenate([width, width / aspect] if wide else [height * aspect, height])
-
-
-def cut_crop(image: np.ndarray, center: np.ndarray, size: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
-    """Crop a picture and resize the crop to ``input_size``, (W, H) px; it is black outside the picture.
+def cut_crop(image: np.ndarray, box: np.ndarray, padding: float,
+             input_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Crop a picture to a box and resize the crop; it is black outside the picture.
 
     Args:
         image: (h, w, 3) uint8 picture.
-        center: (2,) px; it is mapped to the middle of the crop, (W / 2, H / 2).
-        size: (2,) px, with the aspect ratio of the input.
+        box: (4,) float32 x1, y1, x2, y2 px; its centre is mapped to the middle of the crop, (W / 2, H / 2).
+        padding: Factor by which both sides are enlarged. The shorter one is then extended to the input's aspect ratio.
+        input_size: (W, H) of the crop, px.
+
+    Returns:
+        Crop (H, W, 3), and centre and size of its part of the picture, (2,) float32 px each.
     """
-    width, height = input_size
-    middle, half = np.array([width * 0.5, height * 0.5]), float(size[0]) * 0.5
+    aspect, middle = input_size[0] / input_size[1], (input_size[0] * 0.5, input_size[1] * 0.5)
+    center = (box[2:] + box[:2]) * 0.5
+    # Arrays of one element stay float32, as in the training's transform; the crops are identical to the last bit.
+    width, height = np.split((box[2:] - box[:2]) * padding, 2)
+    size = np.concatenate([width, width / aspect] if width > height * aspect else [height * aspect, height])
     # the centre, the middle of the left edge, and a third point at a right angle to them
-    source = np.float32([center, [center[0] - half, center[1]], [0, 0]])
-    target = np.float32([middle, [0, middle[1]], [0, 0]])
+    source = np.array([center, [center[0] - float(size[0]) * 0.5, center[1]], [0, 0]], dtype=np.float32)
+    target = np.array([middle, [0, middle[1]], [0, 0]], dtype=np.float32)
     for points in (source, target):
-        across = points[0] - points[1]
-        points[2] = points[1] + np.array([-across[1], across[0]])
-    matrix = cv2.getAffineTransform(source, target)
-    return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+        x, y = points[0] - points[1]
+        points[2] = points[1] + np.array([-y, x])
+    crop = cv2.warpAffine(image, cv2.getAffineTransform(source, target), input_size, flags=cv2.INTER_LINEAR)
+    return crop, center, size
+
+
+def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray, parents: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Convert poses (N, K, 3) from px to mm, root at the origin, and return them with their mm per px (N,).
+
+    This is a copy of ``mmpose_integral.evaluation.functional.px_to_mm``.
+
+    Raises:
+        ValueError: If a skeleton has zero or non-finite length.
+    """
+    # The root is its own parent and adds no length.
+    length = np.linalg.norm(keypoints - keypoints[:, parents], axis=-1).sum(axis=-1)
+    bad = np.flatnonzero(~(np.isfinite(length) & (length > 0)))
+    if bad.size:
+        raise ValueError(f'bboxes[{bad[0]}]: the predicted skeleton has length {length[bad[0]]}; an untrained model?')
+    root = parents.index(0)
+    mm_per_px = bone_length / length
+    return (keypoints - keypoints[:, root:root + 1]) * mm_per_px[:, None, None], mm_per_px
 
 
 class OnnxIntegralPose:
-    """An exported model.
-
-    Attributes:
-        facts (dict): Facts from the file; ``docs/export.md`` lists them.
-        joints (tuple[str]): Names of the joints, in the order of the results.
+    """An exported model, with its ``facts`` (see ``docs/export.md``) and the names of its ``joints`` as attributes.
 
     Args:
         path: .onnx file of tools/export.py.
@@ -175,22 +177,22 @@ class OnnxIntegralPose:
         except Exception as error:
             raise ValueError(f'{path}: onnxruntime {onnxruntime.__version__} cannot load it ({error})') from error
         self.facts = read_facts(self.session.get_modelmeta().custom_metadata_map, path)
-        self.input_size = tuple(self.facts['input_size'])
-        self.joints = tuple(self.facts['joints'])
+        self.input_size: tuple[int, int] = tuple(self.facts['input_size'])
+        self.joints: tuple[str, ...] = tuple(self.facts['joints'])
         shape = list(self.session.get_inputs()[0].shape)
-        if shape[1:] != [3, self.input_size[1], self.input_size[0]]:
+        if shape[1:] != [3, *self.input_size[::-1]]:
             raise ValueError(f'{path}: its input is {shape}, its metadata says {self.input_size} (W, H); export it '
                              'with tools/export.py again')
 
-    def __call__(self, image: np.ndarray | str | os.PathLike, bboxes, bone_length=None,
-                 flip_test: bool | None = None) -> list[dict]:
+    def __call__(self, image: np.ndarray | str | os.PathLike, bboxes: ArrayLike | None,
+                 bone_length: ArrayLike | None = None, flip_test: bool | None = None) -> list[dict]:
         """Predict the joints of the people in a picture.
 
         Args:
             image: (H, W, 3) uint8 BGR picture, or a file.
-            bboxes (array-like | str): (N, 4) x1, y1, x2, y2 px per person, (N, 5) with scores, or 'whole_image'.
-            bone_length (float | array-like, optional): Total skeleton length, mm, of all people, or (N,) one per
-                person; by default the value in the file.
+            bboxes: (N, 4) x1, y1, x2, y2 px per person, (N, 5) with scores, or 'whole_image'.
+            bone_length: Total skeleton length, mm, of all people, or (N,) one per person; by default the value in the
+                file.
             flip_test: Whether to average with the mirrored crops; by default the setting of the model's config.
 
         Returns:
@@ -202,75 +204,50 @@ class OnnxIntegralPose:
             FileNotFoundError: If there is no such file.
             ValueError: If picture, boxes or bone length are invalid, or a skeleton has length zero.
         """
-        image = read_image(image)
-        boxes = read_boxes(bboxes, image.shape[1], image.shape[0])
-        lengths = self._lengths(bone_length, len(boxes))
+        pixels = read_image(image)
+        boxes = read_boxes(bboxes, pixels.shape[1], pixels.shape[0])
+        lengths = np.asarray(self.facts['bone_length'] if bone_length is None else bone_length, dtype=np.float64)
+        if lengths.shape not in ((), (len(boxes), )) or not (np.isfinite(lengths) & (lengths > 0)).all():
+            raise ValueError(f'bone_length: a positive number of mm, or one for each of {len(boxes)} people, expected, '
+                             f'got {bone_length!r}')
+        if not len(boxes):
+            return []
+        crops, centers, sizes = map(np.stack, zip(*(
+            cut_crop(pixels, box, self.facts['padding'], self.input_size) for box in boxes[:, :4]), strict=True))
         flip_test = self.facts['flip_test'] if flip_test is None else flip_test
-        aspect = self.input_size[0] / self.input_size[1]
-        windows = [crop_window(box[:4], self.facts['padding'], aspect) for box in boxes]
-        people = []
-        for start in range(0, len(boxes), CHUNK):
-            chunk = windows[start:start + CHUNK]
-            crops = np.stack([cut_crop(image, *window, self.input_size) for window in chunk])
-            xyz, std = self.predict(crops.transpose(0, 3, 1, 2).astype(np.float32), flip_test)
-            for number, (center, size) in enumerate(chunk, start):
-                row = number - start
-                people.append(self._person(number, xyz[row], None if std is None else std[row], center, size,
-                                           boxes[number], lengths[number]))
-        return people
+        chunks = [self.predict(crops[start:start + CHUNK].transpose(0, 3, 1, 2).astype(np.float32), flip_test)
+                  for start in range(0, len(boxes), CHUNK)]
+        xyz, *stds = map(np.concatenate, zip(*chunks, strict=True))
+        # normalised -> image px -> mm
+        unit = np.array(self.facts['unit']) * (sizes[:, None, :1].astype(np.float64) / self.input_size[0])
+        points = (xyz - np.array(self.facts['offset'])) * unit
+        lengths = np.broadcast_to(lengths, len(boxes))
+        keypoints, mm_per_px = px_to_mm(points, lengths, self.facts['parents'])
+        people = dict(keypoints=keypoints, keypoints_2d=points[..., :2] + (centers - sizes * 0.5)[:, None],
+                      keypoint_scores=np.ones(points.shape[:2]), bbox=boxes[:, None, :4])
+        for std in stds:
+            people['keypoint_scores'] = np.exp(-self.facts['score_factor'] * std.mean(-1)**2)
+            people['keypoint_std'] = std * unit * mm_per_px[:, None, None]
+        return [dict({name: values[row] for name, values in people.items()}, bbox_score=float(boxes[row, 4]),
+                     bone_length=float(lengths[row])) for row in range(len(boxes))]
 
-    def predict(self, crops: np.ndarray, flip_test: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-        """Run the graph.
-
-        Args:
-            crops: (B, 3, H, W) float32, channels B, G, R from 0 to 255.
-            flip_test: Whether to average the coordinates with those of the mirrored crops.
+    def predict(self, crops: np.ndarray, flip_test: bool = False) -> list[np.ndarray]:
+        """Run the graph on crops, (B, 3, H, W) float32, channels B, G, R from 0 to 255; ``flip_test`` as in a call.
 
         Returns:
-            ``xyz`` and ``std``, (B, K, 3) normalised; ``std`` is None for models without an uncertainty.
+            ``xyz`` (B, K, 3), normalised, and a second array ``std`` of the same kind for models with an uncertainty.
         """
-        xyz, std = self._run(crops)
+        name = self.session.get_inputs()[0].name
+        outputs = self.session.run(None, {name: crops})
         if flip_test:
-            twins = self.facts['flip_indices']
-            xyz_flip, std_flip = self._run(np.ascontiguousarray(crops[..., ::-1]))
-            xyz_flip = xyz_flip[:, twins]
-            xyz_flip[..., 0] = self.facts['flip_x'] - xyz_flip[..., 0]
-            xyz = (xyz + xyz_flip) / 2
-            std = None if std is None else (std + std_flip[:, twins]) / 2
-        return xyz, std
-
-    def _run(self, crops):
-        outputs = self.session.run(None, {self.session.get_inputs()[0].name: crops})
-        return outputs[0], outputs[1] if len(outputs) > 1 else None
-
-    def _lengths(self, bone_length, number):
-        """Return the length of each person, (N,) float64 mm; raise a ValueError if they are invalid."""
-        lengths = np.asarray(self.facts['bone_length'] if bone_length is None else bone_length, dtype=np.float64)
-        if lengths.shape not in ((), (number, )) or not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ValueError(f'bone_length: a positive number of mm, or one for each of {number} people, expected, got '
-                             f'{bone_length}')
-        return np.broadcast_to(lengths, number)
-
-    def _person(self, number, xyz, std, center, size, box, bone_length):
-        """Build the result of one person: normalised (K, 3) -> image px -> mm."""
-        facts, unit = self.facts, np.array(self.facts['unit'])
-        px_per_input_px = float(size[0]) / self.input_size[0]
-        points = (xyz.astype(np.float64) - facts['offset']) * unit * px_per_input_px
-        # the root is its own parent and adds no length
-        length = np.linalg.norm(points - points[facts['parents']], axis=-1).sum()
-        if not (np.isfinite(length) and length > 0):
-            raise ValueError(f'bboxes[{number}] = {box[:4].tolist()}: the predicted skeleton has length {length}; an '
-                             'untrained model?')
-        mm_per_px = bone_length / length
-        person = dict(keypoints=(points - points[facts['parents'].index(0)]) * mm_per_px,
-                      keypoints_2d=points[:, :2] + center - size * 0.5, keypoint_scores=np.ones(len(points)))
-        if std is not None:
-            person['keypoint_scores'] = np.exp(-facts['score_factor'] * std.mean(-1)**2)
-            person['keypoint_std'] = std * unit * (px_per_input_px * mm_per_px)
-        return dict(person, bbox=box[None, :4], bbox_score=float(box[4]), bone_length=float(bone_length))
+            mirrored = self.session.run(None, {name: np.ascontiguousarray(crops[..., ::-1])})
+            mirrored = [output[:, self.facts['flip_indices']] for output in mirrored]
+            mirrored[0][..., 0] = self.facts['flip_x'] - mirrored[0][..., 0]
+            outputs = [(plain + other) / 2 for plain, other in zip(outputs, mirrored, strict=True)]
+        return outputs
 
 
-def main(args: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('model', help='.onnx file of tools/export.py')
@@ -281,7 +258,7 @@ def main(args: list[str] | None = None) -> int:
     where.add_argument('--whole-image', action='store_true', help='the person fills the photo')
     parser.add_argument('--bone-length', type=float, metavar='MM', help='total skeleton length')
     parser.add_argument('--flip-test', action=argparse.BooleanOptionalAction, help="default: as in the model's config")
-    args = parser.parse_args(args)
+    args = parser.parse_args(argv)
     try:
         model = OnnxIntegralPose(args.model)
         people = model(args.image, WHOLE_IMAGE if args.whole_image else args.bbox, args.bone_length, args.flip_test)

@@ -6,6 +6,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import FUNCTIONS
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 
 
 @FUNCTIONS.register_module()
@@ -79,13 +80,14 @@ class BatchPosePreprocessor(PoseDataPreprocessor):
                 sample.set_metainfo(dict(batch_input_shape=shape, pad_shape=shape))
         return dict(inputs=inputs, data_samples=samples)
 
-    def _move_labels(self, samples):
+    def _move_labels(self, samples: Sequence[PoseDataSample]) -> None:
         """Move labels to the device, with one copy per field for all samples."""
         labels = [sample.gt_instance_labels for sample in samples if 'gt_instance_labels' in sample]
         for name in labels[0].keys() if labels else ():
             values = [one[name] for one in labels]
-            same = all(isinstance(value, torch.Tensor) and value.shape == values[0].shape for value in values)
-            moved = torch.stack(values).to(self.device, non_blocking=self._non_blocking) if same else [
-                value.to(self.device) if isinstance(value, torch.Tensor) else value for value in values]
-            for one, value in zip(labels, moved, strict=True):
+            if all(isinstance(value, torch.Tensor) and value.shape == values[0].shape for value in values):
+                values = torch.stack(values).to(self.device, non_blocking=self._non_blocking)
+            else:
+                values = [value.to(self.device) if isinstance(value, torch.Tensor) else value for value in values]
+            for one, value in zip(labels, values, strict=True):
                 one.set_field(value, name)

@@ -5,6 +5,7 @@ arrays, scalars, and ``HistoryBuffer`` objects, whose state refers to four of it
 these to the types that torch admits. A file with anything else is refused before any of it runs.
 """
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,17 +17,11 @@ HISTORY_METHODS = ('min', 'max', 'current', 'mean')
 
 
 def restricted_getattr(owner: type, name: str) -> Callable:
-    """Replace ``builtins.getattr``, which checkpoints only use for methods of HistoryBuffer.
-
-    Args:
-        owner: HistoryBuffer.
-        name: One of ``HISTORY_METHODS``.
-
-    Returns:
-        Method of HistoryBuffer.
+    """Replace ``builtins.getattr``, which checkpoints only use for the methods of HistoryBuffer.
 
     Raises:
-        ValueError: If owner or name is another one. With free access to attributes, a file could run any code.
+        ValueError: If ``owner`` is another class, or ``name`` is none of ``HISTORY_METHODS``. With free access to
+            attributes, a file could run any code.
     """
     if owner is not HistoryBuffer or name not in HISTORY_METHODS:
         raise ValueError(f'checkpoint asks for attribute {name!r} of {owner!r}; only the methods '
@@ -40,17 +35,16 @@ def numpy_globals() -> list:
     Returns:
         Functions and types, with the names that numpy 1 and numpy 2 give them in a file.
     """
-    reconstruct, scalar = np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]
-    allowed = [np.ndarray, np.dtype, bytes]  # an empty array, such as H36M's sigmas, is written as bytes()
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        allowed += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
-    # Each dtype has its own class, which the unpickler needs.
-    return allowed + [type(np.dtype(code)) for code in '?bhilqBHILQefdgFDSU']
+    reconstruct: Any = np.zeros(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
+    named = [(function, f'{module}.{name}') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
+             for function, name in ((reconstruct, '_reconstruct'), (scalar, 'scalar'))]
+    # Each dtype has its own class, which the unpickler needs. An empty array, such as H36M's sigmas, holds bytes.
+    return [np.ndarray, np.dtype, bytes, *named, *(type(np.dtype(code)) for code in '?bhilqBHILQefdgFDSU')]
 
 
 def allow_mmengine_checkpoints() -> None:
     """Add the types that mmengine 0.10 writes to those that ``torch.load`` admits; a second call has no effect."""
-    if digit_version(torch.__version__) < digit_version('2.6.0'):
-        return
-    torch.serialization.add_safe_globals(
-        [HistoryBuffer, (restricted_getattr, 'builtins.getattr')] + numpy_globals())
+    if digit_version(torch.__version__) >= digit_version('2.6.0'):
+        torch.serialization.add_safe_globals(
+            [HistoryBuffer, (restricted_getattr, 'builtins.getattr'), *numpy_globals()])

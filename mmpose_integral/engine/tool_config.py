@@ -1,4 +1,4 @@
-"""Shared parts of ``tools/train.py`` and ``tools/test.py``: arguments, configs, and a launch that works on CPUs."""
+"""Shared parts of the commands that train or evaluate: arguments, configs, and a launch that works on CPUs."""
 import argparse
 import gc
 import os
@@ -6,15 +6,18 @@ import os.path as osp
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 
+from mmpose_integral.engine.weights import check_weights_file
+from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the common arguments of MMPose's tools, under MMPose's names."""
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints; default work_dirs/<config name>')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<config name>)')
     parser.add_argument('--show-dir', help='draw predictions into this folder')
-    parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every so many samples')
+    parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every n-th sample (default: 1)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change entries of the config, for example train_cfg.max_epochs=5')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
@@ -23,24 +26,19 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read a config and apply the arguments that training and testing share.
+    """Read the config file ``args.config``, and apply the arguments of :func:`add_common_arguments`.
 
-    Args:
-        args: Arguments of :func:`add_common_arguments`, and ``config``.
-
-    Returns:
-        Config to which the tool then applies its own arguments, ``cfg_options`` and :func:`start_processes`.
+    The command then applies its own arguments, ``cfg_options`` and :func:`start_processes`.
 
     Raises:
-        SystemExit: If there is no such config.
+        FileNotFoundError: If there is no such config.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not gc.get_freeze_count():
         # mmengine collects garbage for each dataset that it builds. That takes a third of a second with all imported
         # objects, unless these are frozen.
         gc.freeze()
-    if not osp.isfile(args.config):
-        raise SystemExit(f'{args.config}: no such config file')
+    check_file(args.config, 'config file')
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     name = osp.splitext(osp.basename(args.config))[0]
@@ -51,14 +49,28 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def make_runner(cfg: Config) -> Runner:
+    """Start the processes and build the runner of an evaluation.
+
+    Raises:
+        SystemExit: If the checkpoint ``load_from`` is of another model.
+    """
+    cfg.resume = False  # a config from a work folder may contain resume=True
+    start_processes(cfg)
+    runner = Runner.from_cfg(cfg)
+    if cfg.load_from:
+        try:
+            check_weights_file(runner.model, cfg.load_from)
+        except ValueError as error:
+            raise SystemExit(str(error)) from None
+    return runner
+
+
 def start_processes(cfg: Config) -> None:
     """Join the process group on machines without a GPU.
 
     mmengine selects a CUDA device for every rank. Without one, the group is opened here with gloo, and the model is
-    wrapped without device ids. With a GPU or with a single process, nothing is done.
-
-    Args:
-        cfg: Config; changed in place.
+    wrapped without device ids; ``cfg`` is changed in place. With a GPU or with a single process, nothing is done.
     """
     if cfg.launcher == 'none' or torch.cuda.is_available():
         return

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import torch
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
 
 def check_weights(model: torch.nn.Module, checkpoint: dict) -> None:
-    """Refuse weights of another model, about which mmengine only prints a warning.
-
-    Args:
-        model: Model that the config builds.
-        checkpoint: Loaded checkpoint.
+    """Refuse a loaded checkpoint of another model than the one that the config builds.
 
     Raises:
         ValueError: If a weight is missing or has another shape. Additional weights are ignored, as in mmengine.
@@ -24,7 +19,7 @@ def check_weights(model: torch.nn.Module, checkpoint: dict) -> None:
     absent = [name for name in own if name not in given]
     if absent:
         raise ValueError(f'the checkpoint is not of this config: it has no {absent[0]}'
-                         + (f', and {len(absent) - 1} more are not there' if absent[1:] else ''))
+                         + (f', and {len(absent) - 1} more weights are missing' if absent[1:] else ''))
     for name, value in own.items():
         if given[name].shape != value.shape:
             raise ValueError(f'the checkpoint is not of this config: {name} has shape {tuple(given[name].shape)}, '
@@ -32,25 +27,13 @@ def check_weights(model: torch.nn.Module, checkpoint: dict) -> None:
 
 
 def check_weights_file(model: torch.nn.Module, path: str | Path) -> None:
-    """Run :func:`check_weights` on a checkpoint from a file or URL.
+    """Run :func:`check_weights` on a checkpoint from a file or URL, and a model that may be wrapped.
 
     Raises:
         ValueError: If it is of another model; the message names the checkpoint.
     """
     try:
-        check_weights(model, CheckpointLoader.load_checkpoint(str(path), map_location='cpu'))
+        check_weights(model.module if is_model_wrapper(model) else model,
+                      CheckpointLoader.load_checkpoint(str(path), map_location='cpu'))
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-
-
-def check_runner(runner: Runner, checkpoint: str | Path) -> None:
-    """Run :func:`check_weights_file` on the model of a tool's runner.
-
-    Raises:
-        SystemExit: If the checkpoint is of another model; the message has the reason.
-    """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    try:
-        check_weights_file(model, checkpoint)
-    except ValueError as error:
-        raise SystemExit(str(error)) from None

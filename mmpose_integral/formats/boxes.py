@@ -3,8 +3,6 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
-
 from mmpose_integral.utils.files import write_json_lines_list
 
 
@@ -33,10 +31,7 @@ def save_boxes(path: str | Path, records: dict[int, dict]) -> list[int]:
 
 
 def load_boxes(path: str | Path) -> dict[int, list[float]]:
-    """Read boxes.
-
-    Args:
-        path: COCO detection results; of several boxes of a frame, the one with the highest score is used.
+    """Read COCO detection results; of several boxes of a frame, the one with the highest score is used.
 
     Returns:
         Boxes [x, y, w, h] by frame id, image px.
@@ -47,26 +42,8 @@ def load_boxes(path: str | Path) -> dict[int, list[float]]:
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'boxes {path} do not exist; make them with tools/dataset_converters/detect_boxes.py')
-    best = {}
     try:
-        with open(path) as file:
-            for box in json.load(file):
-                if box['score'] > best.get(box['image_id'], (-1,))[0]:
-                    best[box['image_id']] = (box['score'], [float(value) for value in box['bbox']])
+        boxes = sorted(json.loads(Path(path).read_text()), key=lambda box: box['score'])
+        return {box['image_id']: [float(value) for value in box['bbox']] for box in boxes}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} is no list of COCO detection results ({error!r})') from error
-    return {frame_id: bbox for frame_id, (_, bbox) in best.items()}
-
-
-def clip_boxes(bboxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Cut boxes at the image border.
-
-    Args:
-        bboxes: (M, 4), xyxy, px.
-        image_size: Width and height of the image, px.
-
-    Returns:
-        (M, 4) float32, xyxy.
-    """
-    width, height = image_size
-    return np.clip(np.asarray(bboxes, dtype=np.float32).reshape(-1, 4), 0, [width, height, width, height])

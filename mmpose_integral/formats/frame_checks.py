@@ -21,7 +21,7 @@ class Fault(NamedTuple):
     """File or folder, relative to the split's folder: ``POSE/00412.csv``."""
     problem: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f'H80K {self.split}: {self.path} {self.problem}'
 
 
@@ -29,39 +29,8 @@ class FaultyFile(ValueError):
     """A file that cannot be used; the message completes the sentence "<file> ..."."""
 
 
-def parse_pose(text: str) -> np.ndarray:
-    """Read the text of a pose file.
-
-    Args:
-        text: Text with 17 rows of ``x,y,z``, mm, camera axes, root-relative.
-
-    Returns:
-        (17, 3) float64, mm, as written: the root is not subtracted.
-
-    Raises:
-        FaultyFile: If the shape is wrong, or a value is no number.
-    """
-    rows = text.split()
-    if len(rows) != NUM_FILE_JOINTS or any(row.count(',') != 2 for row in rows):
-        # This slower reading, for unusual files only, allows blanks after the commas.
-        rows = [row for row in text.splitlines() if row.strip()]
-        if len(rows) != NUM_FILE_JOINTS:
-            raise FaultyFile(f'has {len(rows)} rows, {NUM_FILE_JOINTS} expected')
-        for number, row in enumerate(rows, 1):
-            columns = row.count(',') + 1
-            if columns != 3:
-                raise FaultyFile(f'has {columns} columns in row {number}, 3 expected')
-    try:
-        return np.array(','.join(rows).split(','), dtype=np.float64).reshape(NUM_FILE_JOINTS, 3)
-    except ValueError as error:
-        raise FaultyFile(f'has a value that is no number ({error})') from None
-
-
 def read_pose(path: Path) -> np.ndarray:
-    """Read and check a pose file.
-
-    Args:
-        path: CSV file of 17 rows.
+    """Read and check a pose file: 17 rows of ``x,y,z``, mm, camera axes, root-relative.
 
     Returns:
         (17, 3) float32, mm, camera axes, root at the origin.
@@ -71,11 +40,20 @@ def read_pose(path: Path) -> np.ndarray:
             root that is off zero by more than ``ROOT_TOLERANCE_MM`` on an axis, or has all joints in one place.
     """
     try:
-        pose = parse_pose(path.read_text(encoding='utf-8-sig'))
+        rows = [row for row in path.read_text(encoding='utf-8-sig').splitlines() if row.strip()]
     except UnicodeDecodeError:
         raise FaultyFile('is not a text file') from None
     except OSError as error:
         raise FaultyFile(f'cannot be read ({error.strerror})') from None
+    if len(rows) != NUM_FILE_JOINTS:
+        raise FaultyFile(f'has {len(rows)} rows, {NUM_FILE_JOINTS} expected')
+    for number, columns in enumerate((row.count(',') + 1 for row in rows), 1):
+        if columns != 3:
+            raise FaultyFile(f'has {columns} columns in row {number}, 3 expected')
+    try:
+        pose = np.array(','.join(rows).split(','), dtype=np.float64).reshape(NUM_FILE_JOINTS, 3)
+    except ValueError as error:
+        raise FaultyFile(f'has a value that is no number ({error})') from None
     if not np.isfinite(pose).all():
         row = int(np.flatnonzero(~np.isfinite(pose).all(axis=1))[0]) + 1
         raise FaultyFile(f'has a value that is not finite in row {row}')
@@ -92,9 +70,6 @@ def read_image_size(path: Path) -> tuple[int, int]:
 
     The JPEG decoder works at an eighth of the size. It still reads every byte, so that a truncated file is detected,
     but skips most of the arithmetic.
-
-    Args:
-        path: Image file.
 
     Returns:
         Width and height as stored, px; EXIF orientation is ignored.

@@ -6,19 +6,18 @@ import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmpose_integral.formats.frame_checks import Fault, FaultyFile, read_image_size, read_pose
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
-from mmpose_integral.utils.files import read_arrays, replace_when_done
+from mmpose_integral.utils.files import check_rows, read_arrays, write_arrays
 
 SPLITS = ('Train', 'Val', 'Test')
-SPLITS_WITH_POSES = ('Train', 'Val')
 PUBLISHED_COUNTS = dict(Train=35832, Val=19312, Test=24416)
+_FILES = dict(IMG=('.jpg', read_image_size), POSE=('.csv', read_pose))
 
 
 class H80KIndex(NamedTuple):
@@ -44,24 +43,14 @@ def index_path(root: str | Path, split: str) -> Path:
 
 def save_index(index: H80KIndex, path: str | Path) -> None:
     """Write an index as arrays only, without the derived thorax."""
-    arrays = index._asdict()
-    if index.keypoints_mm is None:
-        del arrays['keypoints_mm']
-    else:
+    arrays = {name: value for name, value in index._asdict().items() if value is not None}
+    if index.keypoints_mm is not None:
         arrays['keypoints_mm'] = index.keypoints_mm[:, :NUM_FILE_JOINTS]
-    arrays['faulty'] = np.asarray(index.faulty, dtype=str)
-    with replace_when_done(path) as temporary:
-        np.savez(temporary, **arrays)
+    write_arrays(path, **arrays)
 
 
 def load_index(path: str | Path) -> H80KIndex:
-    """Read an index.
-
-    Args:
-        path: Product of ``tools/dataset_converters/index_h80k.py``.
-
-    Returns:
-        Index with the thorax added to the poses.
+    """Read a product of ``tools/dataset_converters/index_h80k.py``, and add the thorax to its poses.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -70,28 +59,40 @@ def load_index(path: str | Path) -> H80KIndex:
     remedy = 'make it with tools/dataset_converters/index_h80k.py'
     required = ('split', 'frame_ids', 'img_paths', 'img_sizes', 'faulty')
     arrays = read_arrays(path, 'H80K index', required, remedy)
+    shapes = dict(frame_ids=(), img_paths=(), img_sizes=(2,), keypoints_mm=(NUM_FILE_JOINTS, 3))
+    check_rows(arrays, shapes, f'H80K index {path}', remedy)
     poses = arrays.get('keypoints_mm')
-    if poses is not None and poses.shape[1:] != (NUM_FILE_JOINTS, 3):
-        raise ValueError(f'H80K index {path}: keypoints_mm of (N, {NUM_FILE_JOINTS}, 3) expected, got {poses.shape}; '
-                         f'{remedy}')
-    index = H80KIndex(
+    return H80KIndex(
         str(arrays['split']), arrays['frame_ids'], arrays['img_paths'], arrays['img_sizes'],
         None if poses is None else add_thorax(poses), arrays['faulty'])
-    lengths = {name: len(array) for name, array in index._asdict().items()
-               if name in ('frame_ids', 'img_paths', 'img_sizes', 'keypoints_mm') and array is not None}
-    if len(set(lengths.values())) != 1:
-        raise ValueError(f'H80K index {path} has arrays of different lengths {lengths}; {remedy}')
-    return index
 
 
-def scan_split(root: str | Path, split: str, num_workers: int = 0,
-               progress: Callable | None = None) -> tuple[H80KIndex, list[Fault]]:
+def load_index_with_poses(path: str | Path) -> tuple[H80KIndex, np.ndarray]:
+    """Read the index of Train or Val; return it and its poses, (N, 18, 3) mm.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`load_index`, and ValueError for a split without poses.
+    """
+    index = load_index(path)
+    if index.keypoints_mm is None:
+        raise ValueError(f'H80K index {path}: {index.split} is a split without poses, which are needed here; give the '
+                         'index of Train or Val')
+    return index, index.keypoints_mm
+
+
+def pose_csv(keypoints_mm: np.ndarray) -> str:
+    """Format a pose, (17 or more, 3) mm, as the text of a POSE file: 17 rows of x,y,z with four decimals."""
+    return ''.join(f'{x:.4f},{y:.4f},{z:.4f}\n' for x, y, z in keypoints_mm[:NUM_FILE_JOINTS])
+
+
+def scan_split(root: str | Path, split: str, num_workers: int = 1,
+               progress: Callable[[int], object] | None = None) -> tuple[H80KIndex, list[Fault]]:
     """Read and check every file of a split.
 
     Args:
         root: Folder that holds ``Train``, ``Val`` and ``Test``.
         split: 'Train', 'Val' or 'Test'.
-        num_workers: Number of reading threads (the decoder releases the interpreter's lock); 0 reads in this thread.
+        num_workers: Number of reading threads; the decoder releases the interpreter's lock.
         progress: Function that is called with the number of frames just checked.
 
     Returns:
@@ -105,90 +106,75 @@ def scan_split(root: str | Path, split: str, num_workers: int = 0,
     if split not in SPLITS:
         raise ValueError(f'split: one of {SPLITS} expected, got {split!r}')
     folder = Path(root) / split
-    has_poses = split in SPLITS_WITH_POSES
-    images, faults = _list_numbered(folder, split, 'IMG', '.jpg')
-    poses = set()
-    if has_poses:
-        poses, more = _list_numbered(folder, split, 'POSE', '.csv')
-        faults += more
-    faults += _numbering_gaps(images | poses, split)
-
-    def check(frame_id):
-        return _check_frame(folder, split, frame_id, images, poses if has_poses else None)
-
-    rows = []
-    for row, found in _map(check, sorted(images | poses), num_workers):
-        rows += [row] if row else []
+    numbers: dict[str, set[int]] = {}
+    faults, rows = [], []
+    for kind in _FILES if split != 'Test' else ('IMG',):
+        numbers[kind], found = _list_numbered(folder, kind)
         faults += found
-        if progress:
-            progress(1)
-    return _assemble(split, rows, has_poses, faults), faults
+    frame_ids = sorted(set().union(*numbers.values()))
+    faults += _numbering_gaps(frame_ids, split)
+    pool = ThreadPoolExecutor(max(num_workers, 1))
+    try:
+        for row, found in pool.map(lambda frame_id: _check_frame(folder, frame_id, numbers), frame_ids):
+            rows += [] if found else [row]
+            faults += found
+            if progress:
+                progress(1)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # ends at once on Ctrl-C
+    return _assemble(split, rows, faults), faults
 
 
-def _list_numbered(folder, split, kind, suffix):
+def _list_numbered(folder: Path, kind: str) -> tuple[set[int], list[Fault]]:
     """List the file numbers of ``IMG`` or ``POSE``, and a fault for each name that is not five digits and suffix."""
+    suffix, _ = _FILES[kind]
     if not (folder / kind).is_dir():
         raise FileNotFoundError(
-            f'H80K {split}: folder {folder / kind} does not exist; expected {kind}/00001{suffix} and so on')
+            f'H80K {folder.name}: folder {folder / kind} does not exist; expected {kind}/00001{suffix} and so on')
     numbers, faults = set(), []
     for name in sorted(os.listdir(folder / kind)):
         match = re.fullmatch(rf'(\d{{5}}){re.escape(suffix)}', name)
         if match and match[1] != '00000':
             numbers.add(int(match[1]))
         elif not name.startswith('.') and name != 'Thumbs.db':
-            faults.append(Fault(split, f'{kind}/{name}', f'is not expected; names run from 00001{suffix}'))
+            faults.append(Fault(folder.name, f'{kind}/{name}', f'is not expected; names run from 00001{suffix}'))
     return numbers, faults
 
 
-def _numbering_gaps(numbers, split):
-    """List a fault for each run of numbers that neither folder has, from 1 to the last one found."""
-    if not numbers:
+def _numbering_gaps(frame_ids: list[int], split: str) -> list[Fault]:
+    """List a fault for each run of numbers that no folder has, from 1 to the last one found."""
+    if not frame_ids:
         return [Fault(split, 'IMG', 'holds no frame')]
-    absent = sorted(set(range(1, max(numbers))) - numbers)
+    absent = np.setdiff1d(np.arange(1, frame_ids[-1]), frame_ids)
     faults = []
-    for _, run in groupby(enumerate(absent), lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in run]
+    for run in np.split(absent, np.flatnonzero(np.diff(absent) > 1) + 1) if len(absent) else []:
         name = f'{run[0]:05d}' if len(run) == 1 else f'{run[0]:05d} to {run[-1]:05d}'
-        faults.append(Fault(split, f'frame {name}', f'is missing; numbers run to {max(numbers):05d} without a gap'))
+        faults.append(Fault(split, f'frame {name}', f'is missing; numbers run to {frame_ids[-1]:05d} without a gap'))
     return faults
 
 
-def _check_frame(folder, split, frame_id, images, poses):
-    """Row (id, size, pose) of a frame, or None if it has faults, and the faults. Without poses, ``poses`` is None."""
-    values, faults = [None, None], []
-    files = [(f'IMG/{frame_id:05d}.jpg', images, read_image_size, 'is missing, its pose is there')]
-    if poses is not None:
-        files.append((f'POSE/{frame_id:05d}.csv', poses, read_pose, 'is missing, its image is there'))
-    for i, (path, present, read, absence) in enumerate(files):
+def _check_frame(folder: Path, frame_id: int, numbers: dict[str, set[int]]) -> tuple[list, list[Fault]]:
+    """Read id, size and, where the split has poses, pose of a frame, and list its faults."""
+    row: list[Any] = [frame_id]
+    faults = []
+    for kind, present in numbers.items():
+        suffix, read = _FILES[kind]
+        name = f'{kind}/{frame_id:05d}{suffix}'
         try:
             if frame_id not in present:
-                raise FaultyFile(absence)
-            values[i] = read(folder / path)
+                raise FaultyFile(f'is missing, its {"pose" if kind == "IMG" else "image"} is there')
+            row.append(read(folder / name))
         except FaultyFile as error:
-            faults.append(Fault(split, path, str(error)))
-    return (None if faults else (frame_id, *values)), faults
+            faults.append(Fault(folder.name, name, str(error)))
+    return row, faults
 
 
-def _map(function, items, num_workers, chunk=256):
-    """Ordered map over threads that stops at once on Ctrl-C, with a bounded number of queued tasks."""
-    if num_workers <= 0:
-        yield from map(function, items)
-        return
-    pool = ThreadPoolExecutor(num_workers)
-    try:
-        for start in range(0, len(items), chunk * num_workers):
-            yield from pool.map(function, items[start:start + chunk * num_workers])
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _assemble(split, rows, has_poses, faults):
+def _assemble(split: str, rows: list[list], faults: list[Fault]) -> H80KIndex:
+    """Make the index of the frames without a fault."""
+    ids, sizes = [row[0] for row in rows], [row[1] for row in rows]
     poses = None
-    if has_poses:
-        poses = np.stack([pose for _, _, pose in rows]) if rows else np.zeros((0, NUM_FILE_JOINTS, 3), np.float32)
-        poses = add_thorax(poses)
+    if split != 'Test':
+        poses = add_thorax(np.array([row[2] for row in rows], dtype=np.float32).reshape(-1, NUM_FILE_JOINTS, 3))
     return H80KIndex(
-        split, np.array([frame_id for frame_id, _, _ in rows], dtype=np.int32),
-        np.array([f'{split}/IMG/{frame_id:05d}.jpg' for frame_id, _, _ in rows], dtype=str),
-        np.array([size for _, size, _ in rows], dtype=np.int32).reshape(-1, 2), poses,
-        np.array([str(fault) for fault in faults], dtype=str))
+        split, np.array(ids, dtype=np.int32), np.array([f'{split}/IMG/{i:05d}.jpg' for i in ids], dtype=str),
+        np.array(sizes, dtype=np.int32).reshape(-1, 2), poses, np.array([str(fault) for fault in faults], dtype=str))

@@ -7,10 +7,10 @@ above 0 in its first column where a joint was predicted. A box is one row ``x1 y
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mmpose_integral.formats.boxes import clip_boxes
 from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.formats.safe_pickle import load_plain_pickle
 from mmpose_integral.structures.skeleton import NUM_JOINTS
@@ -38,11 +38,15 @@ def import_keypoints_2d(path: str | Path, index: H80KIndex) -> tuple[np.ndarray,
     path = Path(path)
     named = re.fullmatch(_KEYPOINTS_NAME, path.name)
     if named and named[1] != index.split:
-        raise ValueError(f'{path} is of {named[1]} by its name, the index of {index.split}')
+        raise ValueError(f'{path} is of {named[1]} by its name, and the index is of {index.split}; give the index of '
+                         'the same split')
     entries = load_plain_pickle(path)
     if not isinstance(entries, list):
-        raise ValueError(f'{path}: a list with one dict a frame expected, found {type(entries).__name__}')
-    _check_count(len(entries), index, path)
+        raise ValueError(f'{path}: a list with one dict per frame expected, found {type(entries).__name__}')
+    last = int(index.frame_ids.max(initial=0))  # entry i is frame i + 1; the index may lack faulty frames
+    if not last or (len(entries) < last if len(index.faulty) else len(entries) != last):
+        raise ValueError(f'{path} has {len(entries)} entries, the index of {index.split} runs to frame {last:05d}; '
+                         'entries belong to frames by their number, so give the files of the same data')
     rows = [_read_entry(entries[frame_id - 1], f'{path}: entry of frame {frame_id:05d}')
             for frame_id in index.frame_ids.tolist()]
     keypoints, visible = (np.stack(part).astype(np.float32) for part in zip(*rows, strict=True))
@@ -50,33 +54,30 @@ def import_keypoints_2d(path: str | Path, index: H80KIndex) -> tuple[np.ndarray,
     return np.where(scores[..., None] > 0, keypoints[..., :2], 0), scores
 
 
-def _check_count(count, index, path):
-    """Check that file and index have the same frames: entry i is frame i + 1. The index may lack faulty frames."""
-    last = int(index.frame_ids.max(initial=0))
-    if not last or (count < last if len(index.faulty) else count != last):
-        raise ValueError(f'{path} has {count} entries, the index of {index.split} runs to frame {last:05d}; they are '
-                         'of different data, and entries could not be told apart')
+def _numbers(value: Any, where: str) -> np.ndarray:
+    """Convert a value to an array of float64, or raise ValueError."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{where} is no array of numbers ({error})') from error
 
 
-def _read_entry(entry, where):
+def _read_entry(entry: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Read ``kpts`` and ``vis`` of a frame, (18, 3) each, or raise ValueError."""
     if not isinstance(entry, dict) or not {'kpts', 'vis'} <= set(entry):
         found = f'keys {", ".join(map(str, entry))}' if isinstance(entry, dict) else type(entry).__name__
         raise ValueError(f"{where}: a dict with 'kpts' and 'vis' expected, found {found}")
-    parts = {}
-    for name in ('kpts', 'vis'):
-        try:
-            parts[name] = np.asarray(entry[name], dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'{where}: {name} is no array of numbers ({error})') from error
-        if parts[name].shape != (NUM_JOINTS, 3):
-            raise ValueError(f'{where}: {name} of shape ({NUM_JOINTS}, 3) expected, found {parts[name].shape}')
-    if not np.isfinite(parts['vis']).all() or not np.isfinite(parts['kpts'][parts['vis'][:, 0] > 0, :2]).all():
+    keypoints, visible = (_numbers(entry[name], f'{where}: {name}') for name in ('kpts', 'vis'))
+    for name, part in (('kpts', keypoints), ('vis', visible)):
+        if part.shape != (NUM_JOINTS, 3):
+            raise ValueError(f'{where}: {name} of shape ({NUM_JOINTS}, 3) expected, found {part.shape}')
+    if not np.isfinite(visible).all() or not np.isfinite(keypoints[visible[:, 0] > 0, :2]).all():
         raise ValueError(f'{where}: finite joints and vis expected, found nan or inf')
-    return parts['kpts'], parts['vis']
+    return keypoints, visible
 
 
-def import_boxes(folder: str | Path, index: H80KIndex, progress: Callable | None = None) -> dict[int, dict]:
+def import_boxes(folder: str | Path, index: H80KIndex,
+                 progress: Callable[[int], object] | None = None) -> dict[int, dict]:
     """Read ``<Set>/detection/<detector>/00001.pkl`` and so on.
 
     Args:
@@ -92,8 +93,7 @@ def import_boxes(folder: str | Path, index: H80KIndex, progress: Callable | None
         FileNotFoundError: If frames have no file; a frame without a box has a file without boxes.
         ValueError: If a file holds something else.
     """
-    folder = Path(folder)
-    files = {frame_id: folder / f'{frame_id:05d}.pkl' for frame_id in index.frame_ids.tolist()}
+    files = {frame_id: Path(folder) / f'{frame_id:05d}.pkl' for frame_id in index.frame_ids.tolist()}
     absent = [path for path in files.values() if not path.is_file()]
     if absent:
         raise FileNotFoundError(f'{len(absent)} of {len(files)} frames of {index.split} have no box file, first '
@@ -106,20 +106,16 @@ def import_boxes(folder: str | Path, index: H80KIndex, progress: Callable | None
     return records
 
 
-def _read_box(path, image_size):
+def _read_box(path: Path, image_size: np.ndarray) -> dict:
     """Read the record of one frame, or raise ValueError."""
-    content = load_plain_pickle(path)
-    try:
-        boxes = np.asarray(content, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'{path}: a box x1 y1 x2 y2 score expected ({error})') from error
-    boxes = boxes[None] if boxes.shape == (5, ) else boxes
-    if boxes.size == 0:
+    values = _numbers(load_plain_pickle(path), f'{path}: the box x1 y1 x2 y2 score')
+    if values.size == 0:
         return dict(bbox=None, score=0.0)
-    if boxes.shape != (1, 5) or not np.isfinite(boxes).all():
-        raise ValueError(f'{path}: one box x1 y1 x2 y2 score of finite numbers expected, found shape {boxes.shape}')
-    x1, y1, x2, y2 = clip_boxes(boxes[:, :4], image_size)[0]
+    if values.shape not in ((5,), (1, 5)) or not np.isfinite(values).all():
+        raise ValueError(f'{path}: one box x1 y1 x2 y2 score of finite numbers expected, found shape {values.shape}')
+    *box, score = values.ravel()
+    x1, y1, x2, y2 = np.clip(box, 0, np.tile(image_size, 2))
     if x2 - x1 < 1 or y2 - y1 < 1:
-        raise ValueError(f'{path}: box {rounded(boxes[0, :4], 1)} covers no pixel of the image of '
+        raise ValueError(f'{path}: box {rounded(box, 1)} covers no pixel of the image of '
                          f'{image_size[0]}x{image_size[1]} px; x1 y1 x2 y2 expected, of the same split')
-    return dict(bbox=rounded([x1, y1, x2 - x1, y2 - y1], 2), score=rounded(boxes[0, 4], 4))
+    return dict(bbox=rounded([x1, y1, x2 - x1, y2 - y1], 2), score=rounded(score, 4))

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from mmpose_integral.structures.skeleton import NUM_JOINTS
-from mmpose_integral.utils.files import read_arrays, replace_when_done
+from mmpose_integral.utils.files import check_rows, read_arrays, write_arrays
 
 FIELDS = dict(frame_ids='frame_id', paths='path', box_found='box_found', pred_px='pred')
 STD = 'std_px'  # predictions of a head without a volume do not have it
@@ -20,8 +20,7 @@ def save_predictions(path: str | Path, records: list[dict], **arrays: np.ndarray
     """
     if all('std' in record for record in records):
         arrays[STD] = np.array([record['std'] for record in records])
-    with replace_when_done(path) as temporary:
-        np.savez(temporary, **{name: np.array([record[key] for record in records]) for name, key in FIELDS.items()},
+    write_arrays(path, **{name: np.array([record[key] for record in records]) for name, key in FIELDS.items()},
                  **arrays)
 
 
@@ -43,19 +42,13 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """
     remedy = 'make it with tools/test.py --predictions, or tools/submit.py --predictions for Test'
     arrays = read_arrays(path, 'file of predictions', FIELDS, remedy)
-    shape = (len(arrays['frame_ids']), NUM_JOINTS, 3)
-    for name in ('pred_px', STD):
-        if name in arrays and arrays[name].shape != shape:
-            raise ValueError(f'predictions {path}: {name} of shape {shape} expected, got {arrays[name].shape}; '
-                             f'{remedy}')
+    check_rows(arrays, dict.fromkeys(('pred_px', STD), (NUM_JOINTS, 3)), f'predictions {path}', remedy)
     return arrays
 
 
 def to_records(arrays: dict[str, np.ndarray]) -> list[dict]:
     """Convert arrays of :func:`load_predictions` to the records that the metrics use."""
-    records = [dict(frame_id=int(frame_id), path=str(path), box_found=bool(found), pred=pred)
-               for frame_id, path, found, pred in zip(*(arrays[name] for name in FIELDS), strict=True)]
-    if STD in arrays:
-        for record, std in zip(records, arrays[STD], strict=True):
-            record['std'] = std
-    return records
+    columns = dict(frame_id=arrays['frame_ids'].tolist(), path=arrays['paths'].tolist(),
+                   box_found=arrays['box_found'].tolist(), pred=arrays['pred_px'])
+    columns |= dict(std=arrays[STD]) if STD in arrays else {}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -9,8 +9,9 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class SubmissionError(ValueError):
         faults (list[str]): All faults, each with the name of its file.
     """
 
-    def __init__(self, path, faults):
+    def __init__(self, path: str | Path, faults: Iterable[str]) -> None:
         self.faults = list(faults)
         shown = '\n  '.join(self.faults[:20])
         more = f'\n  and {len(self.faults) - 20} more' if len(self.faults) > 20 else ''
@@ -55,27 +56,26 @@ def write_submission(path: str | Path, keypoints_mm: np.ndarray, frame_ids: Sequ
     path = Path(path)
     frame_ids = [int(frame_id) for frame_id in frame_ids]
     stems = [f'{frame_id:05d}' for frame_id in frame_ids] if stems is None else list(stems)
-    texts = _format_poses(keypoints_mm, frame_ids, stems)
-    entries = [f'{{"image_id": {frame_id}, "keypoints": [[{text[:-1].replace(chr(10), ",").replace(",", ", ")}]]}}'
-               for frame_id, text in zip(frame_ids, texts, strict=True)]
-    summary = '[' + ',\n'.join(entries) + ']\n'
+    poses = _round_poses(keypoints_mm, frame_ids, stems)
+    # One template per pose is many times faster than np.savetxt.
+    files = {f'{CSV_FOLDER}/{stem}.csv': _CSV_TEMPLATE % tuple(pose) for stem, pose in zip(stems, poses, strict=True)}
+    entries = (dict(image_id=frame_id, keypoints=[pose]) for frame_id, pose in zip(frame_ids, poses, strict=True))
+    files[JSON_NAME] = '[' + ',\n'.join(map(json.dumps, entries)) + ']\n'
     if path.suffix.lower() == '.zip':
         with replace_when_done(path) as temporary, zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as archive:
-            for stem, text in zip(stems, texts, strict=True):
-                archive.writestr(f'{CSV_FOLDER}/{stem}.csv', text)
-            archive.writestr(JSON_NAME, summary)
+            for name, text in files.items():
+                archive.writestr(name, text)
         return
     if path.exists() and {item.name for item in path.iterdir()} - {CSV_FOLDER, JSON_NAME}:
         raise FileExistsError(f'{path} holds other things than a submission; give a new folder or a .zip name')
     with replace_when_done(path) as temporary:
         (temporary / CSV_FOLDER).mkdir(parents=True)
-        for stem, text in zip(stems, texts, strict=True):
-            (temporary / CSV_FOLDER / f'{stem}.csv').write_text(text)
-        (temporary / JSON_NAME).write_text(summary)
+        for name, text in files.items():
+            (temporary / name).write_text(text)
 
 
-def _format_poses(keypoints_mm, frame_ids, stems):
-    """Check the poses and format each as CSV text; one template per pose is many times faster than ``np.savetxt``."""
+def _round_poses(keypoints_mm: np.ndarray, frame_ids: list[int], stems: list[str]) -> list[list[float]]:
+    """Check the poses, and round the 51 numbers of each to two decimals."""
     poses = np.asarray(keypoints_mm, dtype=np.float64)
     if poses.ndim != 3 or poses.shape[1:] not in ((NUM_FILE_JOINTS, 3), (NUM_JOINTS, 3)):
         raise ValueError(f'keypoints_mm: shape (N, 17, 3) or (N, 18, 3) expected, got {poses.shape}')
@@ -90,34 +90,25 @@ def _format_poses(keypoints_mm, frame_ids, stems):
         if bad.any():
             raise ValueError(f'keypoints_mm: the pose of frame {frame_ids[int(np.argmax(bad))]} {fault} '
                              f'({bad.sum()} such frames)')
-    rounded = poses[:, :NUM_FILE_JOINTS].reshape(len(poses), -1).round(2) + 0.0  # + 0.0 turns -0.0 into 0.0
-    return [_CSV_TEMPLATE % tuple(row) for row in rounded.tolist()]
+    return (poses[:, :NUM_FILE_JOINTS].reshape(len(poses), -1).round(2) + 0.0).tolist()  # + 0.0 turns -0.0 into 0.0
 
 
 def validate_submission(path: str | Path, index: H80KIndex) -> None:
-    """Check a submission against the Test index.
-
-    Args:
-        path: Archive or folder.
-        index: Index of Test, which lists the required frames.
-
-    Raises:
-        SubmissionError: If there are faults; the error lists all of them.
-    """
+    """Raise :class:`SubmissionError` if :func:`find_faults` finds any."""
     faults = find_faults(path, index)
     if faults:
         raise SubmissionError(path, faults)
 
 
 def find_faults(path: str | Path, index: H80KIndex) -> list[str]:
-    """List all faults of a submission; the arguments are those of :func:`validate_submission`.
+    """List all faults of a submission.
 
-    Returns:
-        Faults; an empty list for a valid submission.
+    Args:
+        path: Archive or folder.
+        index: Index of Test, which lists the required frames.
     """
-    stems = {PurePosixPath(name).stem: int(frame_id)
-             for name, frame_id in zip(index.img_paths.tolist(), index.frame_ids, strict=True)}
-    expected = {f'{CSV_FOLDER}/{stem}.csv': frame_id for stem, frame_id in stems.items()}
+    expected = {f'{CSV_FOLDER}/{PurePosixPath(img_path).stem}.csv': frame_id
+                for img_path, frame_id in zip(index.img_paths.tolist(), index.frame_ids.tolist(), strict=True)}
     try:
         files, faults = _read_files(Path(path), {*expected, JSON_NAME})
     except (OSError, zipfile.BadZipFile) as error:
@@ -125,21 +116,24 @@ def find_faults(path: str | Path, index: H80KIndex) -> list[str]:
     faults += [f'{name} is missing' for name in (*expected, JSON_NAME) if name not in files]
     poses = {}
     for name, frame_id in expected.items():
-        if files.get(name) is not None:
-            poses[frame_id], fault = _parse_csv(files[name])
-            faults += [f'{name} {fault}'] if fault else []
-    if files.get(JSON_NAME) is not None:
-        faults += [f'{JSON_NAME} {fault}' for fault in _check_json(files[JSON_NAME], set(expected.values()), poses)]
+        if (content := files.get(name)) is not None:
+            try:
+                poses[frame_id] = _parse_csv(content)
+            except ValueError as error:
+                faults.append(f'{name} {error}')
+    if (content := files.get(JSON_NAME)) is not None:
+        faults += [f'{JSON_NAME} {fault}' for fault in _check_json(content, set(expected.values()), poses)]
     return faults
 
 
-def _read_files(path, wanted):
+def _read_files(path: Path, wanted: set[str]) -> tuple[dict[str, bytes | None], list[str]]:
     """Read the wanted files by name (None: unreadable), and list faults of names that are not wanted or occur twice."""
+    files: dict[str, bytes | None] = {}
     if path.is_dir():
         names = [file.relative_to(path).as_posix() for file in sorted(path.rglob('*')) if not file.is_dir()]
-        files = {name: (path / name).read_bytes() for name in names if name in wanted}
+        files.update((name, (path / name).read_bytes()) for name in names if name in wanted)
         return files, [f'{name} is not expected' for name in names if name not in wanted]
-    files, faults = {}, []
+    faults = []
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if info.is_dir():
@@ -157,29 +151,29 @@ def _read_files(path, wanted):
     return files, faults
 
 
-def _parse_csv(content):
-    """Parse a pose: return it, (17, 3), or None, and its fault or None."""
+def _parse_csv(content: bytes) -> np.ndarray:
+    """Parse a pose, (17, 3), or raise ValueError with its fault."""
+    rows = [line.split(b',') for line in content.splitlines()]
+    if len(rows) != NUM_FILE_JOINTS or any(len(row) != 3 for row in rows):
+        widths = ' or '.join(map(str, sorted({len(row) for row in rows}))) or 0
+        raise ValueError(f'has {len(rows)} rows of {widths} values, 17 rows of 3 expected')
     try:
-        rows = [line.split(',') for line in content.decode('ascii').splitlines()]
-        if len(rows) != NUM_FILE_JOINTS or any(len(row) != 3 for row in rows):
-            widths = sorted({len(row) for row in rows})
-            return None, f'has {len(rows)} rows of {" or ".join(map(str, widths)) or 0} values, 17 rows of 3 expected'
-        pose = np.array([float(value) for row in rows for value in row]).reshape(NUM_FILE_JOINTS, 3)
+        pose = np.array([[float(value) for value in row] for row in rows])
     except ValueError as error:
-        return None, f'holds something that is not a number: {error}'
-    return pose, _pose_fault(pose)
+        raise ValueError(f'holds something that is not a number: {error}') from None
+    return _check_pose(pose)
 
 
-def _pose_fault(pose):
-    """Fault of a (17, 3) pose, or None."""
+def _check_pose(pose: np.ndarray) -> np.ndarray:
+    """Return a (17, 3) pose, or raise ValueError with its fault."""
     if not np.isfinite(pose).all():
-        return 'has values that are not finite'
+        raise ValueError('has values that are not finite')
     if np.abs(pose[0]).max() > 0:
-        return f'is not root-relative: its first row is {pose[0].tolist()}, zeros expected'
-    return None
+        raise ValueError(f'is not root-relative: its first row is {pose[0].tolist()}, zeros expected')
+    return pose
 
 
-def _check_json(content, frame_ids, poses):
+def _check_json(content: bytes, frame_ids: set[int], poses: dict[int, np.ndarray]) -> list[str]:
     """List faults of the JSON summary, given the required ids and the poses of the CSV files."""
     try:
         entries = json.loads(content)
@@ -187,7 +181,8 @@ def _check_json(content, frame_ids, poses):
         return [f'is not JSON: {error}']
     if not isinstance(entries, list):
         return [f'holds a {type(entries).__name__}, a list expected']
-    faults, seen = [], set()
+    faults = []
+    seen: set[int] = set()
     for position, entry in enumerate(entries):
         frame_id = entry.get('image_id') if isinstance(entry, dict) else None
         if type(frame_id) is not int or frame_id not in frame_ids:
@@ -196,24 +191,23 @@ def _check_json(content, frame_ids, poses):
         if frame_id in seen:
             faults.append(f'image_id {frame_id} is there more than once')
         seen.add(frame_id)
-        fault = _entry_fault(entry.get('keypoints'), poses.get(frame_id))
-        faults += [f'image_id {frame_id}: {fault}'] if fault else []
+        try:
+            _check_entry(entry.get('keypoints'), poses.get(frame_id))
+        except ValueError as error:
+            faults.append(f'image_id {frame_id}: {error}')
     return faults + [f'image_id {frame_id} is missing' for frame_id in sorted(frame_ids - seen)]
 
 
-def _entry_fault(keypoints, pose):
-    """Fault of one entry's keypoints, compared with the CSV file's pose ((17, 3), None if unreadable), or None."""
+def _check_entry(keypoints: Any, pose: np.ndarray | None) -> None:
+    """Raise ValueError with the fault of an entry, which is compared with the pose of a sound CSV file."""
     try:
         values = np.array(keypoints)
     except ValueError:
-        return 'keypoints are ragged, [[51 numbers]] expected'
+        raise ValueError('keypoints are ragged, [[51 numbers]] expected') from None
     if values.dtype.kind not in 'iuf':
-        return 'keypoints hold something that is not a number, [[51 numbers]] expected'
+        raise ValueError('keypoints hold something that is not a number, [[51 numbers]] expected')
     if values.shape != (1, NUM_FILE_JOINTS * 3):
-        return f'keypoints have shape {values.shape}, (1, 51) expected'
-    values = values.reshape(NUM_FILE_JOINTS, 3)
-    fault = _pose_fault(values)
-    if fault or pose is None or not np.isfinite(pose).all():
-        return fault
-    difference = np.abs(values - pose).max()
-    return f'differs from its CSV file by up to {difference:.2f} mm' if difference > ROUNDING_MM else None
+        raise ValueError(f'keypoints have shape {values.shape}, (1, 51) expected')
+    values = _check_pose(values.reshape(NUM_FILE_JOINTS, 3))
+    if pose is not None and (difference := np.abs(values - pose).max()) > ROUNDING_MM:
+        raise ValueError(f'differs from its CSV file by up to {difference:.2f} mm')

@@ -7,11 +7,10 @@ Their files are of torch 0.4: a dict whose ``network`` is the state dict, beside
 and normalisation of the input are the same as ours. Therefore the conversion only renames weights, and the same crop
 gives the same coordinates.
 """
-import os
 import pickle
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmpose.models.backbones import ResNet
@@ -19,51 +18,41 @@ from mmpose.models.backbones.resnet import Bottleneck
 
 from mmpose_integral.models.heads.integral_3d_head import Integral3DHead
 from mmpose_integral.structures.skeleton import NUM_JOINTS
+from mmpose_integral.utils.files import check_file
 
 _FINAL_LAYER = 'head.features.9.'
-_PARALLEL_PREFIX = 'module.'
-# Batch norm of torch 0.4.0 has no count of batches. Inference does not need it.
-_OPTIONAL = '.num_batches_tracked'
+_PARALLEL_PREFIX = 'module.'  # of training on several GPUs
+_OPTIONAL = '.num_batches_tracked'  # batch norm of torch 0.4.0 has no count of batches; inference does not need it
 _SOURCE_AGAIN = 'get it again from where its authors published it'
 
 
 class OfficialArchitecture(NamedTuple):
     """Architecture of a model, as the shapes of its weights determine it."""
-    depth: int
-    """Depth of the ResNet: 18, 34, 50, 101 or 152."""
-    depth_bins: int
-    """D, the number of cells of the volume along z."""
-    deconv_out_channels: tuple
-    """Widths of the three deconvolutions."""
+    depth: int  # of the ResNet: 18, 34, 50, 101 or 152
+    depth_bins: int  # D, the number of cells of the volume along z
+    deconv_out_channels: tuple[int, ...]  # widths of the three deconvolutions
 
     @property
     def input_width(self) -> int:
         """Width of the input, px. The volume is as wide as it is deep, which is a quarter of the input."""
         return 4 * self.depth_bins
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f'ResNet-{self.depth}, {self.depth_bins} depth bins (input {self.input_width} px wide)'
 
 
-def load_official(path: str | Path) -> object:
-    """Read a checkpoint of the authors with torch's safe unpickler.
-
-    Args:
-        path: Checkpoint file.
-
-    Returns:
-        Content of the file, with tensors on the CPU.
+def load_official(path: str | Path) -> Any:
+    """Read a checkpoint of the authors with torch's safe unpickler, with its tensors on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no torch file, or holds more than tensors, numbers and plain containers.
+        ValueError: If it is not a torch file, or holds more than tensors, numbers and plain containers.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such checkpoint')
+    check_file(path, 'checkpoint')
     with open(path, 'rb') as file:
         if file.read(256).lstrip().startswith(b'<'):
-            raise ValueError(f'{path} is a web page, not a torch checkpoint: open its link in a browser, save the '
-                             'file and give the path')
+            raise ValueError(f'{path} is a web page, not a torch checkpoint; open its link in a browser, save the '
+                             'file and give its path')
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
@@ -79,90 +68,76 @@ def load_official(path: str | Path) -> object:
                          f'{str(error)[:200]}); {_SOURCE_AGAIN}') from error
 
 
-def convert_official(checkpoint: dict) -> tuple[dict[str, torch.Tensor], OfficialArchitecture]:
+def convert_official(checkpoint: dict[str, Any]) -> tuple[dict[str, torch.Tensor], OfficialArchitecture]:
     """Rename the authors' weights to those of our model.
 
     Args:
         checkpoint: Checkpoint as :func:`load_official` returns it; keys with or without ``module.``.
 
     Returns:
-        State dict of ``Integral3DEstimator``, and its architecture.
+        State dict of :class:`Integral3DEstimator`, and its architecture.
 
     Raises:
         ValueError: If keys are unknown, missing or of a wrong shape; the message names all of them.
     """
-    weights = strip_parallel_prefix(find_network(checkpoint))
+    weights = find_network(checkpoint)
     architecture = infer_architecture(weights)
-    converted, missing, misshapen = {}, [], []
-    expected = {to_official_name(name): (name, like) for name, like in expected_weights(architecture).items()}
-    for official, (ours, like) in expected.items():
-        if official not in weights:
-            if official.endswith(_OPTIONAL):
-                converted[ours] = torch.zeros((), dtype=torch.long)
-            else:
-                missing.append(official)
-        elif weights[official].shape != like.shape:
-            misshapen.append(f'{official} {tuple(weights[official].shape)} instead of {tuple(like.shape)}')
+    expected = expected_weights(architecture)
+    faults = {'unknown': [name for name in weights if name not in expected], 'missing': [], 'of a wrong shape': []}
+    converted = {}
+    for theirs, (ours, shape) in expected.items():
+        if theirs in weights and weights[theirs].shape == shape:
+            converted[ours] = weights[theirs]
+        elif theirs in weights:
+            faults['of a wrong shape'].append(f'{theirs} {tuple(weights[theirs].shape)} instead of {tuple(shape)}')
+        elif theirs.endswith(_OPTIONAL):
+            converted[ours] = torch.zeros((), dtype=torch.long)
         else:
-            converted[ours] = weights[official]
-    unknown = [name for name in weights if name not in expected]
-    faults = [f'{title}: {", ".join(names)}' for title, names in (
-        ('unknown', unknown), ('missing', missing), ('of a wrong shape', misshapen)) if names]
-    if faults:
+            faults['missing'].append(theirs)
+    if any(faults.values()):
+        found = '; '.join(f'{title}: {", ".join(names)}' for title, names in faults.items() if names)
         raise ValueError(f'network: keys of {architecture} with three deconvolutions and {NUM_JOINTS} joints expected; '
-                         + '; '.join(faults))
+                         + found)
     return converted, architecture
 
 
-def find_network(checkpoint: object) -> dict[str, torch.Tensor]:
-    """Return the state dict in a checkpoint of the authors, or raise ValueError."""
+def find_network(checkpoint: Any) -> dict[str, torch.Tensor]:
+    """Return the weights in a checkpoint of the authors, keys without ``module.``, or raise ValueError."""
     if not isinstance(checkpoint, dict) or 'network' not in checkpoint:
         found = ', '.join(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
         hint = '; this one is of mmengine and needs no conversion' if 'state_dict' in found.split(', ') else ''
         raise ValueError(f"checkpoint: a dict with 'network' expected, found {found[:200]}{hint}")
     network = checkpoint['network']
     if not isinstance(network, dict) or not network:
-        raise ValueError(f"checkpoint: its 'network' must be a state dict, found {type(network).__name__}"
+        raise ValueError(f"checkpoint: a state dict expected as its 'network', found {type(network).__name__}"
                          f'{" without keys" if isinstance(network, dict) else ""}')
     bad = [str(name) for name, value in network.items()
            if not isinstance(name, str) or not isinstance(value, torch.Tensor)]
     if bad:
-        raise ValueError(f'network: tensors by name expected, which these are not: {", ".join(bad)}')
-    return network
-
-
-def strip_parallel_prefix(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Remove ``module.``, which training on several GPUs adds, from all keys; raise ValueError if only some have it."""
-    with_prefix = [name for name in weights if name.startswith(_PARALLEL_PREFIX)]
-    if not with_prefix:
-        return dict(weights)
-    if len(with_prefix) != len(weights):
-        without = next(name for name in weights if name not in with_prefix)
-        raise ValueError(f"network: '{_PARALLEL_PREFIX}' expected before all keys or before none, but {without} has "
-                         f'none and {with_prefix[0]} has it')
-    return {name[len(_PARALLEL_PREFIX):]: value for name, value in weights.items()}
+        raise ValueError(f'network: tensors by name expected; these entries are not: {", ".join(bad)}')
+    weights = {name.removeprefix(_PARALLEL_PREFIX): value for name, value in network.items()}
+    without = [name for name in network if not name.startswith(_PARALLEL_PREFIX)]
+    if len(without) not in (0, len(network)):
+        raise ValueError(f"network: '{_PARALLEL_PREFIX}' expected before all keys or before none, but {without[0]} has "
+                         'none')
+    return weights
 
 
 def infer_architecture(weights: dict[str, torch.Tensor]) -> OfficialArchitecture:
-    """Determine depth, bins and widths from the keys and shapes.
-
-    Args:
-        weights: Weights under the authors' keys, without ``module.``.
-
-    Returns:
-        Architecture of the model.
+    """Determine depth, bins and widths from the keys and shapes of the authors' weights.
 
     Raises:
         ValueError: If no ResNet has these blocks, or the last layer is missing or not of 18 joints.
     """
     blocks = [len({name.split('.')[2] for name in weights if name.startswith(f'backbone.layer{stage}.')})
               for stage in (1, 2, 3, 4)]
-    kind = Bottleneck if any('.conv3.' in name for name in weights) else None
+    has_bottlenecks = any('.conv3.' in name for name in weights)
     depths = [depth for depth, (block, counts) in ResNet.arch_settings.items()
-              if list(counts) == blocks and (block is Bottleneck) == (kind is Bottleneck)]
+              if list(counts) == blocks and (block is Bottleneck) == has_bottlenecks]
     if not depths:
-        raise ValueError(f'network: {blocks} blocks in backbone.layer1 to .layer4 {"with" if kind else "without"} '
-                         f'conv3; a ResNet of depth {", ".join(map(str, ResNet.arch_settings))} expected')
+        raise ValueError(f'network: {blocks} blocks in backbone.layer1 to .layer4 '
+                         f'{"with" if has_bottlenecks else "without"} conv3; a ResNet of depth '
+                         f'{", ".join(map(str, ResNet.arch_settings))} expected')
     final = weights.get(f'{_FINAL_LAYER}weight')
     if final is None:
         raise ValueError(f'network: {_FINAL_LAYER}weight is missing, the 1x1 convolution after three deconvolutions; '
@@ -176,22 +151,13 @@ def infer_architecture(weights: dict[str, torch.Tensor]) -> OfficialArchitecture
     return OfficialArchitecture(depths[0], depth_bins, widths)
 
 
-def expected_weights(architecture: OfficialArchitecture) -> dict[str, torch.Tensor]:
-    """Keys and shapes of our model's weights, as tensors without memory.
-
-    Args:
-        architecture: Architecture of the model.
-
-    Returns:
-        Weights ``backbone.*`` and ``head.*`` on the meta device.
-    """
+def expected_weights(architecture: OfficialArchitecture) -> dict[str, tuple[str, torch.Size]]:
+    """Names and shapes of our model's weights, by the authors' names without ``module.``."""
     in_channels = 2048 if ResNet.arch_settings[architecture.depth][0] is Bottleneck else 512
     with torch.device('meta'):
-        parts = dict(backbone=ResNet(depth=architecture.depth), head=Integral3DHead(
-            in_channels, NUM_JOINTS, architecture.depth_bins, architecture.deconv_out_channels))
-    return {f'{part}.{name}': value for part, module in parts.items() for name, value in module.state_dict().items()}
-
-
-def to_official_name(name: str) -> str:
-    """Convert our name of a weight to that of the authors, without ``module.``."""
-    return name.replace('head.deconv_layers.', 'head.features.').replace('head.final_layer.', _FINAL_LAYER)
+        backbone = ResNet(depth=architecture.depth)
+        head = Integral3DHead(in_channels, NUM_JOINTS, architecture.depth_bins, architecture.deconv_out_channels)
+    ours = {f'backbone.{name}': value.shape for name, value in backbone.state_dict().items()}
+    ours |= {f'head.{name}': value.shape for name, value in head.state_dict().items()}
+    return {name.replace('head.deconv_layers.', 'head.features.').replace('head.final_layer.', _FINAL_LAYER):
+            (name, shape) for name, shape in ours.items()}

@@ -1,4 +1,3 @@
-from .debias import remove_background
-from .soft_argmax import argmax_3d, axis_grid, soft_argmax_3d
+from .soft_argmax import argmax_3d, axis_grid, remove_background, soft_argmax_3d
 
 __all__ = ['argmax_3d', 'axis_grid', 'remove_background', 'soft_argmax_3d']

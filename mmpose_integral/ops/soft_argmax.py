@@ -4,32 +4,24 @@ Frames: logits are indexed (d, h, w). Coordinates are (x, y, z) with x along w, 
 axis of n cells sits at i / n, so every coordinate lies in [0, 1 - 1/n] and a flat volume decodes to (n - 1) / (2 n).
 This is the grid that the released weights of the paper were trained on, and no other file states it.
 """
-import functools
 import importlib.util
+from contextlib import nullcontext
 
 import torch
 
 from .soft_argmax_eager import soft_argmax_eager
 
+HAS_TRITON = importlib.util.find_spec('triton') is not None
+
+# Logits that are less than this above the mean count as background. For smaller values, the logarithm in
+# remove_background() would leave the useful range of float32.
+BACKGROUND_MARGIN = 1e-6
+
 
 def axis_grid(size: int, *, dtype: torch.dtype = torch.float32,
               device: torch.device | str | None = None) -> torch.Tensor:
-    """Normalised position of each cell of an axis.
-
-    Args:
-        size: Number of cells n.
-        dtype: Type of the result.
-        device: Device of the result.
-
-    Returns:
-        (n,), i / n for i = 0 ... n - 1.
-    """
+    """Normalised position of each of n cells along an axis: (n,), i / n for i = 0 ... n - 1."""
     return torch.arange(size, dtype=dtype, device=device) / size
-
-
-def statistics_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Type in which the statistics of a volume are computed: float64 for float64, float32 for everything else."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def soft_argmax_reference(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
@@ -38,8 +30,8 @@ def soft_argmax_reference(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
 
     Args:
         logits: (B, K, D, H, W).
-        grids: Positions along x (W,), y (H,), z (D,).
-        with_std: Whether the standard deviation is wanted.
+        grids: Positions along x (W,), y (H,), z (D,), in the type of the result.
+        with_std: Whether to compute the standard deviation.
 
     Returns:
         Mean and standard deviation, each (B, K, 3) as x, y, z; the latter is None without ``with_std``.
@@ -57,27 +49,18 @@ def soft_argmax_reference(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
     return mean, std
 
 
-def _triton(logits, grids, with_std=True):
+def _triton(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
+            with_std: bool = True) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Run the Triton kernels. Triton is imported at the first call, because the import is slow."""
     try:
         from .soft_argmax_triton import soft_argmax_triton
     except ImportError as error:
         raise RuntimeError(f"backend 'triton': Triton cannot be imported ({error}); it comes with torch's CUDA builds "
-                           "on Linux. 'auto' chooses a backend that can run") from error
+                           "on Linux. Choose 'auto' to use a backend that can run") from error
     return soft_argmax_triton(logits, grids, with_std)
 
 
 BACKENDS = dict(reference=soft_argmax_reference, eager=soft_argmax_eager, triton=_triton)
-
-
-@functools.lru_cache(maxsize=1)
-def _has_triton():
-    return importlib.util.find_spec('triton') is not None
-
-
-def choose_backend(logits: torch.Tensor) -> str:
-    """Name of the backend for 'auto': 'triton' on CUDA if Triton is installed, otherwise 'eager'."""
-    return 'triton' if logits.is_cuda and _has_triton() else 'eager'
 
 
 def soft_argmax_3d(logits: torch.Tensor, backend: str = 'auto',
@@ -108,30 +91,44 @@ def soft_argmax_3d(logits: torch.Tensor, backend: str = 'auto',
         raise ValueError(f'logits: shape (B, K, D, H, W) with D, H, W > 0 expected, got {tuple(logits.shape)}')
     if not logits.is_floating_point():
         raise ValueError(f'logits: a floating type expected, got {logits.dtype}')
-    name = choose_backend(logits) if backend == 'auto' else backend
-    if name not in BACKENDS:
+    if backend == 'auto':
+        backend = 'triton' if logits.is_cuda and HAS_TRITON else 'eager'
+    if backend not in BACKENDS:
         raise ValueError(f"backend: one of 'auto', {', '.join(map(repr, BACKENDS))} expected, got {backend!r}")
-    dtype = statistics_dtype(logits.dtype)
-    depth, height, width = logits.shape[2:]
-    grids = tuple(axis_grid(n, dtype=dtype, device=logits.device) for n in (width, height, depth))
-    # Statistics must not be rounded to half by an enclosing autocast region.
-    with torch.autocast(logits.device.type, enabled=False):
-        mean, std = BACKENDS[name](logits, grids, return_std)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    grids = tuple(axis_grid(size, dtype=dtype, device=logits.device) for size in logits.shape[:1:-1])  # x, y, z
+    # An enclosing autocast region must not round the statistics to half. Exported graphs must not contain regions.
+    device = logits.device.type
+    with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        mean, std = BACKENDS[backend](logits, grids, return_std)
     return (mean, std) if return_std else mean
 
 
 def argmax_3d(logits: torch.Tensor) -> torch.Tensor:
     """Position of the largest cell of one volume per joint, on the grid of :func:`soft_argmax_3d`, without gradient.
 
-    Args:
-        logits: (B, K, D, H, W).
-
-    Returns:
-        (B, K, 3), normalised x, y, z, float32 (float64 for float64 logits).
+    Converts (B, K, D, H, W) to (B, K, 3), normalised x, y, z, float32 (float64 for float64 logits).
     """
-    depth, height, width = logits.shape[2:]
-    index = logits.flatten(2).argmax(-1)
-    cells = (index % width, index // width % height, index // (width * height))
-    dtype = statistics_dtype(logits.dtype)
-    return torch.stack([axis_grid(size, dtype=dtype, device=logits.device)[cell]
-                        for cell, size in zip(cells, (width, height, depth), strict=True)], -1)
+    cells = torch.unravel_index(logits.flatten(2).argmax(-1), logits.shape[2:])
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    grids = [axis_grid(size, dtype=dtype, device=logits.device) for size in logits.shape[2:]]
+    return torch.stack([grid[cell] for grid, cell in zip(grids, cells, strict=True)][::-1], -1)
+
+
+def remove_background(logits: torch.Tensor) -> torch.Tensor:
+    r"""Convert logits to those whose soft-argmax is that of the volume without its uniform background.
+
+    A softmax gives every cell of the background a small weight. Together, these weights pull the integral towards the
+    middle of the volume. With a background of level b, the expectation without it is
+
+    .. math:: \frac{\sum_i (e^{l_i - b} - 1) \, g_i}{\sum_i (e^{l_i - b} - 1)}
+
+    (Gu et al., "Removing the Bias of Integral Pose Regression", ICCV 2021, section 4, which takes b = 0). Here b is the
+    volume's mean, so that the result does not depend on a constant added to the logits. Cells below b get a weight of
+    almost 0. The weights are returned as logits, :math:`\log(e^{l - b} - 1)`.
+
+    Converts (B, K, D, H, W) of any floating type to at least float32.
+    """
+    volume = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    above = (volume - volume.mean((2, 3, 4), keepdim=True)).clamp(min=BACKGROUND_MARGIN)
+    return above + (-torch.expm1(-above)).log()

@@ -1,7 +1,9 @@
-"""Soft-argmax in eager PyTorch with its own backward pass.
+"""Soft-argmax in eager PyTorch with its own backward pass, which recomputes the softmax.
 
-That pass keeps only the logits themselves and, per joint, the log-sum-exp and the mean (three coordinates).
+For that pass, the forward pass keeps the logits themselves, the grids and, per joint, the log-sum-exp and the mean.
 """
+from typing import Any
+
 import torch
 from torch.autograd.function import once_differentiable
 
@@ -10,7 +12,7 @@ from torch.autograd.function import once_differentiable
 CHUNK_ELEMENTS = dict(cpu=1 << 19, cuda=1 << 26)
 
 
-def _chunks(logits):
+def _chunks(logits: torch.Tensor) -> list[tuple[slice, slice]]:
     """Slices along batch and joints of about CHUNK_ELEMENTS elements each."""
     batch, joints = logits.shape[:2]
     room = max(1, CHUNK_ELEMENTS.get(logits.device.type, 1 << 26) // logits.shape[2:].numel())
@@ -19,12 +21,7 @@ def _chunks(logits):
             for k in range(0, joints, some)]
 
 
-def _load(logits, dtype):
-    """Contiguous chunk in the statistics' type; reducing a channels-last volume is slower than several such copies."""
-    return logits.contiguous().to(dtype)
-
-
-def moments(volume, grids):
+def moments(volume: torch.Tensor, grids: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Log-sum-exp (b, K), mean (b, K, 3) and std (b, K, 3) of a (b, K, D, H, W) volume in the grids' type."""
     peak = volume.flatten(2).amax(-1)[..., None, None, None]
     weight = (volume - peak).exp_()
@@ -38,24 +35,25 @@ def moments(volume, grids):
 
 
 class SoftArgmax3D(torch.autograd.Function):
-    """Mean and std of the softmax of a volume; the backward pass recomputes it from logits and log-sum-exp.
+    """Mean and std of the softmax of a volume.
 
-    With p the softmax and m the mean, d m_a / d l_i = p_i (g_a(i) - m_a) for each axis a.
+    With p the softmax and m the mean, d m_a / d l_i = p_i (g_a(i) - m_a) for each axis a. The std has no gradient.
     """
 
     @staticmethod
-    def forward(ctx, logits, *grids):
+    def forward(ctx: Any, logits: torch.Tensor, *grids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         mean, std = (grids[0].new_empty(*logits.shape[:2], 3) for _ in range(2))
         lse = mean.new_empty(logits.shape[:2])
         for s in _chunks(logits):
-            lse[s], mean[s], std[s] = moments(_load(logits[s], mean.dtype), grids)
+            # Reducing a channels-last volume is slower than a contiguous copy of it.
+            lse[s], mean[s], std[s] = moments(logits[s].contiguous().to(mean.dtype), grids)
         ctx.save_for_backward(logits, lse, mean, *grids)
         ctx.mark_non_differentiable(std)
         return mean, std
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_mean, _):
+    def backward(ctx: Any, grad_mean: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         logits, lse, mean, grid_x, grid_y, grid_z = ctx.saved_tensors
         offset = (grad_mean * mean).sum(-1)
         grad = torch.empty_like(logits, memory_format=torch.contiguous_format)
@@ -64,7 +62,7 @@ class SoftArgmax3D(torch.autograd.Function):
             slope = (grad_x * grid_x - offset[s][..., None])[:, :, None, None, :]
             slope = slope + (grad_y * grid_y)[:, :, None, :, None]
             slope = slope + (grad_z * grid_z)[:, :, :, None, None]
-            softmax = (_load(logits[s], slope.dtype) - lse[s][..., None, None, None]).exp_()
+            softmax = (logits[s].contiguous().to(slope.dtype) - lse[s][..., None, None, None]).exp_()
             grad[s] = softmax.mul_(slope)
         return grad, None, None, None
 

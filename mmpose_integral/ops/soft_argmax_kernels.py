@@ -1,15 +1,17 @@
 """Triton kernels of :mod:`soft_argmax_triton`: one read of the logits forward, one read and one write backward.
 
 The forward kernel makes one pass with an online softmax. Each lane keeps its largest logit so far, and relative to it
-the mass, first and second moments of the weights. Moments are in cells, about the cell of the largest logit: about the
-origin, the variance of a sharp peak would be lost in the rounding of squared coordinates. If a larger logit is found,
-the moments are moved to its cell. Without variance, as in training, first moments about the origin are sufficient.
-Lanes are joined at the end of a program, and programs by a second kernel. The backward kernel recomputes the softmax
-from logits and log-sum-exp.
+the mass (sum of the weights) and the first and second moments of the weights. Moments are in cells, about the cell of
+the largest logit: about the origin, the variance of a sharp peak would be lost in the rounding of squared coordinates.
+If a larger logit is found, the moments are moved to its cell. Without variance, as in training, first moments about the
+origin are sufficient. Lanes are joined at the end of a program, and programs by a second kernel. The backward kernel
+recomputes the softmax from logits and log-sum-exp.
 
 Memory bandwidth limits the speed, so the arithmetic must take less time than the reads. A lane reads a vector of 16
 bytes at a time, which holds neighbours along the fastest axis. They share the other two coordinates, and only their sum
 and their moments within the vector enter the lane's moments. Lanes are not synchronised before the end.
+
+Axes 0, 1 and 2 of a volume are numbered by their stride, from the slowest to the fastest in memory.
 """
 import triton
 import triton.language as tl
@@ -20,17 +22,19 @@ FIELDS = tl.constexpr(11)
 
 
 @triton.jit
-def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.constexpr):
+def _vectors(number: tl.tensor, s0: tl.tensor, s1: tl.tensor, s2: tl.tensor, N1: tl.constexpr, N2: tl.constexpr,
+             V: tl.constexpr) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
     """Compute the cells where vectors begin.
 
     Args:
-        number: Numbers of the vectors within the volume, counted along the fastest axis first.
-        s0, s1, s2: Strides of the axes, slowest first; s0 and s1 in vectors, s2 in elements (1 where V > 1).
-        N1, N2: Numbers of cells along the middle and the fastest axis.
-        V: Elements of a vector, a divisor of N2.
+        number: (ROWS,), numbers of the vectors within the volume, counted along axis 2, then 1, then 0.
+        s0, s1: Strides of axes 0 and 1, in vectors.
+        s2: Stride of axis 2, in elements; 1 where V > 1.
+        N1, N2: Numbers of cells along axes 1 and 2.
+        V: Number of elements of a vector, a divisor of N2.
 
     Returns:
-        tuple: Cell along each axis, and offset from the volume's first element, in elements.
+        Cell along each axis, and offset from the volume's first element, in elements, (ROWS,) each.
     """
     within = number % (N2 // V)
     a0, a1 = number // (N1 * (N2 // V)), (number // (N2 // V)) % N1
@@ -38,34 +42,40 @@ def _vectors(number, s0, s1, s2, N1: tl.constexpr, N2: tl.constexpr, V: tl.const
 
 
 @triton.jit
-def _moved(mass, first, second, distance):
-    """Move the moments of a mass to another centre.
+def _moved(mass: tl.tensor, first: tl.tensor, second: tl.tensor,
+           distance: tl.tensor) -> tuple[tl.tensor, tl.tensor]:
+    """Move the moments of a mass along one axis to another centre.
 
     Args:
-        mass: Sum of the weights.
-        first, second: Sums of the weights times the position, and times its square, about the old centre.
-        distance: Position of the new centre relative to the old one, in cells.
+        mass: (ROWS,), sum of the weights.
+        first: (ROWS,), sum of the weights times the position about the old centre, in cells.
+        second: (ROWS,), sum of the weights times the squared position about the old centre, in cells squared.
+        distance: (ROWS,) or scalar, position of the new centre relative to the old one, in cells.
 
     Returns:
-        tuple: First and second moment about the new centre.
+        First and second moment about the new centre, (ROWS,) each.
     """
     shifted = distance * mass
     return first - shifted, second - distance * (2 * first - shifted)
 
 
 @triton.jit
-def _store_joined(out, mass, centre, first, second, shrink, best, lanes, axis: tl.constexpr):
+def _store_joined(out: tl.tensor, mass: tl.tensor, centre: tl.tensor, first: tl.tensor, second: tl.tensor,
+                  shrink: tl.tensor, best: tl.tensor, lanes: tl.tensor, axis: tl.constexpr) -> None:
     """Join the moments of all lanes along one axis and store them.
 
-    First moments are about the cell of the largest logit, second ones about the mean.
+    Stored first moments are about the cell of the largest logit, second ones about the mean.
 
     Args:
         out: Pointer to the FIELDS of this program's part.
-        mass, centre, first, second: Mass, centre (cell) and moments about the centre, per lane.
-        shrink: Factor per lane that makes its weights relative to the largest logit of all lanes.
+        mass: (ROWS,), sum of the weights, relative to the lane's largest logit.
+        centre: (ROWS,), cell about which the moments are.
+        first: (ROWS,), first moments, in cells.
+        second: (ROWS,), second moments, in cells squared.
+        shrink: (ROWS,), factor that makes a lane's weights relative to the largest logit of all lanes.
         best: Number of the lane that has the largest logit.
-        lanes: Numbers of the lanes.
-        axis: 0, 1 or 2, from the slowest to the fastest axis.
+        lanes: (ROWS,), numbers of the lanes.
+        axis: Number of the axis.
     """
     middle = tl.sum(tl.where(lanes == best, centre, 0))
     first, second = _moved(mass, first, second, (middle - centre).to(mass.dtype))
@@ -77,22 +87,25 @@ def _store_joined(out, mass, centre, first, second, shrink, best, lanes, axis: t
 
 
 @triton.jit
-def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, N0: tl.constexpr, N1: tl.constexpr,
-                   N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr, STD: tl.constexpr):
-    """Compute peak, mass and moments of one part of one volume. Programs: (batch times joints, parts).
+def moments_kernel(logits: tl.tensor, parts: tl.tensor, stride_b: tl.tensor, stride_k: tl.tensor, joints: tl.tensor,
+                   span: tl.tensor, s0: tl.tensor, s1: tl.tensor, s2: tl.tensor, N0: tl.constexpr, N1: tl.constexpr,
+                   N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr,
+                   STD: tl.constexpr) -> None:
+    """Compute peak, mass and moments of one part of one volume. Programs: (B * K, number of parts).
 
     Args:
         logits: Pointer to the logits, (B, K) volumes of any layout.
-        parts: Pointer to the result, (B * K, parts, FIELDS) of type DTYPE.
+        parts: Pointer to the result, (B * K, number of parts, FIELDS) of type DTYPE; moments in cells, cells squared.
         stride_b, stride_k: Strides of batch and joints, in vectors.
         joints: Number of joints, K.
         span: Number of vectors of a part, a multiple of ROWS.
-        s0, s1, s2: Strides of the axes, as in :func:`_vectors`.
-        N0, N1, N2: Numbers of cells along the axes, from the slowest to the fastest.
-        V: Elements of a vector.
+        s0, s1: Strides of axes 0 and 1, in vectors.
+        s2: Stride of axis 2, in elements.
+        N0, N1, N2: Numbers of cells along axes 0, 1 and 2.
+        V: Number of elements of a vector.
         ROWS: Number of lanes, which is the number of vectors that a program reads in one step.
         DTYPE: Type of the statistics, float32 or float64.
-        STD: Whether second moments are wanted. Without it, first moments are about the origin and second moments are 0.
+        STD: Whether to compute second moments. Without it, they are 0, and first moments are about the origin.
     """
     volume, part = tl.program_id(0).to(tl.int64), tl.program_id(1)
     base = logits + ((volume // joints) * stride_b + (volume % joints) * stride_k) * V
@@ -143,18 +156,19 @@ def moments_kernel(logits, parts, stride_b, stride_k, joints, span, s0, s1, s2, 
 
 
 @triton.jit
-def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr,
-                   PARTS: tl.constexpr):
-    """Join the parts of one volume. Programs: (batch times joints, ).
+def combine_kernel(parts: tl.tensor, lse: tl.tensor, mean: tl.tensor, std: tl.tensor, count: tl.tensor,
+                   steps: tl.tensor, P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr,
+                   PARTS: tl.constexpr) -> None:
+    """Join the parts of one volume. Programs: (B * K,).
 
     Args:
         parts: Pointer to the result of :func:`moments_kernel`, (B * K, count, FIELDS).
-        lse: Pointer to the log-sum-exp to write, (B * K).
-        mean, std: Pointers to the mean and standard deviation to write, (B * K, 3) as x, y, z, normalised.
-        count: Number of parts.
-        steps: Pointer to the distance of neighbouring cells along x, y, z, (3), normalised.
-        P0, P1, P2: Places (0 x, 1 y, 2 z) of the axes, from the slowest to the fastest.
-        PARTS: The number of parts, rounded up to a power of 2.
+        lse: Pointer to the log-sum-exp to write, (B * K,).
+        mean, std: Pointers to the mean and standard deviation to write, (B * K, 3) each as x, y, z, normalised.
+        count: Number of parts of a volume.
+        steps: Pointer to the distance of neighbouring cells along x, y, z, (3,), normalised.
+        P0, P1, P2: Places of axes 0, 1 and 2: 0 for x, 1 for y, 2 for z.
+        PARTS: ``count``, rounded up to a power of 2.
     """
     volume = tl.program_id(0).to(tl.int64)
     lanes = tl.arange(0, PARTS)
@@ -182,25 +196,27 @@ def combine_kernel(parts, lse, mean, std, count, steps, P0: tl.constexpr, P1: tl
 
 
 @triton.jit
-def gradient_kernel(logits, lse, mean, grad_mean, grad, steps, stride_b, stride_k, joints, s0, s1, s2,
-                    P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, N0: tl.constexpr, N1: tl.constexpr,
-                    N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr, DTYPE: tl.constexpr):
-    """Compute the gradient of ROWS vectors of one volume's logits.
-
-    Programs: (batch times joints times blocks of ROWS vectors, ).
+def gradient_kernel(logits: tl.tensor, lse: tl.tensor, mean: tl.tensor, grad_mean: tl.tensor, grad: tl.tensor,
+                    steps: tl.tensor, stride_b: tl.tensor, stride_k: tl.tensor, joints: tl.tensor, s0: tl.tensor,
+                    s1: tl.tensor, s2: tl.tensor, P0: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr,
+                    N0: tl.constexpr, N1: tl.constexpr, N2: tl.constexpr, V: tl.constexpr, ROWS: tl.constexpr,
+                    DTYPE: tl.constexpr) -> None:
+    """Compute the gradient of ROWS vectors of one volume's logits. Programs: (B * K * blocks of ROWS vectors,).
 
     Args:
         logits: Pointer to the logits, (B, K) volumes of any layout.
-        lse, mean: Pointers to the results of the forward pass, (B * K) and (B * K, 3) as x, y, z.
-        grad_mean: Pointer to the gradient of the mean, (B * K, 3).
+        lse: Pointer to the log-sum-exp of the forward pass, (B * K,).
+        mean: Pointer to the mean of the forward pass, (B * K, 3) as x, y, z, normalised.
+        grad_mean: Pointer to the gradient of the loss by the mean, (B * K, 3).
         grad: Pointer to the gradient to write, of the logits' type and layout.
-        steps: Pointer to the distance of neighbouring cells along x, y, z, (3), normalised.
+        steps: Pointer to the distance of neighbouring cells along x, y, z, (3,), normalised.
         stride_b, stride_k: Strides of batch and joints, in vectors.
         joints: Number of joints, K.
-        s0, s1, s2: Strides of the axes, as in :func:`_vectors`.
-        P0, P1, P2: Places (0 x, 1 y, 2 z) of the axes, from the slowest to the fastest.
-        N0, N1, N2: Numbers of cells along the axes, from the slowest to the fastest.
-        V: Elements of a vector.
+        s0, s1: Strides of axes 0 and 1, in vectors.
+        s2: Stride of axis 2, in elements.
+        P0, P1, P2: Places of axes 0, 1 and 2: 0 for x, 1 for y, 2 for z.
+        N0, N1, N2: Numbers of cells along axes 0, 1 and 2.
+        V: Number of elements of a vector.
         ROWS: Number of vectors of a program.
         DTYPE: Type of the statistics, float32 or float64.
     """

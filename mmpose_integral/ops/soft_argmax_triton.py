@@ -1,7 +1,6 @@
 """Launches of the kernels of :mod:`soft_argmax_kernels`. The logits are the only saved tensor of the volume's size."""
-import contextlib
-import functools
 import os
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -14,77 +13,44 @@ from .soft_argmax_kernels import FIELDS, combine_kernel, gradient_kernel, moment
 # Several programs share a volume, so that few volumes fill the GPU, too.
 ROWS, WARPS, PROGRAMS_PER_SM = 256, 4, 16
 VECTOR_BYTES = 16  # bytes that a thread can read at once
+STATISTICS = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
-def can_run(device: torch.device) -> bool:
-    """Whether kernels run on a device: on CUDA, or on any in Triton's interpreter (``TRITON_INTERPRET=1``)."""
-    return device.type == 'cuda' or os.environ.get('TRITON_INTERPRET') == '1'
+class Layout(NamedTuple):
+    """Order in which a volume is read: axes from the largest stride to the smallest, so that reads are contiguous."""
+    sizes: list[int]  # numbers of cells along the axes
+    places: list[int]  # places of the axes: 0 for x, 1 for y, 2 for z
+    vector: int  # number of elements that a thread reads at once
+    strides: list[int]  # strides of the axes, in vectors, but of the last axis in elements
+    outer: list[int]  # strides of batch and joints, in vectors
 
 
-def on_its_device(function):
-    """Make the tensor's device current during a pass of an autograd function, because Triton launches on that one."""
-    @functools.wraps(function)
-    def launched(ctx, tensor, *args):
-        with torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext():
-            return function(ctx, tensor, *args)
-    return launched
-
-
-@functools.lru_cache(maxsize=8)
-def _programs_wanted(device):
-    """Number of programs that use a whole device."""
-    return PROGRAMS_PER_SM * torch.cuda.get_device_properties(device).multi_processor_count \
-        if device.type == 'cuda' else 4
-
-
-def _splits(volumes, vectors, device):
-    """Number of parts of a volume, one program each, and number of vectors per part."""
-    parts = max(1, min(_programs_wanted(device) // max(volumes, 1), triton.cdiv(vectors, ROWS)))
-    span = triton.cdiv(triton.cdiv(vectors, parts), ROWS) * ROWS
-    return triton.cdiv(vectors, span), span
-
-
-def _layout(logits):
-    """Order in which a volume is read: axes from the largest stride to the smallest, so that reads are contiguous.
-
-    Returns:
-        ``sizes`` of the axes; their ``places`` in (x, y, z); ``vector``, the number of elements that a thread reads at
-        once; ``strides`` of the axes and ``outer`` strides of batch and joints, in vectors, but of the last axis in
-        elements. ``vector`` is a power of 2 that divides the fastest axis and the offset of every vector. It is 1 where
-        neighbours are not contiguous.
-    """
-    axes = sorted((2, 3, 4), key=lambda axis: -logits.stride(axis))
-    *slow, fast = axes
+def _layout(logits: torch.Tensor) -> Layout:
+    *slow, fast = axes = sorted((2, 3, 4), key=lambda axis: -logits.stride(axis))
+    # A vector is a power of 2 that divides the fastest axis and the offset of every vector.
     far = [logits.stride(axis) for axis in (0, 1, *slow) if logits.shape[axis] > 1]
     vector = VECTOR_BYTES // logits.element_size() if logits.stride(fast) == 1 else 1
     while any(number % vector for number in (*far, logits.shape[fast], logits.data_ptr() // logits.element_size())):
         vector //= 2
-    return dict(sizes=[logits.shape[axis] for axis in axes], places=[4 - axis for axis in axes], vector=vector,
-                strides=[*(logits.stride(axis) // vector for axis in slow), logits.stride(fast)],
-                outer=[logits.stride(axis) // vector for axis in (0, 1)])
+    return Layout(sizes=[logits.shape[axis] for axis in axes], places=[4 - axis for axis in axes], vector=vector,
+                  strides=[*(logits.stride(axis) // vector for axis in slow), logits.stride(fast)],
+                  outer=[logits.stride(axis) // vector for axis in (0, 1)])
 
 
-def _triton_type(dtype):
-    return tl.float64 if dtype == torch.float64 else tl.float32
-
-
-def is_dense(logits: torch.Tensor) -> bool:
-    """Whether the elements fill their memory without gaps and overlaps, in any order of the axes."""
-    strides = sorted((stride, size) for stride, size in zip(logits.stride(), logits.shape, strict=True) if size > 1)
-    expected = 1
-    for stride, size in strides:
-        if stride != expected:
-            return False
-        expected *= size
-    return True
+def _splits(volumes: int, vectors: int, device: torch.device) -> tuple[int, int]:
+    """Number of parts of a volume, one program each, and number of vectors per part."""
+    processors = torch.cuda.get_device_properties(device).multi_processor_count if device.type == 'cuda' else 1
+    parts = max(1, min(PROGRAMS_PER_SM * processors // volumes, triton.cdiv(vectors, ROWS)))
+    span = triton.cdiv(triton.cdiv(vectors, parts), ROWS) * ROWS
+    return triton.cdiv(vectors, span), span
 
 
 class SoftArgmax3DTriton(torch.autograd.Function):
     """Mean and std of the softmax of a volume by the kernels; see :class:`SoftArgmax3D` for the gradient."""
 
     @staticmethod
-    @on_its_device
-    def forward(ctx, logits, steps, with_std):
+    def forward(ctx: Any, logits: torch.Tensor, steps: torch.Tensor,
+                with_std: bool) -> tuple[torch.Tensor, torch.Tensor]:
         batch, joints = logits.shape[:2]
         mean, std = (steps.new_empty(batch, joints, 3) for _ in range(2))
         lse = steps.new_empty(batch, joints)
@@ -93,28 +59,29 @@ class SoftArgmax3DTriton(torch.autograd.Function):
         if not batch * joints:
             return mean, std
         layout = _layout(logits)
-        parts, span = _splits(batch * joints, logits[0, 0].numel() // layout['vector'], logits.device)
+        parts, span = _splits(batch * joints, logits[0, 0].numel() // layout.vector, logits.device)
         partial = steps.new_empty(batch * joints, parts, FIELDS.value)
-        moments_kernel[batch * joints, parts](
-            logits, partial, *layout['outer'], joints, span, *layout['strides'], *layout['sizes'], V=layout['vector'],
-            ROWS=ROWS, DTYPE=_triton_type(steps.dtype), STD=with_std, num_warps=WARPS)
-        combine_kernel[batch * joints, ](partial, lse, mean, std, parts, steps, *layout['places'],
-                                          PARTS=triton.next_power_of_2(parts), num_warps=1)
+        with torch.cuda.device_of(logits):  # Triton launches on the current device
+            moments_kernel[batch * joints, parts](
+                logits, partial, *layout.outer, joints, span, *layout.strides, *layout.sizes, V=layout.vector,
+                ROWS=ROWS, DTYPE=STATISTICS[steps.dtype], STD=with_std, num_warps=WARPS)
+            combine_kernel[batch * joints, ](partial, lse, mean, std, parts, steps, *layout.places,
+                                              PARTS=triton.next_power_of_2(parts), num_warps=1)
         return mean, std
 
     @staticmethod
     @once_differentiable
-    @on_its_device
-    def backward(ctx, grad_mean, _):
+    def backward(ctx: Any, grad_mean: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         logits, lse, mean, steps = ctx.saved_tensors
         grad = torch.empty_like(logits)  # the logits are dense, so this has the same strides
         if grad.numel():
             layout = _layout(logits)
-            blocks = triton.cdiv(logits[0, 0].numel() // layout['vector'], ROWS)
-            gradient_kernel[lse.numel() * blocks, ](
-                logits, lse, mean, grad_mean.contiguous(), grad, steps, *layout['outer'], logits.shape[1],
-                *layout['strides'], *layout['places'], *layout['sizes'], V=layout['vector'], ROWS=ROWS,
-                DTYPE=_triton_type(steps.dtype), num_warps=WARPS)
+            blocks = triton.cdiv(logits[0, 0].numel() // layout.vector, ROWS)
+            with torch.cuda.device_of(logits):
+                gradient_kernel[lse.numel() * blocks, ](
+                    logits, lse, mean, grad_mean.contiguous(), grad, steps, *layout.outer, logits.shape[1],
+                    *layout.strides, *layout.places, *layout.sizes, V=layout.vector, ROWS=ROWS,
+                    DTYPE=STATISTICS[steps.dtype], num_warps=WARPS)
         return grad, None, None
 
 
@@ -124,15 +91,17 @@ def soft_argmax_triton(logits: torch.Tensor, grids: tuple[torch.Tensor, ...],
     """Do what :func:`mmpose_integral.ops.soft_argmax.soft_argmax_reference` does, by Triton kernels.
 
     Raises:
-        RuntimeError: If Triton cannot run on the device of the logits.
+        RuntimeError: If the logits are not on a CUDA device and Triton's interpreter (``TRITON_INTERPRET=1``) is off.
     """
-    if not can_run(logits.device):
-        raise RuntimeError(f"backend 'triton': logits on a CUDA device expected, got {logits.device}; 'auto' chooses "
-                           'a backend that can run')
+    if not (logits.is_cuda or os.environ.get('TRITON_INTERPRET') == '1'):
+        raise RuntimeError(f"backend 'triton': logits on a CUDA device expected, got {logits.device}. Choose 'auto' to "
+                           'use a backend that can run')
     # Grids start at 0 and are even, so the step determines them. If an axis has one cell, that cell is at 0.
     steps = torch.stack([grid[1] if len(grid) > 1 else torch.ones_like(grid[0]) for grid in grids])
+    # torch keeps the strides of tensors without gaps and overlaps only. Offsets within a volume have 32 bits.
+    dense = torch.empty_like(logits, device='meta').stride() == logits.stride()
     reach = sum((size - 1) * stride for size, stride in zip(logits.shape[2:], logits.stride()[2:], strict=True))
-    if not is_dense(logits) or reach >= 2**31:  # offsets within a volume have 32 bits
+    if not dense or reach >= 2**31:
         logits = logits.contiguous()
     mean, std = SoftArgmax3DTriton.apply(logits, steps, with_std)
     return mean, std if with_std else None

@@ -1,5 +1,4 @@
 """Statistics of the cameras of a split: quality of the fit per frame, and error against the ground truth if known."""
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,40 +6,27 @@ import numpy as np
 
 from mmpose_integral.structures.skeleton import JOINT_NAMES
 from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera, fit_weak_perspective
-from mmpose_integral.utils.files import match_rows, read_arrays, replace_when_done
-
-COLUMNS = ('frame_id', 'scale', 'rotation_deg', 'free_rotation_deg', 'tx', 'ty', 'mean_residual', 'max_residual',
-           'used_joints', 'inliers')
-TRUTH_COLUMNS = ('truth_error_px', 'truth_scale_error_percent')
+from mmpose_integral.utils.files import match_rows, read_arrays, write_rows
 
 
 class CameraStatistics(NamedTuple):
-    """Data of the report, for N frames; NaN in the rows of degenerate frames."""
-    frame_ids: np.ndarray
-    """(N,), 1-based."""
-    camera: WeakPerspectiveCamera
-    """Cameras of N frames, fitted as for training."""
-    projected: np.ndarray
-    """(N, 18, 3), labels for training, image px."""
-    used: np.ndarray
-    """(N, 18) bool, whether the fit used a joint."""
-    table: dict
-    """Name of a column of ``COLUMNS`` to (N,) values: scale in px per mm, angles in degrees, the rest in px or
-    counts."""
-    degenerate: np.ndarray
-    """(N,) bool, frames that determine no camera."""
-    true_scale: np.ndarray | None
-    """(N,) px per mm, if the ground truth is known."""
+    """Data of the report, for N frames.
 
-
-def angle_deg(rotation: np.ndarray) -> np.ndarray:
-    """Angle of (..., 2, 2) rotation matrices, degrees."""
-    return np.degrees(np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0]))
+    ``table`` holds the columns of the CSV file by name, (N,) each: scale in px per mm, angles in degrees, the rest in
+    px or counts; NaN where a degenerate frame has no value.
+    """
+    frame_ids: np.ndarray  # (N,), 1-based
+    camera: WeakPerspectiveCamera  # of N frames, fitted as for training
+    projected: np.ndarray  # (N, 18, 3), labels for training, image px
+    used: np.ndarray  # (N, 18) bool, whether the fit used a joint
+    table: dict[str, np.ndarray]
+    degenerate: np.ndarray  # (N,) bool, frames that determine no camera
+    true_scale: np.ndarray | None  # (N,) px per mm, if the ground truth is known
 
 
 def fit_statistics(frame_ids: np.ndarray, keypoints_mm: np.ndarray, keypoints_2d: np.ndarray, scores: np.ndarray, *,
                    rotation: bool = False, robust: bool = True, score_thr: float = 0.0,
-                   truth: dict | None = None) -> CameraStatistics:
+                   truth: dict[str, np.ndarray] | None = None) -> CameraStatistics:
     """Fit the cameras of a split as for training, and compute their statistics.
 
     Args:
@@ -48,9 +34,7 @@ def fit_statistics(frame_ids: np.ndarray, keypoints_mm: np.ndarray, keypoints_2d
         keypoints_mm: (N, 18, 3), mm.
         keypoints_2d: (N, 18, 2), coarse 2D joints, image px.
         scores: (N, 18), weights of the fit; 0 = not predicted.
-        rotation: Argument of ``FitWeakPerspective``.
-        robust: Argument of ``FitWeakPerspective``.
-        score_thr: Argument of ``FitWeakPerspective``.
+        rotation, robust, score_thr: Arguments of ``FitWeakPerspective``.
         truth: Ground truth (N, ...): ``keypoints_2d`` in px, ``focal`` in px and ``root_depth_mm``. The quotient of the
             last two is the scale that a weak-perspective camera should have.
 
@@ -59,19 +43,17 @@ def fit_statistics(frame_ids: np.ndarray, keypoints_mm: np.ndarray, keypoints_2d
         angle far from 0 means that the camera is not upright.
     """
     weights = np.where(scores > score_thr, scores, 0)
-    options = dict(robust=robust, degenerate='mark')
-    camera = fit_weak_perspective(keypoints_mm, keypoints_2d, weights, rotation=rotation, **options)
-    free = fit_weak_perspective(keypoints_mm, keypoints_2d, weights, rotation=True, **options)
-    used = weights > 0
-    degenerate = ~np.isfinite(camera.scale)
+    camera, free = (fit_weak_perspective(keypoints_mm, keypoints_2d, weights, rotation=turned, robust=robust,
+                                         degenerate='mark') for turned in (rotation, True))
+    used, degenerate = weights > 0, ~np.isfinite(camera.scale)
     projected = camera.project(keypoints_mm)
-    residual = np.where(degenerate[:, None] | ~used, 0, camera.residual)
-    count = np.maximum(used.sum(axis=1), 1)
-    blank = np.where(degenerate, np.nan, 0)
+    residual = np.where(used, camera.residual, 0)
+    residual[degenerate] = np.nan
+    angle, free_angle = (np.degrees(np.arctan2(fit.rotation[:, 1, 0], fit.rotation[:, 0, 0])) for fit in (camera, free))
     table = dict(
-        frame_id=frame_ids, scale=camera.scale, rotation_deg=angle_deg(camera.rotation),
-        free_rotation_deg=angle_deg(free.rotation), tx=camera.translation[:, 0], ty=camera.translation[:, 1],
-        mean_residual=residual.sum(axis=1) / count + blank, max_residual=residual.max(axis=1) + blank,
+        frame_id=frame_ids, scale=camera.scale, rotation_deg=angle, free_rotation_deg=free_angle,
+        tx=camera.translation[:, 0], ty=camera.translation[:, 1],
+        mean_residual=residual.sum(axis=1) / np.maximum(used.sum(axis=1), 1), max_residual=residual.max(axis=1),
         used_joints=used.sum(axis=1), inliers=camera.inlier.sum(axis=1))
     true_scale = None
     if truth is not None:
@@ -100,16 +82,12 @@ def load_truth(path: str | Path, frame_ids: np.ndarray) -> dict[str, np.ndarray]
 
 def worst_frames(statistics: CameraStatistics, count: int) -> list[int]:
     """Rows of the frames with the largest mean residual, worst first, without degenerate frames."""
-    order = np.argsort(-np.nan_to_num(statistics.table['mean_residual'], nan=-1), kind='stable')
-    return [int(row) for row in order[:count] if not statistics.degenerate[row]]
+    order = np.argsort(-statistics.table['mean_residual'], kind='stable')  # NaN is sorted to the end
+    return [row for row in order[:count].tolist() if not statistics.degenerate[row]]
 
 
 def joint_shares(statistics: CameraStatistics) -> np.ndarray:
-    """Compute for each joint the share of frames with an inlier, among the frames that use the joint.
-
-    Returns:
-        Shares (18,), NaN for joints that are never used.
-    """
+    """Shares (18,) of frames with an inlier, among the frames that use a joint; NaN for joints that are never used."""
     used = statistics.used & ~statistics.degenerate[:, None]
     with np.errstate(invalid='ignore'):
         return (statistics.camera.inlier & used).sum(axis=0) / used.sum(axis=0)
@@ -123,9 +101,8 @@ def summarise(statistics: CameraStatistics) -> dict:
         only with ground truth.
     """
     table, sound = statistics.table, ~statistics.degenerate
-    shares = joint_shares(statistics)
 
-    def mean(values):
+    def mean(values: np.ndarray) -> float | None:
         return round(float(np.mean(values[sound])), 4) if sound.any() else None
 
     summary = dict(
@@ -134,8 +111,8 @@ def summarise(statistics: CameraStatistics) -> dict:
         mean_residual_px=mean(table['mean_residual']), mean_max_residual_px=mean(table['max_residual']),
         mean_scale_px_per_mm=mean(table['scale']), mean_free_rotation_deg=mean(table['free_rotation_deg']),
         inlier_share=mean(table['inliers'] / np.maximum(table['used_joints'], 1)),
-        inlier_share_by_joint={name: round(float(share), 4) for name, share in zip(JOINT_NAMES, shares, strict=True)
-                               if np.isfinite(share)})
+        inlier_share_by_joint={name: round(share, 4) for name, share in zip(
+            JOINT_NAMES, joint_shares(statistics).tolist(), strict=True) if np.isfinite(share)})
     if statistics.true_scale is not None:
         summary.update(
             truth_mean_error_px=mean(table['truth_error_px']),
@@ -146,11 +123,7 @@ def summarise(statistics: CameraStatistics) -> dict:
 
 def write_table(statistics: CameraStatistics, path: str | Path) -> None:
     """Write one row per frame as CSV; values that a degenerate frame does not have stay blank."""
-    columns = [name for name in COLUMNS + TRUTH_COLUMNS if name in statistics.table]
-    values = [statistics.table[name].tolist() for name in columns]
-    with replace_when_done(path) as temporary, open(temporary, 'w', newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in zip(*values, strict=True):
-            writer.writerow([value if isinstance(value, int) else '' if value != value else f'{value:.6g}'
-                             for value in row])
+    rows = zip(*(values.tolist() for values in statistics.table.values()), strict=True)
+    write_rows(path, statistics.table, (
+        [value if isinstance(value, int) else '' if np.isnan(value) else f'{value:.6g}' for value in row]
+        for row in rows))

@@ -1,36 +1,41 @@
 """Person detection with a model of MMDetection, one box per frame."""
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from mmpose_integral.formats.boxes import clip_boxes
-from mmpose_integral.preparation.box_selection import select_person
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.files import rounded
 
 
-class PreparedFrame:
-    """Conversion of a frame to a detector's input, small enough to send to worker processes.
+def select_person(bboxes: np.ndarray, scores: np.ndarray, image_size: tuple[int, int], score_thr: float = 0.3,
+                  tie_margin: float = 0.05) -> int | None:
+    """Choose the best box of a frame.
+
+    Among the boxes whose score is within ``tie_margin`` of the highest score, the largest one is chosen. Detectors give
+    a part of a body (a torso, legs behind a chair) nearly the score of the whole body. A box that cuts off limbs causes
+    far larger errors than a loose one. Boxes are first clipped at the image border.
 
     Args:
-        config: Config of the detector.
+        bboxes: (M, 4), xyxy, image px.
+        scores: (M,), scores, 0 to 1.
+        image_size: Width and height of the image, px.
+        score_thr: Score below which boxes are not used.
+        tie_margin: Difference up to which scores count as equal.
+
+    Returns:
+        Index of the box in ``bboxes``; None if no box has sides of at least 1 px and a sufficient score.
     """
-
-    def __init__(self, config: Config) -> None:
-        from mmcv.transforms import Compose
-        from mmdet.utils import get_test_pipeline_cfg
-        pipeline = copy.deepcopy(get_test_pipeline_cfg(config))
-        # The image is read beforehand, with our colour type. The pipeline's own reader would rotate it by its EXIF
-        # orientation.
-        pipeline[0] = dict(type='mmdet.LoadImageFromNDArray', to_float32=pipeline[0].get('to_float32', False))
-        self.pipeline = Compose(pipeline)
-
-    def __call__(self, frame_id, image):
-        return frame_id, self.pipeline(dict(img=image, img_id=frame_id))
+    bboxes = np.clip(bboxes, 0, np.tile(image_size, 2))
+    sides = bboxes[:, 2:] - bboxes[:, :2]
+    eligible = np.flatnonzero((scores >= score_thr) & (sides >= 1).all(axis=1))
+    if not len(eligible):
+        return None
+    tied = eligible[scores[eligible] >= scores[eligible].max() - tie_margin]
+    return int(tied[np.argmax(sides[tied].prod(axis=1))])
 
 
 class PersonDetector:
@@ -47,61 +52,70 @@ class PersonDetector:
         ValueError: If the detector has no such class.
     """
 
-    def __init__(self, config: str | Path, checkpoint: str | Path, device: str, person_class: str = 'person',
+    def __init__(self, config: str | Path, checkpoint: str | Path, device: str, person_class: str | int = 'person',
                  score_thr: float = 0.3) -> None:
+        from mmcv.transforms import Compose
         from mmdet.apis import init_detector
-        self.config = Config.fromfile(config)
-        self.checkpoint = str(checkpoint)
-        self.score_thr = score_thr
+        from mmdet.utils import get_test_pipeline_cfg
         # mmdet becomes the default scope here, also in a process where mmpose was imported first. With a palette,
         # mmdet does not build the config's test dataset, which may not be available.
-        self.model = init_detector(self.config, self.checkpoint, palette='random', device=device)
+        self.model = init_detector(Config.fromfile(config), str(checkpoint), palette='random', device=device)
+        self.checkpoint, self.score_thr = str(checkpoint), score_thr
         self.person_label = class_number(person_class, self.model.dataset_meta['classes'])
-        self.prepare = PreparedFrame(self.config)
+        # The image is read beforehand, with the project's colour type. The pipeline's own reader would rotate it by
+        # its EXIF orientation.
+        reader, *steps = get_test_pipeline_cfg(self.model.cfg)
+        reader = dict(type='mmdet.LoadImageFromNDArray', to_float32=reader.get('to_float32', False))
+        self.pipeline = Compose([reader, *steps])
 
     def settings(self) -> dict:
         """Settings that the boxes depend on, for :class:`ShardedJob`."""
-        return dict(detector=fingerprint(self.config.model.to_dict(), self.prepare.pipeline),
+        return dict(detector=fingerprint(self.model.cfg.model.to_dict(), self.pipeline),
                     detector_weights=checkpoint_fingerprint(self.checkpoint), person_label=self.person_label,
                     score_thr=self.score_thr)
 
+    def prepare(self, frame_id: int, image: np.ndarray) -> tuple[int, dict]:
+        """Convert an image, (H, W, 3) uint8, BGR, to the detector's input; return it with the frame id."""
+        return frame_id, self.pipeline(dict(img=image, img_id=frame_id))
+
     @torch.no_grad()
-    def detect(self, batch: list[tuple[int, dict]]) -> list[dict]:
+    def detect(self, batch: Sequence[tuple[int, dict]]) -> list[dict]:
         """Detect one person in each of several frames.
 
         Args:
-            batch: Frame ids and the inputs that ``prepare`` made of the images.
+            batch: Results of ``prepare``.
 
         Returns:
             Records with ``frame_id``, ``bbox`` ([x, y, w, h], image px, or None), ``score``.
         """
+        records = []
         samples = self.model.test_step(pseudo_collate([data for _, data in batch]))
-        return [self._record(frame_id, sample) for (frame_id, _), sample in zip(batch, samples, strict=True)]
-
-    def _record(self, frame_id, sample):
-        found = sample.pred_instances
-        found = found[found.labels == self.person_label].numpy()
-        image_size = sample.ori_shape[1], sample.ori_shape[0]
-        best = select_person(found.bboxes, found.scores, image_size, self.score_thr)
-        if best is None:
-            return dict(frame_id=frame_id, bbox=None, score=0.0)
-        x1, y1, x2, y2 = clip_boxes(found.bboxes[best], image_size)[0]
-        return dict(frame_id=frame_id, bbox=rounded([x1, y1, x2 - x1, y2 - y1], 2),
-                    score=rounded(found.scores[best], 4))
+        for (frame_id, _), sample in zip(batch, samples, strict=True):
+            found = sample.pred_instances
+            found = found[found.labels == self.person_label].numpy()
+            image_size = sample.ori_shape[1], sample.ori_shape[0]
+            best = select_person(found.bboxes, found.scores, image_size, self.score_thr)
+            record = dict(frame_id=frame_id, bbox=None, score=0.0)
+            if best is not None:
+                x1, y1, x2, y2 = np.clip(found.bboxes[best], 0, np.tile(image_size, 2))
+                record.update(bbox=rounded([x1, y1, x2 - x1, y2 - y1], 2), score=rounded(found.scores[best], 4))
+            records.append(record)
+        return records
 
 
 def class_number(person_class: str | int, classes: Sequence[str]) -> int:
     """Find the number of a class, given by name or number, among a detector's class names."""
-    if person_class in classes:
-        return list(classes).index(person_class)
-    if str(person_class).isdigit() and int(person_class) < len(classes):
-        return int(person_class)
+    name = str(person_class)
+    if name in classes:
+        return list(classes).index(name)
+    if name.isdigit() and int(name) < len(classes):
+        return int(name)
     shown = ', '.join(classes[:5]) + (', ...' if len(classes) > 5 else '')
-    raise ValueError(f'--person-class {person_class!r}: the detector knows {len(classes)} classes ({shown}); give a '
-                     'name, or a number from 0')
+    raise ValueError(f'--person-class {person_class!r}: no such class; the detector has {len(classes)} classes '
+                     f'({shown}). Give a name, or a number from 0 to {len(classes) - 1}')
 
 
-def checkpoint_fingerprint(checkpoint: str | Path) -> str:
+def checkpoint_fingerprint(checkpoint: str) -> str:
     """Hash of a checkpoint's content, or of its URL."""
     path = Path(checkpoint)
-    return fingerprint(path if path.is_file() else str(checkpoint))
+    return fingerprint(path if path.is_file() else checkpoint)

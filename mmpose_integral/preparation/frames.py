@@ -1,8 +1,9 @@
 """Reading and preparation of frames in worker processes, in parallel with the model."""
 import argparse
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -13,22 +14,14 @@ from mmpose_integral.preparation.sharded_job import ShardedJob
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image with the colour type of the whole chain.
-
-    EXIF orientation is ignored: boxes and joints must refer to the pixels that training sees.
-
-    Args:
-        path: Image file.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
+    """Read an image, (H, W, 3) uint8, BGR; its EXIF orientation is ignored, as in training.
 
     Raises:
         ValueError: If the file cannot be decoded.
     """
     image = mmcv.imread(str(path), flag='color_ignore_orientation')
     if image is None:
-        raise ValueError(f'{path} cannot be decoded; index_h80k.py --fresh lists all such frames')
+        raise ValueError(f'{path} cannot be decoded; `prepare index --fresh` lists all such frames')
     return image
 
 
@@ -43,30 +36,27 @@ class FrameDataset(Dataset):
             of the model.
     """
 
-    def __init__(self, root: str | Path, index: H80KIndex, frame_ids: Sequence[int], prepare: Callable) -> None:
+    def __init__(self, root: str | Path, index: H80KIndex, frame_ids: Sequence[int],
+                 prepare: Callable[[int, np.ndarray], Any]) -> None:
         paths = dict(zip(index.frame_ids.tolist(), index.img_paths.tolist(), strict=True))
         self.paths = [Path(root) / paths[i] for i in frame_ids]
         self.frame_ids, self.prepare = frame_ids, prepare
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.frame_ids)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> Any:
         return self.prepare(self.frame_ids[i], read_image(self.paths[i]))
 
 
-def iterate_batches(dataset: FrameDataset, batch_size: int, num_workers: int) -> DataLoader:
-    """Load batches of a :class:`FrameDataset`, in order, as lists of the results of ``prepare``."""
-    return DataLoader(dataset, batch_size, num_workers=num_workers, collate_fn=list, worker_init_fn=_leave_ctrl_c)
-
-
-def _leave_ctrl_c(_):
-    """Ignore Ctrl-C in a worker; the main process gets it, too, and stops the workers."""
+def _ignore_ctrl_c(_: int) -> None:
+    """Ignore Ctrl-C in a worker; the main process receives it too, and stops the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def run_over_frames(args: argparse.Namespace, index: H80KIndex, prepare: Callable, predict: Callable, settings: dict,
-                    title: str, without_model: Callable = lambda frame_id: None) -> dict[int, dict] | None:
+def run_over_frames(args: argparse.Namespace, index: H80KIndex, prepare: Callable[[int, np.ndarray], Any],
+                    predict: Callable[[list], list[dict]], settings: dict, title: str,
+                    without_model: Callable[[int], dict | None] = lambda frame_id: None) -> dict[int, dict] | None:
     """Make a record of every frame of an index, on all ranks; a stopped run continues where it stopped.
 
     Args:
@@ -81,12 +71,13 @@ def run_over_frames(args: argparse.Namespace, index: H80KIndex, prepare: Callabl
     Returns:
         Records by frame id on rank 0, None elsewhere.
     """
-    def stream(frame_ids):
+    def stream(frame_ids: list[int]) -> Iterator[list[dict]]:
         known = {frame_id: without_model(frame_id) for frame_id in frame_ids}
         yield [record for record in known.values() if record]
         frames = FrameDataset(args.root, index, [i for i, record in known.items() if not record], prepare)
-        for batch in iterate_batches(frames, args.batch_size, args.num_workers):
+        for batch in DataLoader(frames, args.batch_size, num_workers=args.num_workers, collate_fn=list,
+                                worker_init_fn=_ignore_ctrl_c):
             yield predict(batch)
 
     job = ShardedJob(args.out, dict(split=index.split, **settings), args.fresh)
-    return job.run(index.frame_ids, stream, f'{title} {index.split}')
+    return job.run(index.frame_ids.tolist(), stream, f'{title} {index.split}')

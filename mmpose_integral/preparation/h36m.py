@@ -15,7 +15,7 @@ The 17 joints are the rows of a CHALL_H80K pose file, in the same order: both ar
 and nose here, and spine, thorax and neck_base in mmpose. (Joint 17, the thorax here, is no joint of Human3.6M.)
 """
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,49 +25,33 @@ from mmpose_integral.formats.safe_pickle import load_plain_pickle, loads_plain
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
 from mmpose_integral.utils.files import read_arrays
 
+# No subject is in two splits: the challenge's mean skeleton lengths differ between splits.
 SPLIT_SUBJECTS = dict(Train=(1, 5, 6, 7), Val=(8,), Test=(9, 11))
-"""No subject is in two splits: the challenge's mean skeleton lengths differ between splits."""
-
-MAX_FRAMES = 99_999
-"""File names of CHALL_H80K have five digits and start at 1."""
-
+MAX_FRAMES = 99_999  # file names of CHALL_H80K have five digits and start at 1
 MAX_MISFIT_PX = 1.0
 DISTANCES_M = (0.5, 50.0)
 REMEDY = "make it with mmpose's tools/dataset_converters/preprocess_h36m.py"
 
 
 class H36MCamera(NamedTuple):
-    """Position and lens of a camera for one subject."""
-    rotation: np.ndarray
-    """(3, 3), world to camera axes: camera = rotation @ (world - position_mm)."""
-    position_mm: np.ndarray
-    """(3,), position in the world, mm."""
-    focal_xy: np.ndarray
-    """(2,), px."""
-    principal_point: np.ndarray
-    """(2,), px."""
-    radial: np.ndarray
-    """(3,), factors of r^2, r^4 and r^6."""
-    tangential: np.ndarray
-    """(2,), in the order of Human3.6M; see :func:`project`."""
+    """Position and lens of a camera for one subject: camera axes = rotation @ (world - position_mm)."""
+    rotation: np.ndarray  # (3, 3)
+    position_mm: np.ndarray  # (3,), mm
+    focal_xy: np.ndarray  # (2,), px
+    principal_point: np.ndarray  # (2,), px
+    radial: np.ndarray  # (3,), factors of r^2, r^4 and r^6
+    tangential: np.ndarray  # (2,), in the order of Human3.6M; see :func:`project`
 
 
 class H36MFrames(NamedTuple):
     """N images of one or more subjects."""
-    names: np.ndarray
-    """(N,) str, relative to ROOT/images."""
-    subjects: np.ndarray
-    """(N,) int32."""
-    camera_ids: np.ndarray
-    """(N,) str, such as '54138969'."""
-    videos: np.ndarray
-    """(N,) str, subject, action and camera."""
-    numbers: np.ndarray
-    """(N,) int32, number of the image in its video, 1-based."""
-    keypoints_mm: np.ndarray
-    """(N, 17, 3) float64, mm, camera axes, the camera at the origin."""
-    keypoints_2d: np.ndarray
-    """(N, 17, 2) float64, px, as annotated."""
+    names: np.ndarray  # (N,) str, relative to ROOT/images
+    subjects: np.ndarray  # (N,) int32
+    camera_ids: np.ndarray  # (N,) str, such as '54138969'
+    videos: np.ndarray  # (N,) str, subject, action and camera
+    numbers: np.ndarray  # (N,) int32, number of the image in its video, 1-based
+    keypoints_mm: np.ndarray  # (N, 17, 3) float64, mm, camera axes, the camera at the origin
+    keypoints_2d: np.ndarray  # (N, 17, 2) float64, px, as annotated
 
     def take(self, rows: np.ndarray) -> 'H36MFrames':
         """Select the frames of these rows, in this order."""
@@ -100,22 +84,22 @@ def read_cameras(path: str | Path) -> dict[tuple[int, str], H36MCamera]:
         ValueError: If the file holds something else.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'cameras {path} do not exist; {REMEDY}')
-    cameras = load_plain_pickle(path)
+        raise FileNotFoundError(f'cameras {path}: no such file; {REMEDY}')
+    entries = load_plain_pickle(path)
+    cameras = {}
     try:
-        return {(int(subject[1:]), str(camera_id)): _convert_camera(entry)
-                for (subject, camera_id), entry in cameras.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if not isinstance(entries, dict):
+            raise TypeError(f'a {type(entries).__name__} was found')
+        for (subject, camera_id), entry in entries.items():
+            shapes = dict(R=(3, 3), T=(3,), f=(2,), c=(2,), k=(3,), p=(2,))
+            R, T, *lens = (np.asarray(entry[key], dtype=np.float64).reshape(shape) for key, shape in shapes.items())
+            if not np.allclose(R @ R.T, np.eye(3), atol=1e-4):
+                raise ValueError('R is no rotation')
+            cameras[int(subject[1:]), str(camera_id)] = H36MCamera(R.T, 1000 * T, *lens)
+    except (LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: a dict of ('S1', '54138969') to R, T, f, c, k, p expected ({error!r}); {REMEDY}"
                          ) from error
-
-
-def _convert_camera(entry):
-    shapes = dict(R=(3, 3), T=(3,), f=(2,), c=(2,), k=(3,), p=(2,))
-    R, T, f, c, k, p = (np.asarray(entry[key], dtype=np.float64).reshape(shape) for key, shape in shapes.items())
-    if not np.allclose(R @ R.T, np.eye(3), atol=1e-4):
-        raise ValueError('R is no rotation')
-    return H36MCamera(R.T, 1000 * T, f, c, k, p)
+    return cameras
 
 
 def project(points_mm: np.ndarray, camera: H36MCamera) -> np.ndarray:
@@ -143,14 +127,7 @@ def project(points_mm: np.ndarray, camera: H36MCamera) -> np.ndarray:
 
 
 def read_annotations(path: str | Path, subjects: Collection[int]) -> H36MFrames:
-    """Read the frames of given subjects from ``h36m_train.npz`` or ``h36m_test.npz``.
-
-    Args:
-        path: File with annotations.
-        subjects: Subjects to read.
-
-    Returns:
-        Frames, video by video.
+    """Read the frames of given subjects from ``h36m_train.npz`` or ``h36m_test.npz``, video by video.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -158,31 +135,30 @@ def read_annotations(path: str | Path, subjects: Collection[int]) -> H36MFrames:
             camera.
     """
     arrays = read_arrays(path, 'annotations', ('imgname', 'S', 'part'), REMEDY, loads_plain)
-    names, joints, points = arrays['imgname'], arrays['S'], arrays['part']
+    joints, points = arrays['S'], arrays['part']
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in arrays['imgname'].tolist()]
     for key, array, columns in (('S', joints, (3, 4)), ('part', points, (2, 3))):
-        if array.ndim != 3 or array.shape[:2] != (len(names), NUM_FILE_JOINTS) or array.shape[2] not in columns:
+        if array.shape not in [(len(names), NUM_FILE_JOINTS, n) for n in columns]:
             raise ValueError(f'{path}: {key} of shape ({len(names)}, 17, {columns[1]}) expected to go with '
                              f'{len(names)} image names, got {array.shape}; {REMEDY}')
-    names = [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
     try:
         parsed = [parse_image_name(name) for name in names]
     except ValueError as error:
         raise ValueError(f'{path}: {error}; {REMEDY}') from None
     rows = [row for row, entry in enumerate(parsed) if entry[0] in subjects]
     rows.sort(key=lambda row: (parsed[row][0], *parsed[row][2:]))
-    columns = list(zip(*(parsed[row] for row in rows), strict=True)) or [()] * 4
-    frames = H36MFrames(
-        np.array([names[row] for row in rows], dtype=str), np.array(columns[0], np.int32),
-        np.array(columns[1], dtype=str), np.array(columns[2], dtype=str), np.array(columns[3], np.int32),
-        1000 * joints[rows, :, :3].astype(np.float64), points[rows, :, :2].astype(np.float64))
+    subject, camera_id, video, number = (np.array([parsed[row][column] for row in rows], dtype)
+                                         for column, dtype in enumerate(('int32', 'str', 'str', 'int32')))
+    frames = H36MFrames(np.array([names[row] for row in rows], dtype=str), subject, camera_id, video, number,
+                        1000 * joints[rows, :, :3].astype(np.float64), points[rows, :, :2].astype(np.float64))
     _check_values(frames, path)
     return frames
 
 
-def _check_values(frames, path):
+def _check_values(frames: H36MFrames, path: str | Path) -> None:
     finite = np.isfinite(frames.keypoints_mm).all(axis=(1, 2)) & np.isfinite(frames.keypoints_2d).all(axis=(1, 2))
     if not finite.all():
-        raise ValueError(f'{path}: {(~finite).sum()} frames have joints that are not finite, first '
+        raise ValueError(f'{path}: {(~finite).sum()} frames have joints that are not finite, the first of them is '
                          f'{frames.names[~finite][0]}; {REMEDY}')
     depth_m = frames.keypoints_mm[:, 0, 2] / 1000
     wrong = (depth_m < DISTANCES_M[0]) | (depth_m > DISTANCES_M[1])
@@ -198,19 +174,16 @@ def choose_frames(frames: H36MFrames, step: int = 1, max_frames: int | None = No
         frames: Frames, video by video.
         step: Step; the first of every ``step`` frames of each video is kept.
         max_frames: Largest number of frames, which are drawn at random and keep their order.
-        seed: Seed of the draw.
+        seed: Seed of the random draws.
     """
-    _, starts, counts = np.unique(frames.videos, return_index=True, return_counts=True)
-    place = np.arange(len(frames.videos))
-    for start, count in zip(starts, counts, strict=True):
-        place[start:start + count] -= start
-    rows = np.flatnonzero(place % step == 0)
+    _, starts, video = np.unique(frames.videos, return_index=True, return_inverse=True)
+    rows = np.flatnonzero((np.arange(len(video)) - starts[video]) % step == 0)
     if max_frames is not None and len(rows) > max_frames:
         rows = np.sort(np.random.default_rng(seed).choice(rows, max_frames, replace=False))
     return frames.take(rows)
 
 
-def make_truth(frames: H36MFrames, cameras: dict) -> dict[str, np.ndarray]:
+def make_truth(frames: H36MFrames, cameras: Mapping[tuple[int, str], H36MCamera]) -> dict[str, np.ndarray]:
     """Compute the ground truth that the challenge does not publish, frame by frame.
 
     Args:
@@ -230,12 +203,17 @@ def make_truth(frames: H36MFrames, cameras: dict) -> dict[str, np.ndarray]:
     points = np.empty((*keypoints.shape[:2], 2))
     keys = list(zip(frames.subjects.tolist(), frames.camera_ids.tolist(), strict=True))
     for key in sorted(set(keys)):
-        rows = np.array([row for row, other in enumerate(keys) if other == key])
+        rows = np.array([other == key for other in keys])
+        name = frames.names[rows][0]
         if key not in cameras:
-            raise ValueError(f'cameras.pkl has no camera {key[1]} of S{key[0]}, which took '
-                             f'{frames.names[rows[0]]}; {REMEDY}')
+            raise ValueError(f'cameras.pkl has no camera {key[1]} of S{key[0]}, which took {name}; {REMEDY}')
         points[rows] = project(keypoints[rows], cameras[key])
-        _check_misfit(points[rows, :NUM_FILE_JOINTS] - frames.keypoints_2d[rows], frames.names[rows[0]])
+        # The median, because single frames may be off, but a wrong camera moves all of them.
+        misfit = np.median(np.linalg.norm(points[rows, :NUM_FILE_JOINTS] - frames.keypoints_2d[rows], axis=-1))
+        if misfit > MAX_MISFIT_PX:
+            raise ValueError(f'{name} and the other frames of its camera: the annotated 2D joints are {misfit:.4g} px '
+                             f'off the projected 3D joints, at most {MAX_MISFIT_PX:g} expected; cameras.pkl and the '
+                             'annotations do not belong together, or S is not in camera axes')
     root = keypoints[:, 0]
     fields = {name: np.array([getattr(cameras[key], name) for key in keys]) for name in H36MCamera._fields}
     return dict(
@@ -244,12 +222,3 @@ def make_truth(frames: H36MFrames, cameras: dict) -> dict[str, np.ndarray]:
         subject=frames.subjects, focal=fields['focal_xy'].mean(axis=1).astype(np.float32),
         bbox=np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1).astype(np.float32),
         img_names=frames.names, camera_ids=frames.camera_ids, root_mm=root, **fields)
-
-
-def _check_misfit(difference, name):
-    """Check the median, because single frames may be off, but a wrong camera moves all of them."""
-    misfit = float(np.median(np.linalg.norm(difference, axis=-1)))
-    if misfit > MAX_MISFIT_PX:
-        raise ValueError(f'{name} and the other frames of its camera: the annotated 2D joints are {misfit:.4g} px off '
-                         f'the projected 3D joints, at most {MAX_MISFIT_PX:g} expected; cameras.pkl and the '
-                         'annotations do not belong together, or S is not in camera axes')

@@ -1,4 +1,5 @@
-"""Prediction of our 18 joints in image px with top-down 2D models of MMPose, from frame and box."""
+"""Prediction of the project's 18 joints in image px with top-down 2D models of MMPose, from frame and box."""
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,57 @@ from mmpose.apis import init_model
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from mmpose_integral.preparation.detection import checkpoint_fingerprint
-from mmpose_integral.preparation.joint_merging import joint_format, merge_by_score, to_h80k_joints
 from mmpose_integral.preparation.sharded_job import fingerprint
-from mmpose_integral.structures.skeleton import NUM_JOINTS
+from mmpose_integral.structures.skeleton import JOINT_MAPS, NUM_JOINTS
 from mmpose_integral.utils.files import rounded
 
-ONE_BASED_CHOICES = ('auto', 'yes', 'no')
+FORMAT_SIZES = dict(mpii=16, coco=17)
+
+
+def joint_format(dataset_meta: dict) -> str:
+    """Determine the joint format of a model, a key of ``FORMAT_SIZES``, from the meta data of its dataset.
+
+    Raises:
+        ValueError: If the format is neither MPII nor COCO.
+    """
+    name, size = str(dataset_meta.get('dataset_name')), dataset_meta.get('num_keypoints')
+    if FORMAT_SIZES.get(name) != size:
+        raise ValueError(f'the 2D model predicts the {size} joints of dataset {name!r}; a model of MPII (16 joints) or '
+                         'COCO (17 joints) is expected')
+    return name
+
+
+def to_h80k_joints(keypoints: np.ndarray, scores: np.ndarray, joint_format: str) -> tuple[np.ndarray, np.ndarray]:
+    """Convert a model's joints, (N, J, 2) image px, and their scores, (N, J), to the project's joints.
+
+    Returns:
+        (N, 18, 2) and (N, 18) float32; joints that the format lacks are 0 in both. Scores are clipped to [0, 1],
+        because heat-map peaks may lie slightly outside this range.
+
+    Raises:
+        ValueError: If J is not the format's number of joints.
+    """
+    if keypoints.shape[1] != FORMAT_SIZES[joint_format]:
+        raise ValueError(f'keypoints: shape (N, {FORMAT_SIZES[joint_format]}, 2) expected for format {joint_format!r}, '
+                         f'got {keypoints.shape}')
+    source = np.array(JOINT_MAPS[joint_format])
+    present = source >= 0
+    mapped = np.where(present[:, None], keypoints[:, source], 0).astype(np.float32)
+    return mapped, np.where(present, np.clip(scores[:, source], 0, 1), 0).astype(np.float32)
+
+
+def merge_by_score(keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take each joint from the model with the highest score; of equal scores, the one of the earlier model is taken.
+
+    Args:
+        keypoints: (M, N, K, 2), one entry per model, image px.
+        scores: (M, N, K), scores; 0 = not predicted.
+
+    Returns:
+        Joints (N, K, 2) and scores (N, K).
+    """
+    best = np.argmax(scores, axis=0)[None]
+    return np.take_along_axis(keypoints, best[..., None], axis=0)[0], np.take_along_axis(scores, best, axis=0)[0]
 
 
 class TopdownModel:
@@ -34,41 +80,29 @@ class TopdownModel:
 
     def __init__(self, config: str | Path, checkpoint: str | Path, device: str, one_based: str = 'auto',
                  padding: float | None = None) -> None:
-        self.config = Config.fromfile(config)
+        cfg = Config.fromfile(config)
         self.checkpoint = str(checkpoint)
-        self.one_based = trains_one_based(self.config) if one_based == 'auto' else one_based == 'yes'
+        self.one_based = trains_one_based(cfg) if one_based == 'auto' else one_based == 'yes'
         # init_model sets the default scope to mmpose, also in a process where mmdet was imported first.
-        self.model = init_model(self.config, self.checkpoint, device=device)
+        self.model = init_model(cfg, self.checkpoint, device=device)
         self.format = joint_format(self.model.dataset_meta)
-        pipeline = self.config.test_dataloader.dataset.pipeline
+        pipeline = cfg.test_dataloader.dataset.pipeline
         self.pipeline = Compose(pipeline if padding is None else with_padding(pipeline, padding))
 
     def settings(self) -> list:
         """Settings that the joints depend on."""
-        return [fingerprint(self.config.model.to_dict(), self.pipeline), checkpoint_fingerprint(self.checkpoint),
+        return [fingerprint(self.model.cfg.model.to_dict(), self.pipeline), checkpoint_fingerprint(self.checkpoint),
                 self.one_based]
 
     def prepare(self, frame_id: int, image: np.ndarray, bbox: list[float]) -> dict:
-        """Prepare one input of the model.
-
-        Args:
-            frame_id: Frame id for the sample's meta data.
-            image: (H, W, 3) uint8, BGR.
-            bbox: [x, y, w, h], image px.
-
-        Returns:
-            Entries ``inputs`` and ``data_samples``.
-        """
-        bbox = bbox_xywh2xyxy(np.array([bbox], dtype=np.float32))
-        return self.pipeline(dict(img=image, img_id=frame_id, bbox=bbox, bbox_score=np.ones(1, dtype=np.float32),
+        """Convert an image, (H, W, 3) uint8, BGR, and a box, [x, y, w, h] in image px, to the model's input."""
+        boxes = bbox_xywh2xyxy(np.array([bbox], dtype=np.float32))
+        return self.pipeline(dict(img=image, img_id=frame_id, bbox=boxes, bbox_score=np.ones(1, dtype=np.float32),
                                   **self.model.dataset_meta))
 
     @torch.no_grad()
-    def predict(self, inputs: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-        """Predict the joints of several inputs.
-
-        Args:
-            inputs: N results of ``prepare``.
+    def predict(self, inputs: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+        """Predict the joints of N results of ``prepare``.
 
         Returns:
             Joints (N, 18, 2), image px, 0-based, and scores (N, 18).
@@ -87,7 +121,7 @@ def with_padding(pipeline: list[dict], padding: float) -> list[dict]:
     if not padding > 0:
         raise ValueError(f'--padding: a number above 0 expected, got {padding}')
     if not any(step['type'] == 'GetBBoxCenterScale' for step in pipeline):
-        raise ValueError('--padding: the test pipeline has no GetBBoxCenterScale, only '
+        raise ValueError('--padding: GetBBoxCenterScale expected in the test pipeline, which has only '
                          f'{[step["type"] for step in pipeline]}')
     return [dict(step, padding=padding) if step['type'] == 'GetBBoxCenterScale' else step for step in pipeline]
 
@@ -115,30 +149,26 @@ class MergedModels:
         boxes: Boxes [x, y, w, h] by frame id, image px.
     """
 
-    def __init__(self, models: list[TopdownModel], boxes: dict[int, list[float]]) -> None:
+    def __init__(self, models: Sequence[TopdownModel], boxes: dict[int, list[float]]) -> None:
         self.models, self.boxes = models, boxes
 
-    def prepare(self, frame_id, image):
+    def prepare(self, frame_id: int, image: np.ndarray) -> tuple[int, list[dict]]:
         """Prepare the inputs of all models for one frame."""
         return frame_id, [model.prepare(frame_id, image, self.boxes[frame_id]) for model in self.models]
 
-    def predict(self, batch: list[tuple[int, list[dict]]]) -> list[dict]:
-        """Make the records of several frames.
-
-        Args:
-            batch: Frame ids and inputs, as ``prepare`` returns them.
-
-        Returns:
-            Records with ``frame_id``, ``keypoints_2d`` (18 x 2, image px), ``score`` (18).
-        """
+    def predict(self, batch: Sequence[tuple[int, list[dict]]]) -> list[dict]:
+        """Make the records of several frames from results of ``prepare``; see :func:`record`."""
         inputs = zip(*(data for _, data in batch), strict=True)
-        results = [model.predict(list(each)) for model, each in zip(self.models, inputs, strict=True)]
+        results = [model.predict(each) for model, each in zip(self.models, inputs, strict=True)]
         keypoints, scores = merge_by_score(*(np.stack(arrays) for arrays in zip(*results, strict=True)))
         return [record(frame_id, *joints) for (frame_id, _), *joints in zip(batch, keypoints, scores, strict=True)]
 
 
-def record(frame_id, keypoints=None, scores=None):
-    """Make a frame's record for the parts folder; without joints, all are marked as not predicted."""
-    if keypoints is None:
+def record(frame_id: int, keypoints: np.ndarray | None = None, scores: np.ndarray | None = None) -> dict:
+    """Make a frame's record for the parts folder from joints (18, 2), image px, and scores (18,).
+
+    Without joints, all are marked as not predicted.
+    """
+    if keypoints is None or scores is None:
         keypoints, scores = np.zeros((NUM_JOINTS, 2)), np.zeros(NUM_JOINTS)
     return dict(frame_id=frame_id, keypoints_2d=rounded(keypoints, 2), score=rounded(scores, 4))

@@ -11,7 +11,7 @@ two runs. The folder is kept, so that a repeated run only processes frames that 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
@@ -33,64 +33,16 @@ class ShardedJob:
         fresh: Whether to delete the results of an earlier run.
     """
 
-    def __init__(self, out: str | Path, settings: dict[str, str | int | float | bool], fresh: bool = False) -> None:
-        self.parts = Path(f'{out}.parts')
-        self.settings = settings
-        self.fresh = fresh
+    def __init__(self, out: str | Path, settings: dict, fresh: bool = False) -> None:
+        self.parts, self.settings, self.fresh = Path(f'{out}.parts'), settings, fresh
 
-    def open(self) -> set[int]:
-        """Prepare the parts folder on rank 0, and send the finished frames to every rank.
-
-        Returns:
-            Ids of finished frames.
-
-        Raises:
-            SettingsDiffer: If an earlier run had other settings; raised on every rank.
-            ValueError: If a line is damaged; raised on every rank.
-        """
-        answer = [None]
-        if get_rank() == 0:
-            try:
-                answer = [self._prepare()]
-            except ValueError as error:
-                answer = [error]
-        broadcast_object_list(answer)
-        if isinstance(answer[0], ValueError):
-            raise answer[0]
-        return answer[0]
-
-    def _prepare(self):
-        if self.fresh and self.parts.is_dir():
-            shutil.rmtree(self.parts)
-        self.parts.mkdir(parents=True, exist_ok=True)
-        header = self.parts / 'settings.json'
-        if header.is_file():
-            self._compare(json.loads(header.read_text()))
-        else:
-            # Without the header, the settings of part files are unknown. A run with --fresh that was stopped early
-            # leaves such files.
-            for path in self.parts.glob('rank*.jsonl'):
-                path.unlink()
-            write_json(header, self.settings)
-        for path in self.parts.glob('rank*.jsonl'):
-            drop_unfinished_line(path)
-        return set(self.results())
-
-    def _compare(self, earlier):
-        differing = [f'{key} (was {earlier.get(key)!r}, is {self.settings.get(key)!r})'
-                     for key in sorted(set(earlier) | set(self.settings))
-                     if earlier.get(key) != self.settings.get(key)]
-        if differing:
-            raise SettingsDiffer(
-                f'{self.parts} holds results of a run with other settings: {"; ".join(differing)}. The two do not '
-                'mix: start over with --fresh, or write to another --out.')
-
-    def run(self, frame_ids: Sequence[int], stream: Callable, title: str) -> dict[int, dict] | None:
+    def run(self, frame_ids: Sequence[int], stream: Callable[[list[int]], Iterable[list[dict]]],
+            title: str) -> dict[int, dict] | None:
         """Process the frames that are not finished.
 
         Args:
             frame_ids: Ids of all frames of the job.
-            stream: Generator function that takes this rank's frames (list[int]) and yields lists of records, dicts with
+            stream: Generator function that takes this rank's frames and yields lists of records, dicts with
                 ``frame_id`` and JSON values.
             title: Text before the progress bar, which rank 0 shows.
 
@@ -98,40 +50,67 @@ class ShardedJob:
             Records of ``frame_ids`` on rank 0, None elsewhere.
 
         Raises:
+            SettingsDiffer: If an earlier run had other settings; raised on every rank.
+            ValueError: If a line of the parts folder is damaged; raised on every rank.
             RuntimeError: If a frame has no record at the end.
         """
-        done = self.open()
-        todo = [int(i) for i in frame_ids if int(i) not in done]
-        mine = todo[get_rank()::get_world_size()]
-        with open(self.parts / f'rank{get_rank()}.jsonl', 'a') as file, self._bar(len(mine), title) as bar:
+        rank, ranks = get_rank(), get_world_size()
+        done = self._finished_frames()
+        mine = [i for i in frame_ids if i not in done][rank::ranks]
+        shown = title if ranks == 1 else f'{title} (rank 0 of {ranks})'
+        with open(self.parts / f'rank{rank}.jsonl', 'a') as file, \
+                progress_bar(title=shown, total=len(mine), disable=rank != 0) as bar:
             for records in stream(mine) if mine else ():
                 file.write(''.join(json.dumps(record) + '\n' for record in records))
                 file.flush()
                 bar.update(len(records))
         barrier()
-        if get_rank() != 0:
+        if rank != 0:
             return None
-        results = self.results()
-        lost = [int(i) for i in frame_ids if int(i) not in results]
+        results = self._results()
+        lost = [i for i in frame_ids if i not in results]
         if lost:
-            raise RuntimeError(f'{len(lost)} frames have no result in {self.parts}, the first is {lost[0]}. All '
-                               'ranks must see that folder; run again')
-        return {int(i): results[int(i)] for i in frame_ids}
+            raise RuntimeError(f'{len(lost)} frames have no result in {self.parts}, the first of them is {lost[0]}. '
+                               'Make sure that all ranks see this folder, and run the command again')
+        return {i: results[i] for i in frame_ids}
 
-    def _bar(self, total, title):
-        ranks = get_world_size()
-        return progress_bar(title=title if ranks == 1 else f'{title} (rank 0 of {ranks})', total=total,
-                            disable=get_rank() != 0)
+    def _finished_frames(self) -> set[int]:
+        """Prepare the parts folder on rank 0, and send the ids of the finished frames, or the error, to every rank."""
+        answer: list[set[int] | ValueError] = [set()]
+        if get_rank() == 0:
+            try:
+                self._prepare_folder()
+                answer = [set(self._results())]
+            except ValueError as error:
+                answer = [error]
+        broadcast_object_list(answer)
+        if isinstance(answer[0], ValueError):
+            raise answer[0]
+        return answer[0]
 
-    def results(self) -> dict[int, dict]:
-        """Read the complete lines of all ranks.
+    def _prepare_folder(self) -> None:
+        if self.fresh and self.parts.is_dir():
+            shutil.rmtree(self.parts)
+        self.parts.mkdir(parents=True, exist_ok=True)
+        header = self.parts / 'settings.json'
+        if not header.is_file():
+            # Without the header, the settings of part files are unknown. A run with --fresh that was stopped early
+            # leaves such files.
+            for path in self.parts.glob('rank*.jsonl'):
+                path.unlink()
+            write_json(header, self.settings)
+        earlier = json.loads(header.read_text())
+        differing = [f'{key} (was {earlier.get(key)!r}, is {self.settings.get(key)!r})'
+                     for key in sorted({*earlier, *self.settings}) if earlier.get(key) != self.settings.get(key)]
+        if differing:
+            raise SettingsDiffer(f'{self.parts} holds results of a run with other settings: {"; ".join(differing)}. '
+                                 'They cannot be combined: start over with --fresh, or write to another --out')
+        for path in self.parts.glob('rank*.jsonl'):
+            with open(path, 'r+b') as file:  # the rest after the last line break was incomplete at a kill
+                file.truncate(file.read().rfind(b'\n') + 1)
 
-        Returns:
-            Records by frame id, in the order of the ids.
-
-        Raises:
-            ValueError: If a line is no record; the message names the line.
-        """
+    def _results(self) -> dict[int, dict]:
+        """Read the complete lines of all ranks: records by frame id."""
         records = {}
         for path in sorted(self.parts.glob('rank*.jsonl')):
             for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -141,26 +120,12 @@ class ShardedJob:
                 except (ValueError, TypeError, KeyError):
                     raise ValueError(f'{path} is damaged in line {number}; remove that line, or start over with '
                                      '--fresh') from None
-        return dict(sorted(records.items()))
-
-
-def drop_unfinished_line(path: Path) -> None:
-    """Cut a file after its last line break. The rest is a line that was incomplete when the run was killed."""
-    data = path.read_bytes()
-    whole = data.rfind(b'\n') + 1
-    if whole < len(data):
-        with open(path, 'r+b') as file:
-            file.truncate(whole)
+        return records
 
 
 def fingerprint(*items: object) -> str:
     """Compute a short hash of files (given as ``Path``, by content) and of other values (by ``repr``)."""
     digest = hashlib.sha256()
     for item in items:
-        if isinstance(item, Path):
-            with open(item, 'rb') as file:
-                for block in iter(lambda file=file: file.read(1 << 22), b''):
-                    digest.update(block)
-        else:
-            digest.update(repr(item).encode())
+        digest.update(item.read_bytes() if isinstance(item, Path) else repr(item).encode())
     return digest.hexdigest()[:16]

@@ -26,37 +26,25 @@ TUNING = 4.685  # Tukey's bisquare constant (95 % efficiency for normal errors)
 RAYLEIGH_MEDIAN = 1.1774  # median length of a 2D normal error with unit variance: sqrt(2 ln 2)
 NOISE_FLOOR = 4e-3  # least noise that the robust kernel assumes, in units of the projected body's rms radius
 
+Unknowns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # a, b, tx, ty of n frames, (n,) each, in units
+
 
 class Chunk(NamedTuple):
-    """Joint-major data of n frames.
-
-    Attributes:
-        centres: (4, n), means of X, Y (mm) and x, y (px) over the used joints.
-        spreads: (2, n), rms radius of the used joints about their centre, in mm and in px.
-        moments: (7 or 8, K, n), terms whose weighted sums determine the fit: 1, X, Y, x, y, X^2 + Y^2, Xx + Yy and,
-            with rotation, Xy - Yx. X, Y, x, y are in units, and 0 for joints that are not used.
-        weights: (K, n), weights of the joints, 0 for joints that are not used.
-        used: (K, n) bool, whether the fit uses a joint.
-    """
-    centres: np.ndarray
-    spreads: np.ndarray
+    """Joint-major data of n frames. X, Y, x, y are in units, and 0 for joints that the fit does not use."""
+    centres: np.ndarray  # (4, n), means of X, Y (mm) and x, y (px) over the used joints
+    spreads: np.ndarray  # (2, n), rms radius of the used joints about their centre, in mm and in px
+    # (7 or 8, K, n), terms of the fit's weighted sums: 1, X, Y, x, y, X^2 + Y^2, Xx + Yy and, with rotation, Xy - Yx
     moments: np.ndarray
-    weights: np.ndarray
-    used: np.ndarray
+    weights: np.ndarray  # (K, n), weights of the joints, 0 for joints that are not used
+    used: np.ndarray  # (K, n) bool, whether the fit uses a joint
 
 
 def make_chunk(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights: np.ndarray,
                rotation: bool) -> tuple[Chunk, np.ndarray]:
-    """Bring one chunk into joint-major units and find the frames that cannot be fitted.
-
-    Args:
-        keypoints_3d: (n, K, 3), mm.
-        keypoints_2d: (n, K, 2), px.
-        weights: (n, K).
-        rotation: Whether the model has an in-plane rotation.
+    """Bring one chunk of (n, K, 3) mm, (n, K, 2) px and (n, K) weights into joint-major units.
 
     Returns:
-        The chunk, and (n,) codes into :data:`REASONS`.
+        The chunk, and (n,) codes into :data:`REASONS`, which are above 0 for frames that cannot be fitted.
     """
     weights = np.array(weights.T, dtype=np.float64, order='C')
     moments = np.empty((8 if rotation else 7, *weights.shape))
@@ -87,12 +75,13 @@ def make_chunk(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights: np.n
     return Chunk(centres, spreads, moments, weights, used), reasons
 
 
-def _normalise(plane, offset, count, reasons, line, zero):
+def _normalise(plane: np.ndarray, offset: np.ndarray, count: np.ndarray, reasons: np.ndarray, line: int,
+               zero: int) -> np.ndarray:
     """Divide centred points (2, K, n) by their rms radius, in place, and return it, (n,).
 
-    Frames whose points have no area get the reason ``line``. Frames whose points have no extent get ``zero`` and are
-    not divided. The limit of that allows for the rounding of coordinates, whose squared distance from the origin is
-    ``offset``, (n,).
+    ``reasons`` becomes ``line`` for frames whose points have no area, and ``zero`` for frames whose points have no
+    extent, which are not divided. The limit of the latter allows for the rounding of coordinates, whose squared
+    distance from the origin is ``offset``, (n,).
     """
     p, q = plane
     pp, qq, pq = (p * p).sum(axis=0), (q * q).sum(axis=0), (p * q).sum(axis=0)
@@ -105,16 +94,8 @@ def _normalise(plane, offset, count, reasons, line, zero):
     return spread
 
 
-def solve(moments: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Solve weighted least squares in closed form.
-
-    Args:
-        moments: (7 or 8, K, n), moments of a :class:`Chunk`.
-        weights: (K, n), weights of the squared residuals.
-
-    Returns:
-        The unknowns a, b, tx, ty in units, (n,) each.
-    """
+def solve(moments: np.ndarray, weights: np.ndarray) -> Unknowns:
+    """Solve weighted least squares in closed form, from the moments of a :class:`Chunk` and weights (K, n)."""
     total, X, Y, x, y, norm, dot, *cross = np.einsum('mkn,kn->mn', moments, weights)
     inverse = 1 / total
     norm = norm - (X * X + Y * Y) * inverse
@@ -123,35 +104,27 @@ def solve(moments: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndar
     return a, b, (x - a * X + b * Y) * inverse, (y - b * X - a * Y) * inverse
 
 
-def squared_residuals(moments, camera):
-    """Squared reprojection error of every joint, (K, n), squared units, for moments and camera of :func:`solve`."""
+def squared_residuals(moments: np.ndarray, camera: Unknowns) -> np.ndarray:
+    """Squared reprojection error of every joint, (K, n), squared units."""
     X, Y, x, y = moments[1:5]
     a, b, tx, ty = camera
-    rx, ry = a * X, a * Y
+    dx, dy = a * X, a * Y
     if len(moments) == 8:
-        rx -= b * Y
-        ry += b * X
-    for r, measured, t in ((rx, x, tx), (ry, y, ty)):
-        r -= measured
-        r += t
-        r *= r
-    rx += ry
-    return rx
+        dx -= b * Y
+        dy += b * X
+    return (dx - x + tx)**2 + (dy - y + ty)**2
 
 
-def solve_robust(chunk: Chunk) -> tuple:
-    """Robust fit by iteratively reweighted least squares, in a fixed number of steps.
+def solve_robust(chunk: Chunk) -> tuple[Unknowns, np.ndarray]:
+    """Fit robustly by iteratively reweighted least squares, in a fixed number of steps.
 
     The first stage minimises the sum of distances. It is convex, so the plain start does not matter. The second one
     minimises the sum of square roots of distances, which rejects outliers that agree with each other. The third one is
     Tukey's bisquare, whose width follows the median residual. The 3D joints have no gross errors, so no outlier has
     more leverage than a correct wrist has, and this start is sufficient.
 
-    Args:
-        chunk: Data of n frames.
-
     Returns:
-        Camera as :func:`solve` returns it, and (n,) squared residual (squared units) above which a joint is an outlier.
+        The unknowns, and (n,) squared residual (squared units) above which a joint is an outlier.
     """
     moments, weights = chunk.moments.astype(np.float32), chunk.weights.astype(np.float32)
     camera = solve(moments, weights)
@@ -162,7 +135,7 @@ def solve_robust(chunk: Chunk) -> tuple:
         if step >= NUM_L1:
             power *= np.sqrt(power)
         camera = solve(moments, np.divide(weights, power, out=power))
-    cut = np.inf
+    cut = np.full(weights.shape[1], np.inf, np.float32)
     for step in range(NUM_BISQUARE):
         squared = squared_residuals(moments, camera)
         if step % 2 == 0:  # the width may only shrink, so the last steps agree on the outliers
@@ -177,7 +150,7 @@ def solve_robust(chunk: Chunk) -> tuple:
     return camera, cut
 
 
-def _squared_width(squared, used):
+def _squared_width(squared: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Squared width of the bisquare, from the median of the residuals, (n,).
 
     The order statistic and the factor for few joints are those of Rousseeuw and Leroy, "Robust Regression and Outlier
@@ -185,6 +158,6 @@ def _squared_width(squared, used):
     """
     count = used.sum(axis=0)
     rank = np.clip((count + 3) // 2, 1, np.maximum(count, 1)) - 1
-    ranked = np.sort(squared if used.all() else np.where(used, squared, np.float32(np.inf)), axis=0)
-    median = ranked[rank[0]] if (rank == rank[0]).all() else np.take_along_axis(ranked, rank[None], axis=0)[0]
+    ranked = np.sort(np.where(used, squared, np.float32(np.inf)), axis=0)
+    median = np.take_along_axis(ranked, rank[None], axis=0)[0]
     return median * ((1 + 5 / np.maximum(count - 2, 1)) * TUNING / RAYLEIGH_MEDIAN)**2

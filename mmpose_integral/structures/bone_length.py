@@ -3,6 +3,9 @@
 Weak perspective leaves one number undetermined, the person's size. The challenge's total skeleton length (the sum over
 the 17 bones of ``structures/skeleton.py``) determines it (arXiv 1809.06079, section 3).
 """
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 
 from mmpose_integral.structures.skeleton import BONES, NUM_JOINTS
@@ -28,7 +31,10 @@ def skeleton_length(keypoints: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: If the last axes are not (18, 3).
     """
-    keypoints = _check_skeleton(keypoints)
+    keypoints = np.asarray(keypoints)
+    if keypoints.shape[-2:] != (NUM_JOINTS, 3):
+        raise ValueError(f'keypoints: shape (..., {NUM_JOINTS}, 3) expected, got {keypoints.shape}; a pose file has '
+                         '17 joints, structures.skeleton.add_thorax appends the 18th')
     parents, children = np.transpose(BONES)
     with np.errstate(invalid='ignore'):
         bones = np.subtract(*(keypoints.take(ends, axis=-2) for ends in (children, parents)), dtype=np.float64)
@@ -36,56 +42,41 @@ def skeleton_length(keypoints: np.ndarray) -> np.ndarray:
 
 
 def mean_skeleton_length(*keypoints: np.ndarray) -> float:
-    """Mean skeleton length over all frames of one or more splits.
-
-    Args:
-        *keypoints: (N, 18, 3) each, mm. Two arrays give the mean over the frames of both, such as
-            'train+val'.
-
-    Returns:
-        Mean length, mm.
+    """Mean skeleton length, mm, over all frames of one or more splits, (N, 18, 3) mm each.
 
     Raises:
         ValueError: If there are no frames, or a frame has a length that is zero or not finite.
     """
-    lengths = np.concatenate([np.zeros(0), *(_checked_length(part).ravel() for part in keypoints)])
+    lengths = np.concatenate([np.zeros(0), *(_positive_length(part).ravel() for part in keypoints)])
     if not lengths.size:
         raise ValueError('mean_skeleton_length: at least one frame expected, got none')
     return float(lengths.mean())
 
 
-def skeleton_length_from_height(height_mm: np.ndarray | float) -> np.ndarray | float:
-    """Estimate the total skeleton length of a person from the standing height.
+def skeleton_length_from_height(height_mm: float) -> float:
+    """Estimate the total skeleton length of a person, mm, from the standing height.
 
     The lengths of people of the same height differ by about 4 %.
 
-    Args:
-        height_mm: Standing height, mm.
-
-    Returns:
-        Total skeleton length, mm, same shape.
-
     Raises:
-        ValueError: If a height is outside 500 to 2500 mm, for example because it is in metres or centimetres.
+        ValueError: If the height is outside 500 to 2500 mm, for example because it is in metres or centimetres.
     """
-    height = np.asarray(height_mm, dtype=np.float64)
-    if not ((height >= 500) & (height <= 2500)).all():
+    if not 500 <= height_mm <= 2500:
         raise ValueError(f'body height: mm expected, 500 to 2500, got {height_mm}')
-    return LENGTH_PER_HEIGHT * (float(height) if height.ndim == 0 else height)
+    return LENGTH_PER_HEIGHT * height_mm
 
 
 def resolve_bone_length(bone_length: float | None = None, body_height: float | None = None,
-                        dataset_meta: dict | None = None) -> float:
-    """Total bone length that a skeleton is scaled to, from the first of these sources that is given.
+                        dataset_meta: Mapping[str, Any] | None = None) -> float:
+    """Total bone length, mm, to which a skeleton is scaled, from the first of these sources that is given.
+
+    Without any source, it is the published mean of train+val.
 
     Args:
         bone_length: Total bone length, mm.
         body_height: Standing height of the person, mm; the length is estimated from it.
-        dataset_meta: Meta data of a checkpoint. Its ``skeleton_length`` is a dict of mean lengths, mm; 'train+val'
+        dataset_meta: Metadata of a checkpoint. Its ``skeleton_length`` is a dict of mean lengths, mm; 'train+val'
             takes precedence over 'train'.
-
-    Returns:
-        Total bone length, mm; without any source, the published mean of train+val.
 
     Raises:
         ValueError: If the height is outside 500 to 2500 mm.
@@ -109,43 +100,32 @@ def rescale_to_bone_length(keypoints: np.ndarray, target_mm: np.ndarray | float)
         (..., 18, 3), mm, root at the origin, float64.
 
     Raises:
-        ValueError: If a skeleton has zero or non-finite length, or a target is not a positive number; the message names
-            its index.
+        ValueError: If a skeleton's length is zero or not finite, or a target is not a positive number. The message
+            names the first index.
     """
-    target = np.asarray(target_mm, dtype=np.float64)
-    if not (np.isfinite(target) & (target > 0)).all():
-        bad = np.argwhere(~(np.isfinite(target) & (target > 0)))
-        raise ValueError(f'target_mm: positive lengths expected, got {target[tuple(bad[0])]}'
-                         + (f' at index {_readable(bad[0])}' if target.ndim else ''))
-    length = _checked_length(keypoints)
-    keypoints = _check_skeleton(keypoints)
+    length, target = _positive_length(keypoints), np.asarray(target_mm, dtype=np.float64)
+    bad = np.argwhere(~(np.isfinite(target) & (target > 0)))
+    if len(bad):
+        where = f' at index {index_text(bad[0])}' if target.ndim else ''
+        raise ValueError(f'target_mm: positive lengths expected, got {target[tuple(bad[0])]}{where}')
+    keypoints = np.asarray(keypoints)
     centred = np.subtract(keypoints, keypoints[..., :1, :], dtype=np.float64)
     centred *= (target / length)[..., None, None]
     return centred
 
 
-def _check_skeleton(keypoints):
-    """Return the keypoints as an array of 18 joints, or raise ValueError."""
-    keypoints = np.asarray(keypoints)
-    if keypoints.shape[-2:] != (NUM_JOINTS, 3):
-        raise ValueError(f'keypoints: shape (..., {NUM_JOINTS}, 3) expected, got {keypoints.shape}; a pose file has '
-                         '17 joints, structures.skeleton.add_thorax appends the 18th')
-    return keypoints
-
-
-def _checked_length(keypoints):
-    """Return skeleton lengths that are all positive and finite, or raise ValueError."""
+def _positive_length(keypoints: np.ndarray) -> np.ndarray:
+    """Compute skeleton lengths, or raise ValueError if one is zero or not finite."""
     length = skeleton_length(keypoints)
-    good = np.isfinite(length) & (length > 0)
-    if not good.all():
-        bad = np.argwhere(~good)
-        where = f' of {good.size}, first at index {_readable(bad[0])}' if length.ndim else ''
+    bad = np.argwhere(~(np.isfinite(length) & (length > 0)))
+    if len(bad):
+        where = f' of {length.size}, first at index {index_text(bad[0])}' if length.ndim else ''
         raise ValueError(f'keypoints: skeleton length is zero or not finite for {len(bad)} skeleton(s){where} '
                          f'(length {length[tuple(bad[0])]})')
     return length
 
 
-def _readable(index):
-    """Convert an index row to an int (one axis) or a tuple of ints."""
-    index = tuple(int(i) for i in index)
-    return index[0] if len(index) == 1 else index
+def index_text(index: Iterable[int]) -> str:
+    """Write an index for an error message: ``3`` for one axis, ``(3, 1)`` for several."""
+    numbers = [str(int(number)) for number in index]
+    return numbers[0] if len(numbers) == 1 else f'({", ".join(numbers)})'

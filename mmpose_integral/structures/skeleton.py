@@ -3,6 +3,8 @@
 Joints 0-16 are the rows of a CHALL_H80K pose file. Joint 17, the thorax, is in no file. It is the midpoint of the
 shoulders, and :func:`add_thorax` computes it.
 """
+from typing import Any
+
 import numpy as np
 
 JOINT_NAMES = (
@@ -32,11 +34,7 @@ LEFT_COLOR, RIGHT_COLOR, MIDDLE_COLOR = (0, 114, 178), (213, 94, 0), (90, 90, 90
 
 
 def flip_indices() -> list[int]:
-    """Index of each joint's counterpart on the other side.
-
-    Returns:
-        18 indices; ``keypoints[flip_indices()]`` swaps left and right.
-    """
+    """Index of each joint's counterpart on the other side; ``keypoints[flip_indices()]`` swaps left and right."""
     indices = list(range(NUM_JOINTS))
     for right, left in FLIP_PAIRS:
         indices[right], indices[left] = left, right
@@ -71,12 +69,8 @@ def side_color(*joints: int) -> tuple[int, int, int]:
     return RIGHT_COLOR if any(name.startswith('right') for name in names) else MIDDLE_COLOR
 
 
-def build_metainfo() -> dict:
-    """Dataset info in mmpose's METAINFO format, which does not depend on the working folder as a file would.
-
-    Returns:
-        Entries ``dataset_name``, ``keypoint_info``, ``skeleton_info``, ``joint_weights``, ``sigmas``.
-    """
+def build_metainfo() -> dict[str, Any]:
+    """Dataset info in mmpose's METAINFO format. A dict does not depend on the working folder, as a file would."""
     twins = flip_indices()
     keypoint_info = {
         k: dict(name=name, id=k, color=list(side_color(k)), swap=JOINT_NAMES[twins[k]] if twins[k] != k else '',

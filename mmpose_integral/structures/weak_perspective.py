@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _weak_perspective_solver as solver
+from .bone_length import index_text
 
 CHUNK_FRAMES = 2048  # a chunk's moments (about 2 MB) stay in the processor's second-level cache
 
@@ -40,8 +41,7 @@ class WeakPerspectiveCamera(NamedTuple):
             keypoints_3d: (..., K, 3), any number of joints, mm, camera axes.
 
         Returns:
-            (..., K, 3), image px; z = scale * Z, relative to the origin of ``keypoints_3d``. The type is the wider
-            float type of camera and joints.
+            (..., K, 3), image px, z relative to the origin of ``keypoints_3d``, in the wider float type of both.
 
         Raises:
             ValueError: If the last axis is not 3 long.
@@ -59,9 +59,9 @@ def fit_weak_perspective(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, wei
                          degenerate: str = 'raise') -> WeakPerspectiveCamera:
     """Fit a weak-perspective camera to each frame, all frames at once.
 
-    The fit minimises the weighted squared reprojection error in closed form. ``robust=True`` solves it repeatedly with
-    new weights, so that up to about a third of grossly wrong 2D joints have little effect (see ``solve_robust`` in
-    ``_weak_perspective_solver.py``). The result is deterministic, and each frame is fitted by itself, up to rounding.
+    The fit minimises the weighted squared reprojection error in closed form. ``robust=True`` repeats it with new
+    weights, so that up to about a third of grossly wrong 2D joints have little effect (see ``solve_robust`` in
+    ``_weak_perspective_solver.py``). The result is deterministic and, up to rounding, independent of the other frames.
     ``rotation=True, robust=False`` is the authors' 2D similarity.
 
     Args:
@@ -82,53 +82,51 @@ def fit_weak_perspective(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, wei
         ValueError: If shapes do not fit together, ``degenerate`` is unknown, or (with 'raise') frames are degenerate.
             The message then gives their number, the index of the first one and the reason.
     """
-    keypoints_3d, keypoints_2d, weights = _check(keypoints_3d, keypoints_2d, weights, degenerate)
-    batch, num_joints = keypoints_3d.shape[:-2], keypoints_3d.shape[-2]
-    flat = [keypoints_3d.reshape(-1, num_joints, 3), keypoints_2d.reshape(-1, num_joints, 2),
-            weights.reshape(-1, num_joints)]
-    count = len(flat[0])
-    dtype = np.float32 if np.result_type(keypoints_3d, keypoints_2d).itemsize <= 4 else np.float64
-    scale, matrix, translation = np.empty(count, dtype), np.empty((count, 2, 2), dtype), np.empty((count, 2), dtype)
-    residual, inlier = np.empty((count, num_joints), dtype), np.empty((count, num_joints), bool)
-    reasons = np.empty(count, np.uint8)
-    for start in range(0, count, CHUNK_FRAMES):
-        part = slice(start, start + CHUNK_FRAMES)
-        (scale[part], matrix[part], translation[part], residual[part], inlier[part], reasons[part]) = _fit_chunk(
-            *(values[part] for values in flat), rotation, robust)
-    if degenerate == 'raise' and reasons.any():
-        raise ValueError(_describe(reasons, batch))
-    return WeakPerspectiveCamera(
-        scale.reshape(batch), matrix.reshape(*batch, 2, 2), translation.reshape(*batch, 2),
-        residual.reshape(*batch, num_joints), inlier.reshape(*batch, num_joints))
-
-
-def _check(keypoints_3d, keypoints_2d, weights, degenerate):
-    """Bring the arguments of :func:`fit_weak_perspective` to arrays of matching shape, or raise ValueError."""
     if degenerate not in ('raise', 'mark'):
         raise ValueError(f"degenerate: 'raise' or 'mark' expected, got {degenerate!r}")
-    keypoints_3d, keypoints_2d = np.asarray(keypoints_3d), np.asarray(keypoints_2d)
+    arrays = _check_shapes(keypoints_3d, keypoints_2d, 1 if weights is None else weights)
+    *batch, num_joints = arrays[2].shape
+    poses, points, trust = (values.reshape(-1, num_joints, *values.shape[len(batch) + 1:]) for values in arrays)
+    parts = (slice(start, start + CHUNK_FRAMES) for start in range(0, max(len(poses), 1), CHUNK_FRAMES))
+    chunks = [_fit_chunk(poses[part], points[part], trust[part], rotation, robust) for part in parts]
+    reasons = np.concatenate([codes for _, codes in chunks])
+    if degenerate == 'raise' and reasons.any():
+        bad = np.flatnonzero(reasons)
+        where = f', first at index {index_text(np.unravel_index(bad[0], batch))}' if batch else ''
+        kinds = '; '.join(f'{(reasons == code).sum()} x {solver.REASONS[code]}' for code in np.unique(reasons[bad]))
+        raise ValueError(f'fit_weak_perspective: {len(bad)} of {len(reasons)} frames determine no camera{where}: '
+                         f"{solver.REASONS[reasons[bad[0]]]}. In all: {kinds}. Leave them out, or pass "
+                         "degenerate='mark' to get NaN cameras for them")
+    fields = (np.concatenate(field) for field in zip(*(camera for camera, _ in chunks), strict=True))
+    return WeakPerspectiveCamera(*(field.reshape((*batch, *field.shape[1:])) for field in fields))
+
+
+def _check_shapes(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray,
+                  weights: np.ndarray | float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bring the arguments of :func:`fit_weak_perspective` to arrays of matching shape, or raise ValueError."""
+    keypoints_3d, keypoints_2d, weights = map(np.asarray, (keypoints_3d, keypoints_2d, weights))
     if keypoints_3d.ndim < 2 or keypoints_3d.shape[-1] != 3:
         raise ValueError(f'keypoints_3d: shape (..., K, 3) expected, got {keypoints_3d.shape}')
-    if keypoints_2d.shape != (*keypoints_3d.shape[:-1], 2):
-        raise ValueError(f'keypoints_2d: shape {(*keypoints_3d.shape[:-1], 2)} expected to go with keypoints_3d '
-                         f'{keypoints_3d.shape}, got {keypoints_2d.shape}')
-    weights = np.ones(1) if weights is None else np.asarray(weights)
+    joints = keypoints_3d.shape[:-1]
+    if keypoints_2d.shape != (*joints, 2):
+        raise ValueError(f'keypoints_2d: shape {(*joints, 2)} expected for keypoints_3d of shape {keypoints_3d.shape}, '
+                         f'got {keypoints_2d.shape}')
     try:
-        weights = np.broadcast_to(weights, keypoints_3d.shape[:-1])
+        return keypoints_3d, keypoints_2d, np.broadcast_to(weights, joints)
     except ValueError:
-        raise ValueError(f'weights: shape {keypoints_3d.shape[:-1]} expected to go with keypoints_3d '
-                         f'{keypoints_3d.shape}, got {weights.shape}') from None
-    return keypoints_3d, keypoints_2d, weights
+        raise ValueError(f'weights: shape {joints} expected for keypoints_3d of shape {keypoints_3d.shape}, '
+                         f'got {weights.shape}') from None
 
 
-def _fit_chunk(keypoints_3d, keypoints_2d, weights, rotation, robust):
-    """Fit (n, K, ...) frames; return scale, rotation, translation, residual, inlier and reason codes, n of each."""
+def _fit_chunk(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights: np.ndarray, rotation: bool,
+               robust: bool) -> tuple[WeakPerspectiveCamera, np.ndarray]:
+    """Fit (n, K, ...) frames; return their cameras and (n,) codes into the solver's ``REASONS``."""
     with np.errstate(all='ignore'):  # degenerate frames may divide by zero here and are overwritten below
         chunk, reasons = solver.make_chunk(keypoints_3d, keypoints_2d, weights, rotation)
-        camera, cut = solver.solve_robust(chunk) if robust else (solver.solve(chunk.moments, chunk.weights), np.inf)
-        squared = solver.squared_residuals(chunk.moments, camera)
+        unknowns, cut = solver.solve_robust(chunk) if robust else (solver.solve(chunk.moments, chunk.weights), np.inf)
+        squared = solver.squared_residuals(chunk.moments, unknowns)
         inlier = chunk.used & (squared <= cut)
-        a, b, tx, ty = camera
+        a, b, tx, ty = unknowns
         reasons[~((np.hypot(a, b) if rotation else a) > 1e-6) & (reasons == 0)] = solver.BAD_SCALE
         size_mm, size_px = chunk.spreads
         a, b = a * size_px / size_mm, b * size_px / size_mm
@@ -137,19 +135,9 @@ def _fit_chunk(keypoints_3d, keypoints_2d, weights, rotation, robust):
         X, Y, x, y = chunk.centres
         translation = np.stack([x + tx * size_px - a * X + b * Y, y + ty * size_px - b * X - a * Y], axis=-1)
         residual = np.where(chunk.used, np.sqrt(squared) * size_px, np.nan).T
-    bad = reasons > 0
-    inlier[:, bad] = False
-    for values in (scale, matrix, translation, residual):
-        values[bad] = np.nan
-    return scale, matrix, translation, residual, inlier.T, reasons
-
-
-def _describe(reasons, batch):
-    """Error text for degenerate frames: how many, the first one's index, and the count of each reason."""
-    bad = np.flatnonzero(reasons)
-    index = tuple(int(i) for i in np.unravel_index(bad[0], batch))
-    where = f', first at index {index[0] if len(index) == 1 else index}' if batch else ''
-    kinds = '; '.join(f'{(reasons == code).sum()} x {solver.REASONS[code]}' for code in np.unique(reasons[bad]))
-    return (f'fit_weak_perspective: {len(bad)} of {len(reasons)} frames determine no camera{where}: '
-            f"{solver.REASONS[reasons[bad[0]]]}. In all: {kinds}. Leave them out, or pass degenerate='mark' "
-            'to get NaN cameras for them')
+    inlier[:, reasons > 0] = False
+    dtype = np.float32 if np.result_type(keypoints_3d, keypoints_2d).itemsize <= 4 else np.float64
+    floats = [values.astype(dtype, order='C') for values in (scale, matrix, translation, residual)]
+    for values in floats:
+        values[reasons > 0] = np.nan
+    return WeakPerspectiveCamera._make([*floats, inlier.T.copy()]), reasons

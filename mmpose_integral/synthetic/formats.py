@@ -1,43 +1,33 @@
-"""Annotation rows in the formats of CHALL_H80K, MPII (as mmpose's MpiiDataset reads it) and COCO.
+"""Annotations in the formats of MPII (as mmpose's MpiiDataset reads it) and COCO.
 
-Inputs are px with pixel centres at integers, 0-based. MPII's files count from 1; everything else counts from 0.
+Points are px with pixel centres at integers, 0-based; only MPII's files are 1-based.
 """
 import cv2
 import numpy as np
 
 from ..structures.skeleton import COCO_TO_H80K, MPII_TO_H80K
+from .wild_frame import VisiblePerson
 
-COCO_KEYPOINTS = (
+_COCO_KEYPOINTS = (
     'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder', 'left_elbow',
     'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle',
     'right_ankle')
-COCO_SKELETON = ((16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9), (8, 10),
-                 (9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7))
-_MPII_HEAD = (7, 8, 9)                  # thorax, upper neck, head top: MPII's own meaning, not ours
+_COCO_SKELETON = ((16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9), (8, 10),
+                  (9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7))
 
 
-def pose_csv(keypoints_mm):
-    """Text of a CHALL_H80K pose file: 17 rows of x,y,z, mm, four decimals."""
-    return ''.join(f'{x:.4f},{y:.4f},{z:.4f}\n' for x, y, z in keypoints_mm[:17])
-
-
-def mpii_row(person, image_name, image_shape):
-    """One entry of MPII's JSON.
-
-    Args:
-        person (Seen): the person.
-        image_name (str): file name.
-        image_shape (tuple): (h, w) px.
+def mpii_row(person: VisiblePerson, image_name: str, image_shape: tuple[int, int]) -> dict:
+    """One entry of MPII's JSON; ``image_shape`` is (h, w) px.
 
     Returns:
-        dict: ``joints`` 1-based px, (-1, -1) and ``joints_vis`` 0 outside the image; ``scale`` is the person's
-        standing height / 200 px; ``center`` 1-based px, above the middle by what MpiiDataset moves it down.
+        ``joints`` in 1-based px, with (-1, -1) and ``joints_vis`` 0 outside the image; ``scale``, the person's standing
+        height / 200 px; ``center`` in 1-based px, as far above the middle as MpiiDataset moves it down.
     """
     joints = np.zeros((16, 2))
     for ours, theirs in enumerate(MPII_TO_H80K):
         if theirs >= 0:
             joints[theirs] = person.keypoints[ours]
-    joints[list(_MPII_HEAD)] = person.mpii_head
+    joints[7:10] = person.mpii_head
     inside = _inside(joints, image_shape)
     scale = max(1.08 * person.stature, 1.1 * np.ptp(joints, axis=0).max()) / 200
     center = (joints.min(0) + joints.max(0)) / 2 - (0, 15 * scale)
@@ -46,13 +36,13 @@ def mpii_row(person, image_name, image_shape):
                 scale=round(float(scale), 6), center=np.round(center + 1, 2).tolist())
 
 
-def mpii_headbox(person):
+def mpii_headbox(person: VisiblePerson) -> np.ndarray:
     """Head box of the ground truth .mat, (2, 2): top left and bottom right, 1-based px."""
     return person.head_box.reshape(2, 2) + 1
 
 
-def coco_row(person, image_id, annotation_id, image_shape):
-    """One person of COCO's JSON; v = 2 visible, 1 hidden, 0 outside the image."""
+def coco_row(person: VisiblePerson, image_id: int, annotation_id: int, image_shape: tuple[int, int]) -> dict:
+    """One person of COCO's JSON; v is 2 if visible, 1 if hidden, 0 outside the image of (h, w) px."""
     points, visible = np.zeros((17, 2)), np.zeros(17, bool)
     for ours, theirs in enumerate(COCO_TO_H80K):
         if theirs >= 0:
@@ -62,7 +52,7 @@ def coco_row(person, image_id, annotation_id, image_shape):
     flags = np.where(inside, 1 + visible, 0)
     points = np.where(inside[:, None], points, 0)
     x1, y1, x2, y2 = person.box
-    # COCO's boxes are edges counted from the image's corner, half a pixel before the first pixel's centre.
+    # COCO counts the edges of boxes from the image's corner, half a pixel before the first pixel's centre.
     box = [x1 + 0.5, y1 + 0.5, x2 - x1, y2 - y1]
     return dict(
         id=annotation_id, image_id=image_id, category_id=1, iscrowd=0, bbox=np.round(box, 2).tolist(),
@@ -70,20 +60,19 @@ def coco_row(person, image_id, annotation_id, image_shape):
         keypoints=np.concatenate([np.round(points, 2), flags[:, None]], axis=1).ravel().tolist())
 
 
-def coco_head():
-    """``info`` and ``categories`` of COCO's JSON."""
-    category = dict(id=1, name='person', supercategory='person', keypoints=list(COCO_KEYPOINTS),
-                    skeleton=[list(link) for link in COCO_SKELETON])
+def coco_head() -> dict:
+    """``info``, ``licenses`` and ``categories`` of COCO's JSON."""
+    category = dict(id=1, name='person', supercategory='person', keypoints=_COCO_KEYPOINTS, skeleton=_COCO_SKELETON)
     return dict(info=dict(description='rendered stand-in people', version='1.0'), licenses=[], categories=[category])
 
 
-def _inside(points, image_shape):
-    height, width = image_shape[:2]
+def _inside(points: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
+    height, width = image_shape
     return (points > -0.5).all(1) & (points[:, 0] < width - 0.5) & (points[:, 1] < height - 0.5)
 
 
-def _polygons(mask):
-    """Outlines of a mask, flat x, y lists; a single pixel or line is widened, since COCO wants at least 3 corners."""
+def _polygons(mask: np.ndarray) -> list[list[float]]:
+    """Outlines of a mask, flat x, y lists; a single pixel or line becomes a box, because COCO needs 3 corners."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     outlines = [contour.reshape(-1, 2) for contour in contours if len(contour) >= 3]
     if not outlines:

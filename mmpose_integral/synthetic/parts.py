@@ -1,43 +1,44 @@
-"""Chunks of the stand-in data: drawn by workers, written file by file, joined into the final annotation files.
+"""Chunks of the stand-in data, drawn by workers, and the annotation files into which they are joined.
 
-A chunk is finished when its record under ``parts/`` exists; a run that was cut short redoes unfinished chunks only.
+A chunk is finished when its record under ``parts/`` exists. A run that was stopped draws only unfinished chunks again.
 """
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from scipy.io import savemat
 
+from ..formats.h80k_index import pose_csv
 from ..utils.files import write_whole
-from .formats import coco_head, coco_row, mpii_headbox, mpii_row, pose_csv
+from .formats import coco_head, coco_row, mpii_headbox, mpii_row
 from .studio_frame import encode_jpeg, render_frame
 from .wild_frame import render_wild
 
 CHUNK = 32
 H80K_SPLITS = ('train', 'val', 'test')
 _MAT_HEADER = 'MATLAB 5.0 MAT-file, rendered stand-in data'
-_VAL_EVERY, _VAL_OFFSET = 8, 1          # of the wild images, number 1, 9, 17, ... are validation
 
 
-def is_wild_val(index):
-    """Whether wild image ``index`` (0-based) belongs to the validation part."""
-    return index % _VAL_EVERY == _VAL_OFFSET
+def _is_wild_val(index: int) -> bool:
+    """Whether image ``index`` (0-based) of the MPII or COCO part is for validation: 1, 9, 17, ... are."""
+    return index % 8 == 1
 
 
-def chunks_of(part, count):
+def chunks_of(part: str, count: int) -> list[tuple[str, int, int]]:
     """(part, start, stop) of every chunk of a part."""
     return [(part, start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
 
 
-def record_path(root, part, start, stop):
-    """Record that says a chunk is finished."""
+def record_path(root: Path, part: str, start: int, stop: int) -> Path:
+    """Record of a finished chunk."""
     suffix = 'npz' if part in H80K_SPLITS else 'json'
-    return Path(root) / 'parts' / f'{part}_{start:07d}_{stop:07d}.{suffix}'
+    return root / 'parts' / f'{part}_{start:07d}_{stop:07d}.{suffix}'
 
 
-def final_paths(root, part):
+def final_paths(root: str | Path, part: str) -> list[Path]:
     """Files that exist when a part is complete."""
     root = Path(root)
     if part in H80K_SPLITS:
@@ -48,59 +49,51 @@ def final_paths(root, part):
     return [root / 'coco' / 'annotations' / f'person_keypoints_{name}2017.json' for name in ('train', 'val')]
 
 
-def make_folders(root):
-    """The tree of the stand-in data."""
-    root = Path(root)
+def make_folders(root: Path) -> None:
+    """Make the folders of the stand-in data."""
     for name in ('h80k/Train/IMG', 'h80k/Train/POSE', 'h80k/Val/IMG', 'h80k/Val/POSE', 'h80k/Test/IMG',
                  'h80k/annotations', 'mpii/images', 'mpii/annotations', 'coco/train2017', 'coco/val2017',
                  'coco/annotations', 'truth', 'parts'):
         (root / name).mkdir(parents=True, exist_ok=True)
 
 
-def draw_chunk(job):
-    """Draw and write one chunk.
-
-    Args:
-        job (tuple): (root, seed, image_size, part, start, stop).
-
-    Returns:
-        int: number of images written.
-    """
+def draw_chunk(job: tuple[Path, int, int, str, int, int]) -> int:
+    """Draw and write one chunk, (root, seed, image size, part, start, stop); return its number of images."""
     cv2.setNumThreads(0)
     root, seed, image_size, part, start, stop = job
     draw = _draw_studio_chunk if part in H80K_SPLITS else _draw_wild_chunk
-    record = draw(Path(root), seed, image_size, part, start, stop)
-    write_whole(record_path(root, part, start, stop), record)
+    write_whole(record_path(root, part, start, stop), draw(root, seed, image_size, part, start, stop))
     return stop - start
 
 
-def _npz(arrays):
+def _npz(arrays: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
-def _draw_studio_chunk(root, seed, image_size, split, start, stop):
+def _draw_studio_chunk(root: Path, seed: int, image_size: int, split: str, start: int, stop: int) -> bytes:
     folder = root / 'h80k' / split.capitalize()
-    rows = []
+    truths, boxes = [], []
     for index in range(start, stop):
         image, truth, box = render_frame(seed, split, index, image_size)
         write_whole(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
         if split != 'test':
             write_whole(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))
-        rows.append((index + 1, truth, box))
+        truths.append(truth)
+        boxes.append(box)
     return _npz(dict(
-        frame_ids=np.array([row[0] for row in rows], np.int32),
-        keypoints_2d=np.array([row[1].keypoints_2d for row in rows], np.float32),
-        keypoints_mm=np.array([row[1].keypoints_mm for row in rows], np.float32),
-        root_depth_mm=np.array([row[1].root_depth_mm for row in rows], np.float32),
-        subject=np.array([row[1].subject for row in rows], np.int32),
-        focal=np.array([row[1].focal for row in rows], np.float32),
-        bbox=np.array([row[2] for row in rows], np.float32),
-        pose=np.array([row[1].pose for row in rows], '<U16')))
+        frame_ids=np.arange(start + 1, stop + 1, dtype=np.int32),
+        keypoints_2d=np.array([truth.keypoints_2d for truth in truths], np.float32),
+        keypoints_mm=np.array([truth.keypoints_mm for truth in truths], np.float32),
+        root_depth_mm=np.array([truth.root_depth_mm for truth in truths], np.float32),
+        subject=np.array([truth.subject for truth in truths], np.int32),
+        focal=np.array([truth.focal for truth in truths], np.float32),
+        bbox=np.array(boxes, np.float32),
+        pose=np.array([truth.pose for truth in truths], '<U16')))
 
 
-def _draw_wild_chunk(root, seed, image_size, part, start, stop):
+def _draw_wild_chunk(root: Path, seed: int, image_size: int, part: str, start: int, stop: int) -> str:
     records = []
     for index in range(start, stop):
         image, people = render_wild(seed, part, index, image_size)
@@ -112,21 +105,15 @@ def _draw_wild_chunk(root, seed, image_size, part, start, stop):
                     for person in people]
         else:
             name = f'{index + 1:012d}.jpg'
-            folder = 'val2017' if is_wild_val(index) else 'train2017'
+            folder = 'val2017' if _is_wild_val(index) else 'train2017'
             write_whole(root / 'coco' / folder / name, encode_jpeg(image, 90))
             rows = [coco_row(person, index + 1, 10 * (index + 1) + k, shape) for k, person in enumerate(people)]
         records.append(dict(index=index, name=name, width=shape[1], height=shape[0], people=rows))
     return json.dumps(records)
 
 
-def join_part(root, part, count):
-    """Join the records of a finished part into its final annotation files.
-
-    Args:
-        root (Path): stand-in root.
-        part (str): 'train', 'val', 'test', 'mpii' or 'coco'.
-        count (int): its number of images.
-    """
+def join_part(root: Path, part: str, count: int) -> None:
+    """Join the records of a finished part of ``count`` images into its final annotation files."""
     paths = [record_path(root, *chunk) for chunk in chunks_of(part, count)]
     if part in H80K_SPLITS:
         loaded = [np.load(path) for path in paths]
@@ -134,7 +121,7 @@ def join_part(root, part, count):
             name: np.concatenate([arrays[name] for arrays in loaded]) for name in loaded[0].files}))
         return
     records = [record for path in paths for record in json.loads(path.read_text())]
-    by_val = [[r for r in records if is_wild_val(r['index']) == val] for val in (False, True)]
+    by_val = [[r for r in records if _is_wild_val(r['index']) == val] for val in (False, True)]
     if part == 'mpii':
         _join_mpii(root, by_val)
         return
@@ -144,8 +131,8 @@ def join_part(root, part, count):
             **coco_head(), images=images, annotations=[row for r in chosen for row in r['people']])))
 
 
-def _join_mpii(root, by_val):
-    """MPII's two JSON files, and the .mat that MpiiDataset and MPII's own PCKh read for the val part."""
+def _join_mpii(root: Path, by_val: list[list[dict]]) -> None:
+    """Write MPII's two JSON files, and the .mat that MpiiDataset and MPII's own PCKh read for validation."""
     train, val, mat = final_paths(root, 'mpii')
     for path, chosen in zip((train, val), by_val, strict=True):
         write_whole(path, json.dumps([person['row'] for r in chosen for person in r['people']]))
@@ -156,5 +143,5 @@ def _join_mpii(root, by_val):
     buffer = io.BytesIO()
     savemat(buffer, dict(headboxes_src=boxes.transpose(1, 2, 0), pos_gt_src=joints.transpose(1, 2, 0),
                          jnt_missing=missing.T))
-    # A .mat opens with the time of writing: a fixed text keeps the file the same for the same seed.
+    # A .mat begins with the time of writing. A fixed text keeps the file the same for the same seed.
     write_whole(mat, _MAT_HEADER.ljust(116).encode() + buffer.getvalue()[116:])

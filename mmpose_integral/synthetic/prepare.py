@@ -1,36 +1,37 @@
-"""What the preparation tools make of the stand-in data, with its truth in place of models: for tests and benchmarks."""
+"""The preparation tools' products for the stand-in data, from its truth instead of models, for tests and benchmarks."""
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from mmpose_integral.formats.boxes import save_boxes
-from mmpose_integral.formats.h80k_index import save_index, scan_split
-from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
-
+from ..formats.boxes import save_boxes
 from ..formats.cameras import save_cameras
+from ..formats.h80k_index import save_index, scan_split
+from ..formats.keypoints_2d import save_keypoints_2d
 from ..structures import fit_weak_perspective
 from .parts import H80K_SPLITS, final_paths
 
 
-def prepare_from_truth(root, folder=None, splits=H80K_SPLITS, boxless=()):
+def prepare_from_truth(root: str | Path, folder: str | Path | None = None, splits: Iterable[str] = H80K_SPLITS,
+                       boxless: Container[int] = ()) -> None:
     """Write index, person boxes, 2D joints and, where there are poses, cameras, named as in ``docs/data.md``.
 
     Args:
-        root (str | Path): Root of a finished stand-in data set.
-        folder (str | Path, optional): Folder of the products; default: ``<root>/h80k/annotations``.
-        splits (Iterable[str]): Names among 'train', 'val' and 'test'.
-        boxless (Container[int]): Ids of the frames, in each split, that get no box.
+        root: Root of a finished stand-in data set.
+        folder: Folder of the products; None stands for ``<root>/h80k/annotations``.
+        splits: Names among 'train', 'val' and 'test'.
+        boxless: Ids of the frames, in each split, that get no box.
 
     Raises:
-        ValueError: A frame is faulty.
+        ValueError: If a frame is faulty.
     """
     folder = Path(folder or Path(root) / 'h80k' / 'annotations')
     for split in splits:
         index, faults = scan_split(Path(root) / 'h80k', split.capitalize(), 1)
         if faults:
-            raise ValueError(f'stand-in frames: {faults[0]}')
+            raise ValueError(f'{root}: a frame of the stand-in data is faulty ({faults[0]}); make the data again')
         save_index(index, folder / f'h80k_{split}.npz')
-        with np.load(final_paths(Path(root), split)[0]) as truth:
+        with np.load(final_paths(root, split)[0]) as truth:
             corners, keypoints_2d = truth['bbox'].astype(float), truth['keypoints_2d']
         boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
         save_boxes(folder / f'h80k_{split}_boxes.json', {

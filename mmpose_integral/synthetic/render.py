@@ -1,51 +1,51 @@
-"""Draws people and props over a background, and reads visibility, boxes and masks from the shape-number image."""
+"""Drawing of people and props over a background, and visibility and boxes from the image of shape numbers."""
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from .body import Body
+from .camera import Camera
 from .dressing import dress, head_center
-from .shading import Person, shade
-from .shapes import FAR, ShapeList, cast, image_bounds
+from .kinematics import Figure
+from .outfits import Outfit
+from .shading import Light, TextureFrames, shade
+from .shapes import ShapeList, Shapes, cast, image_bounds
+
+Window = tuple[int, int, int, int]  # x1, y1, x2, y2 px, end exclusive
 
 
 class Actor(NamedTuple):
-    """A person on the set."""
-    figure: object
-    body: object
-    outfit: object
+    """A person in the scene."""
+    figure: Figure
+    body: Body
+    outfit: Outfit
 
 
 class Layers(NamedTuple):
-    """What a renderer knows of the drawn people, at ``oversample`` sub-pixels a pixel."""
-    depth: np.ndarray                   # (h, w) mm
-    owner: np.ndarray                   # (h, w) int, person number, -1 prop, -2 nothing
-    window: tuple                       # x1, y1, x2, y2 px, end exclusive
+    """Depth and owner of every sub-pixel, ``oversample`` per pixel and axis."""
+    depth: np.ndarray  # (h, w) mm
+    owner: np.ndarray  # (h, w) int, number of the person, -1 for a prop, -2 for the background
+    window: Window
     oversample: int
 
 
-def oversampling(size):
-    """Sub-pixels a pixel and axis: small images need more to look smooth."""
-    return 2 if max(size) <= 640 else 1
-
-
-def place_figure(figure, offset):
+def place_figure(figure: Figure, offset: Sequence[float] | np.ndarray) -> Figure:
     """Move a figure on the floor by (x, y) mm."""
     return figure._replace(joints=figure.joints + np.array([offset[0], offset[1], 0.0]))
 
 
-def draw_people(image, camera, actors, props, light):
-    """Cast shadows, people and props onto an image, in place.
+def draw_people(image: np.ndarray, camera: Camera, actors: Sequence[Actor],
+                props: Sequence[Callable[[ShapeList], None]], light: Light) -> Layers:
+    """Draw shadows, people and props on an image.
 
     Args:
-        image (np.ndarray): (H, W, 3) uint8 BGR background; changed.
-        camera (Camera): the camera.
-        actors (list[Actor]): the people, world mm.
-        props (list[callable]): each adds something to a ShapeList.
-        light (Light): the light.
-
-    Returns:
-        Layers: what was drawn where.
+        image: (H, W, 3) uint8 BGR background; changed in place.
+        camera: Camera of the image.
+        actors: People, world mm.
+        props: Functions that add the shapes of an object.
+        light: Light of the scene.
     """
     collected = ShapeList()
     for owner, actor in enumerate(actors):
@@ -56,31 +56,30 @@ def draw_people(image, camera, actors, props, light):
     shapes = world.to_camera(camera)
     _shadow(image, camera, world, light.toward)
     window = _window(image_bounds(shapes, camera), camera.size)
-    oversample = oversampling(camera.size)
+    oversample = 2 if max(camera.size) <= 640 else 1  # small images need it to look smooth
     hits = cast(shapes, camera, window, oversample)
     layer = shade(shapes, hits, [_texture_frames(actor, camera) for actor in actors], light, camera)
     _composite(image, layer, window, oversample)
-    depth, number = hits[:2]
-    owner = np.append(shapes.owners, -2)[number]        # number -1 reads the appended -2
-    return Layers(depth, owner, window, oversample)
+    owner = np.append(shapes.owners, -2)[hits.number]  # number -1 reads the appended -2
+    return Layers(hits.depth, owner, window, oversample)
 
 
-def _texture_frames(actor, camera):
+def _texture_frames(actor: Actor, camera: Camera) -> TextureFrames:
     turn, figure = camera.rotation, actor.figure
-    return Person(actor.outfit, (turn @ figure.chest).T, camera.to_camera(figure.joints[8]).astype(np.float32),
-                  (turn @ figure.pelvis).T, camera.to_camera(figure.joints[0]).astype(np.float32),
-                  (turn @ figure.head).T, camera.to_camera(head_center(figure, actor.body)).astype(np.float32),
-                  actor.body.head_size, actor.body.torso_girth)
+    neck, root, skull = (camera.to_camera(point).astype(np.float32)
+                         for point in (figure.joints[8], figure.joints[0], head_center(figure, actor.body)))
+    return TextureFrames(actor.outfit, (turn @ figure.chest).T, neck, (turn @ figure.pelvis).T, root,
+                         (turn @ figure.head).T, skull, actor.body.head_size, actor.body.torso_girth)
 
 
-def _window(bounds, size):
+def _window(bounds: np.ndarray, size: tuple[int, int]) -> Window:
     """Pixel window around all shapes, at least one pixel, clipped to the image."""
     low = np.clip(np.floor(bounds[:, :2].min(0)) - 1, 0, np.array(size) - 1).astype(int)
     high = np.clip(np.ceil(bounds[:, 2:].max(0)) + 2, low + 1, size).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _composite(image, layer, window, oversample):
+def _composite(image: np.ndarray, layer: np.ndarray, window: Window, oversample: int) -> None:
     """Lay the (h, w, 4) uint8 picture of the shapes over the image, in place."""
     x1, y1, x2, y2 = window
     if oversample > 1:
@@ -89,8 +88,8 @@ def _composite(image, layer, window, oversample):
     patch[:] = cv2.add(cv2.multiply(patch, cv2.merge([through] * 3), scale=1 / 255), layer[..., :3])
 
 
-def _shadow(image, camera, world, toward):
-    """Soft shadow on the floor: every shape's core projected along the light, drawn small and blurred."""
+def _shadow(image: np.ndarray, camera: Camera, world: Shapes, toward: np.ndarray) -> None:
+    """Draw a soft shadow on the floor: the axis of every shape projected along the light, small and blurred."""
     width, height = camera.size
     shrink = 2 if max(camera.size) > 200 else 1
     mask = np.zeros((height // shrink + 1, width // shrink + 1), np.uint8)
@@ -116,37 +115,11 @@ def _shadow(image, camera, world, toward):
     patch[:] = cv2.multiply(patch, cv2.merge([255 - mask // 2] * 3), scale=1 / 255)
 
 
-def visible_box(layers, owner):
-    """Box of a person's visible pixels.
-
-    Returns:
-        np.ndarray | None: (4,) x1, y1, x2, y2 px (pixel centres are integers), None when nothing is seen.
-    """
+def visible_box(layers: Layers, owner: int) -> np.ndarray | None:
+    """Box of a person's visible pixels, (4,) x1, y1, x2, y2 px (pixel centres are integers); None if there are none."""
     x, y, w, h = cv2.boundingRect((layers.owner == owner).astype(np.uint8))
     if not w:
         return None
     corner = np.array(layers.window[:2]) - 0.5
     return np.concatenate([corner + np.array([x, y]) / layers.oversample,
                            corner + np.array([x + w, y + h]) / layers.oversample])
-
-
-def visible_points(layers, pixels, depths, owner, slack):
-    """Whether points of a person are seen: inside the image, and nothing clearly nearer on their ray.
-
-    Args:
-        layers (Layers): drawn people.
-        pixels (np.ndarray): (K, 2) px.
-        depths (np.ndarray): (K,) mm.
-        owner (int): the person.
-        slack (np.ndarray | float): (K,) mm of own flesh before the point.
-
-    Returns:
-        np.ndarray: (K,) bool.
-    """
-    x1, y1, _, _ = layers.window
-    cells = np.floor((pixels - (x1 - 0.5, y1 - 0.5)) * layers.oversample).astype(int)
-    height, width = layers.depth.shape
-    inside = (cells >= 0).all(1) & (cells[:, 0] < width) & (cells[:, 1] < height)
-    cells = np.clip(cells, 0, (width - 1, height - 1))
-    nearest = layers.depth[cells[:, 1], cells[:, 0]]
-    return inside & ((nearest >= depths - slack) | (nearest >= FAR))

@@ -1,59 +1,62 @@
-"""One frame of the H80K part: who, which pose, which camera, the picture, and the truth that goes with it."""
+"""One frame of the H80K part: person, pose, camera, picture and truth."""
+from functools import partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from ..structures.skeleton import add_thorax
-from .body import SPLIT_IDS, people_of_split
-from .camera import NUM_STUDIO_CAMERAS, jitter_rotation, studio_camera
-from .kinematics import pose_figure, rot_z
+from .body import PART_IDS, people_of_split
+from .camera import NUM_STUDIO_CAMERAS, Camera, jitter_rotation, studio_camera
+from .dressing import add_stool
+from .kinematics import Figure, pose_figure
 from .outfits import studio_outfit
-from .poses import random_pose
+from .poses import Pose, random_pose
 from .render import Actor, draw_people, place_figure, visible_box
 from .sensor import expose
 from .shading import Light
 from .studio import studio_background
 
 STUDIO_LIGHT = Light(np.array([0.28, 0.2, 0.94]) / np.linalg.norm([0.28, 0.2, 0.94]), key=0.75, ambient=0.64)
-_REACH = 1000.0                         # mm from the room's middle, along each wall
-_MARGIN = 0.02                          # share of the image that stays free around the joints
+_STOOL_COLOR = (70.0, 96.0, 130.0)
+_REACH = 1000.0  # mm from the room's middle, along each wall
+_MARGIN = 0.02  # share of the image that stays free around the joints
 
 
 class StudioTruth(NamedTuple):
-    """What is known of a frame. Camera axes, mm; px with pixel centres at integers."""
-    keypoints_mm: np.ndarray            # (18, 3) root-relative
-    keypoints_2d: np.ndarray            # (18, 2) px
+    """Truth of a frame. Camera axes, mm; px with pixel centres at integers."""
+    keypoints_mm: np.ndarray  # (18, 3) root-relative
+    keypoints_2d: np.ndarray  # (18, 2) px
     root_depth_mm: float
     subject: int
     focal: float
     pose: str
 
 
-class StudioSet(NamedTuple):
-    """All that is needed to draw a frame."""
+class StagedFrame(NamedTuple):
+    """Everything that determines the picture of a frame."""
     actor: Actor
-    camera: object
+    camera: Camera
     camera_index: int
-    pose: object
+    pose: Pose
     truth: StudioTruth
 
 
-def stage_frame(seed, split, index, image_size):
+def stage_frame(seed: int, split: str, index: int, image_size: int) -> tuple[StagedFrame, np.random.Generator]:
     """Draw the content of a frame, without a picture.
 
     Args:
-        seed (int): data set seed.
-        split (str): 'train', 'val' or 'test'.
-        index (int): 0-based frame number; the frame depends on (seed, split, index) and the size alone.
-        image_size (int): side, px.
+        seed: Seed of the data set.
+        split: 'train', 'val' or 'test'.
+        index: 0-based number of the frame. The frame depends only on (seed, split, index) and the image size.
+        image_size: Side of the image, px.
 
     Returns:
-        tuple[StudioSet, np.random.Generator]: the set, and the generator for what else is random in the picture.
+        The content, and the generator for the random parts of the picture.
     """
-    rng = np.random.default_rng((seed, SPLIT_IDS[split], index))
+    rng = np.random.default_rng((seed, PART_IDS[split], index))
     people = people_of_split(seed, split)
-    rank = index % len(people)          # in turn: a small split, too, has its people's mean length
+    rank = index % len(people)  # the people take turns, so that even a small split has its people's mean length
     subject, body = people[rank]
     pose = random_pose(rng)
     figure = pose_figure(body, pose, yaw=rng.uniform(0, 360))
@@ -61,15 +64,15 @@ def stage_frame(seed, split, index, image_size):
     camera = studio_camera(camera_index, image_size)
     camera = camera._replace(rotation=jitter_rotation(rng) @ camera.rotation)
     figure = _place_in_view(rng, figure, camera)
-    local = camera.to_camera(add_thorax(figure.joints))
-    truth = StudioTruth(local - local[0], camera.project(add_thorax(figure.joints)), float(local[0, 2]), subject,
-                        camera.focal, pose.name)
+    joints = add_thorax(figure.joints)
+    local = camera.to_camera(joints)
+    truth = StudioTruth(local - local[0], camera.project(joints), float(local[0, 2]), subject, camera.focal, pose.name)
     actor = Actor(figure, body, studio_outfit(subject, split, rank))
-    return StudioSet(actor, camera, camera_index, pose, truth), rng
+    return StagedFrame(actor, camera, camera_index, pose, truth), rng
 
 
-def _place_in_view(rng, figure, camera):
-    """Somewhere on the mat where the camera sees all of the person; the mat's middle if no draw succeeds."""
+def _place_in_view(rng: np.random.Generator, figure: Figure, camera: Camera) -> Figure:
+    """Move a figure to where the camera sees all of it; the room's middle if twelve draws fail."""
     for _ in range(12):
         placed = place_figure(figure, (rng.uniform(-_REACH, _REACH), rng.uniform(-_REACH, _REACH)))
         pixels = camera.project(placed.joints)
@@ -79,38 +82,21 @@ def _place_in_view(rng, figure, camera):
     return figure
 
 
-def seat_props(figure, body, color=(70, 96, 130)):
-    """A stool under a sitting person: returns a function that adds its boxes to a ShapeList."""
-    def add(shapes):
-        hips, knees = figure.joints[[1, 4]].mean(0), figure.joints[[2, 5]].mean(0)
-        heading = np.rad2deg(np.arctan2(*(knees - hips)[[1, 0]]))
-        turn, wood = rot_z(heading), np.array(color, float)
-        top = max(min(hips[2], figure.joints[0, 2]) - 92 * body.leg_girth, 60.0)
-        half = (top - 44) / 2           # of the legs
-        center = np.array([hips[0], hips[1], 0.0]) + turn @ [60.0, 0, 0]
-        shapes.box(center + [0, 0, top - 22], turn, (225, 225, 22), wood)
-        for x in (-195, 195):
-            for y in (-195, 195):
-                shapes.box(center + turn @ [x, y, 0] + [0, 0, half], turn, (20, 20, half), wood * 0.8)
-    return add
-
-
-def render_frame(seed, split, index, image_size):
-    """Picture and truth of a frame.
-
-    Args:
-        seed, split, index, image_size: see :func:`stage_frame`.
+def render_frame(seed: int, split: str, index: int,
+                 image_size: int) -> tuple[np.ndarray, StudioTruth, np.ndarray | None]:
+    """Draw the frame of :func:`stage_frame`.
 
     Returns:
-        tuple: (image_size, image_size, 3) uint8 BGR, StudioTruth, (4,) visible box x1, y1, x2, y2 px.
+        Picture, (image_size, image_size, 3) uint8 BGR; its truth; and the person's :func:`visible_box`.
     """
     stage, rng = stage_frame(seed, split, index, image_size)
-    image = studio_background(stage.camera, stage.camera_index, image_size)
-    props = [seat_props(stage.actor.figure, stage.actor.body)] if stage.pose.seat else []
-    layers = draw_people(image, stage.camera, [stage.actor], props, STUDIO_LIGHT)
+    actor, camera = stage.actor, stage.camera
+    image = studio_background(camera, stage.camera_index, image_size)
+    stool = partial(add_stool, figure=actor.figure, body=actor.body, color=_STOOL_COLOR)
+    layers = draw_people(image, camera, [actor], [stool] if stage.pose.seat else [], STUDIO_LIGHT)
     return expose(image, rng, noise=2.2), stage.truth, visible_box(layers, 0)
 
 
-def encode_jpeg(image, quality=92):
+def encode_jpeg(image: np.ndarray, quality: int = 92) -> bytes:
     """JPEG bytes of a BGR image."""
     return cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

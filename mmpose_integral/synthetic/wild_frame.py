@@ -1,4 +1,6 @@
-"""One image of the MPII or COCO part: passers-by before anything, half hidden, cut off, and their annotations."""
+"""One image of the MPII or COCO part: people who may be occluded or cut off by the border, and their annotations."""
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -6,60 +8,56 @@ import numpy as np
 
 from ..structures.skeleton import add_thorax
 from .backgrounds import wild_background
-from .body import SPLIT_IDS, random_person
-from .camera import wild_camera
+from .body import PART_IDS, random_person
+from .camera import Camera, wild_camera
 from .clutter import draw_occluders
-from .dressing import head_center
+from .dressing import add_stool, head_center
 from .kinematics import pose_figure
 from .outfits import random_outfit
 from .poses import random_pose
-from .render import Actor, draw_people, place_figure, visible_box, visible_points
+from .render import Actor, Layers, draw_people, place_figure, visible_box
 from .sensor import expose
 from .shading import Light
-from .studio_frame import seat_props
+from .shapes import FAR
 
-# mm of own flesh before a joint's centre, by CHALL_H80K row, so that a joint is not hidden by its own limb.
+# mm of own flesh in front of a joint, by CHALL_H80K row, so that a limb does not hide its own joint.
 _FLESH = np.array([170, 130, 80, 75, 130, 80, 75, 160, 130, 60, 150, 110, 75, 70, 110, 75, 70, 170], float)
-_MIN_VISIBLE = 40                       # px of a person that make an annotation
+_MIN_VISIBLE = 40  # px of a person that are enough for an annotation
 
 
-class Seen(NamedTuple):
+class VisiblePerson(NamedTuple):
     """A person in an image; px, pixel centres at integers."""
-    keypoints: np.ndarray               # (18, 2), also outside the image
-    visible: np.ndarray                 # (18,) bool
-    face: np.ndarray                    # (4, 2) left eye, right eye, left ear, right ear
-    face_visible: np.ndarray            # (4,) bool
-    mpii_head: np.ndarray               # (3, 2) thorax, upper neck, head top as MPII means them
-    head_box: np.ndarray                # (4,) x1, y1, x2, y2
-    box: np.ndarray                     # (4,) visible box
-    mask: np.ndarray                    # (H, W) bool, visible pixels
-    stature: float                      # px that the person would stand tall
+    keypoints: np.ndarray  # (18, 2), also outside the image
+    visible: np.ndarray  # (18,) bool
+    face: np.ndarray  # (4, 2) left eye, right eye, left ear, right ear
+    face_visible: np.ndarray  # (4,) bool
+    mpii_head: np.ndarray  # (3, 2) thorax, upper neck and head top as MPII defines them
+    head_box: np.ndarray  # (4,) x1, y1, x2, y2
+    box: np.ndarray  # (4,) visible box
+    mask: np.ndarray  # (H, W) bool, visible pixels
+    stature: float  # height of the standing person, px
 
 
-def image_size_of(rng, image_size):
-    """Wild images have many shapes: (w, h) px around ``image_size``."""
-    return int(image_size * rng.uniform(0.85, 1.3)), int(image_size * rng.uniform(0.85, 1.1))
-
-
-def render_wild(seed, part, index, image_size):
-    """Picture and people of a wild image.
+def render_wild(seed: int, part: str, index: int, image_size: int) -> tuple[np.ndarray, list[VisiblePerson]]:
+    """Draw a picture of the MPII or COCO part.
 
     Args:
-        seed (int): data set seed.
-        part (str): 'mpii' or 'coco'.
-        index (int): 0-based image number; the image depends on (seed, part, index) and the size alone.
-        image_size (int): typical side, px.
+        seed: Seed of the data set.
+        part: 'mpii' or 'coco'.
+        index: 0-based number of the image. The image depends only on (seed, part, index) and the size.
+        image_size: Typical side, px; width and height vary around it.
 
     Returns:
-        tuple[np.ndarray, list[Seen]]: (h, w, 3) uint8 BGR, and every person of whom something is seen.
+        (h, w, 3) uint8 BGR, and every person with enough visible pixels.
     """
-    rng = np.random.default_rng((seed, SPLIT_IDS[part], index))
-    camera = wild_camera(rng, image_size_of(rng, image_size))
-    actors, stools = _cast_people(rng, camera)
+    rng = np.random.default_rng((seed, PART_IDS[part], index))
+    size = int(image_size * rng.uniform(0.85, 1.3)), int(image_size * rng.uniform(0.85, 1.1))
+    camera = wild_camera(rng, size)
+    actors, stools = _place_people(rng, camera)
     image = wild_background(rng, camera)
     toward = np.append(rng.normal(0, 0.7, 2), rng.uniform(0.5, 1.2))
     light = Light(toward / np.linalg.norm(toward), rng.uniform(0.5, 0.9), rng.uniform(0.45, 0.75),
-                  tuple(rng.uniform(0.88, 1.1, 3)))
+                  rng.uniform(0.88, 1.1, 3))
     layers = draw_people(image, camera, actors, stools, light)
     boxes = [box for box in (visible_box(layers, k) for k in range(len(actors))) if box is not None]
     cover = draw_occluders(rng, image, boxes) if boxes else np.zeros(image.shape[:2], bool)
@@ -69,9 +67,10 @@ def render_wild(seed, part, index, image_size):
     return image, [person for person in people if person is not None]
 
 
-def _cast_people(rng, camera):
-    """One to three people: the first near the image's middle, the others beside and behind."""
-    actors, stools = [], []
+def _place_people(rng: np.random.Generator, camera: Camera) -> tuple[list[Actor], list[Callable]]:
+    """One to three people, the first near the image's middle and the others beside and behind; and their stools."""
+    actors: list[Actor] = []
+    stools: list[Callable] = []
     right, away = camera.rotation[0], camera.rotation[2] * (1, 1, 0)
     away = away / np.linalg.norm(away)
     for k in range(int(rng.choice((1, 2, 3), p=(0.6, 0.28, 0.12)))):
@@ -84,12 +83,12 @@ def _cast_people(rng, camera):
         figure = place_figure(figure, place[:2])
         actors.append(Actor(figure, body, random_outfit(rng)))
         if pose.seat:
-            stools.append(seat_props(figure, body, rng.uniform(40, 190, 3)))
+            stools.append(partial(add_stool, figure=figure, body=body, color=rng.uniform(40, 190, 3)))
     return actors, stools
 
 
-def _annotate(layers, cover, camera, actor, owner):
-    """What an annotator would note of a person, None when hardly anything is seen."""
+def _annotate(layers: Layers, cover: np.ndarray, camera: Camera, actor: Actor, owner: int) -> VisiblePerson | None:
+    """Annotation of a person; None if fewer than ``_MIN_VISIBLE`` px are visible."""
     figure, body = actor.figure, actor.body
     height, width = cover.shape
     mask = np.zeros((height, width), np.uint8)
@@ -109,15 +108,26 @@ def _annotate(layers, cover, camera, actor, owner):
                            neck + figure.head @ (np.array([2.0, 0, 262.0]) * size)])
     head_world = np.stack([center + figure.head @ (np.array(corner) * size) for corner in
                            ((96, 0, 0), (-108, 0, 0), (0, 82, 0), (0, -82, 0), (0, 0, 125), (0, 0, -115))])
-    joints = add_thorax(figure.joints)
-    keypoints, face, head = camera.project(joints), camera.project(face_world), camera.project(head_world)
-
-    def visible(world, pixels, slack):
-        cells = np.clip(np.round(pixels), 0, (width - 1, height - 1)).astype(int)
-        depths = camera.to_camera(world)[:, 2]
-        return visible_points(layers, pixels, depths, owner, slack) & ~cover[cells[:, 1], cells[:, 0]]
-
+    joints, head = add_thorax(figure.joints), camera.project(head_world)
+    visible = _are_visible(layers, cover, camera, joints, _FLESH)
+    face_visible = _are_visible(layers, cover, camera, face_world, 35.0)
     depth = camera.to_camera(figure.joints[0])[2]
-    return Seen(keypoints, visible(joints, keypoints, _FLESH), face, visible(face_world, face, 35.0),
-                camera.project(mpii_world), np.concatenate([head.min(0), head.max(0)]), box, mask.astype(bool),
-                1750.0 * body.scale * camera.focal / depth)
+    return VisiblePerson(camera.project(joints), visible, camera.project(face_world), face_visible,
+                         camera.project(mpii_world), np.concatenate([head.min(0), head.max(0)]), box,
+                         mask.astype(bool), 1750.0 * body.scale * camera.focal / depth)
+
+
+def _are_visible(layers: Layers, cover: np.ndarray, camera: Camera, points: np.ndarray,
+                 slack: np.ndarray | float) -> np.ndarray:
+    """Whether points are visible: inside the window, not covered, and nothing is clearly nearer on their ray.
+
+    ``points`` is (K, 3) world mm. ``slack`` is mm of the person's own flesh in front of each point. Returns (K,) bool.
+    """
+    pixels, depths = camera.project(points), camera.to_camera(points)[:, 2]
+    cells = np.floor((pixels - (np.array(layers.window[:2]) - 0.5)) * layers.oversample).astype(int)
+    limits = np.array(layers.depth.shape[::-1]) - 1
+    inside = ((cells >= 0) & (cells <= limits)).all(1)
+    columns, rows = np.clip(cells, 0, limits).T
+    nearest = layers.depth[rows, columns]
+    columns, rows = np.clip(np.round(pixels), 0, np.array(camera.size) - 1).astype(int).T
+    return inside & ((nearest >= depths - slack) | (nearest >= FAR)) & ~cover[rows, columns]

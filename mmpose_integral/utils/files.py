@@ -1,29 +1,30 @@
 """Writing of output files that are never left incomplete by a stopped run, and reading of arrays."""
 import contextlib
+import csv
 import json
 import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @contextlib.contextmanager
 def replace_when_done(path: str | Path, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary name to write to; it replaces ``path`` when the block ends without an error.
 
-    The temporary name keeps the suffix, because ``np.savez`` and matplotlib choose the format by it.
+    The temporary name is in the same folder, so that the rename is atomic. It keeps the suffix, because ``np.savez``
+    and matplotlib choose the format by it.
 
     Args:
         path: Final name of a file or folder; missing parent folders are made.
         durable: Whether the file also survives a crash of the machine. Its temporary name is then fixed,
             ``<path>.part``, so that a run that is killed repeatedly does not fill the disk.
-
-    Yields:
-        Name to write to, in the same folder, so that the rename is atomic.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,12 +44,9 @@ def replace_when_done(path: str | Path, durable: bool = False) -> Iterator[Path]
 
 
 def write_whole(path: str | Path, content: bytes | str, durable: bool = False) -> None:
-    """Write a file so that a kill at any moment leaves either the old or the new content.
+    """Write a file, text as UTF-8, so that a kill at any moment leaves either the old or the new content.
 
-    Args:
-        path: Final name; missing folders are made.
-        content: New content; text is encoded as UTF-8.
-        durable: See :func:`replace_when_done`.
+    The other arguments are those of :func:`replace_when_done`.
     """
     with replace_when_done(path, durable) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -59,15 +57,35 @@ def write_json(path: str | Path, value: object, indent: int | None = 1) -> None:
     write_whole(path, json.dumps(value, indent=indent) + '\n')
 
 
-def write_json_lines_list(path: str | Path, items: Iterable) -> None:
+def write_json_lines_list(path: str | Path, items: Iterable[object]) -> None:
     """Write a JSON list with one item per line, so that it is readable and works with ``diff``."""
     text = ',\n'.join(json.dumps(item) for item in items)
     write_whole(path, f'[\n{text}\n]\n' if text else '[]\n')
 
 
+def write_rows(path: str | Path, columns: Iterable[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file, UTF-8, with the names of the columns in its first line; it appears when it is complete."""
+    with replace_when_done(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_arrays(path: str | Path, **arrays: Any) -> None:
+    """Write arrays as an npz file, which appears when it is complete."""
+    with replace_when_done(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def check_file(path: str | Path, what: str) -> None:
+    """Raise FileNotFoundError if a path is no file and no URL; ``what`` is its kind, such as 'config file'."""
+    if '://' not in str(path) and not os.path.isfile(path):
+        raise FileNotFoundError(f'{path}: no such {what}')
+
+
 def read_arrays(path: str | Path, what: str, required: Iterable[str], remedy: str,
-                load_objects: Callable | None = None) -> dict[str, np.ndarray]:
-    """Read the arrays of an npz file, without running any code that may be in it.
+                load_objects: Callable[[bytes, str], Any] | None = None) -> dict[str, np.ndarray]:
+    """Read the arrays of an npz file by name, without running any code that may be in it.
 
     Args:
         path: File to read.
@@ -76,9 +94,6 @@ def read_arrays(path: str | Path, what: str, required: Iterable[str], remedy: st
         remedy: Remedy for error messages.
         load_objects: Reader of arrays of objects, from the bytes of their pickle and a name for messages. With it, only
             the required arrays are read.
-
-    Returns:
-        Arrays by name.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -102,7 +117,7 @@ def read_arrays(path: str | Path, what: str, required: Iterable[str], remedy: st
     return arrays
 
 
-def _read_member(file, name, load_objects):
+def _read_member(file: Any, name: str, load_objects: Callable[[bytes, str], Any] | None) -> np.ndarray:
     try:
         return file[name]
     except ValueError:
@@ -112,11 +127,19 @@ def _read_member(file, name, load_objects):
         return load_objects(data[10 + int.from_bytes(data[8:10], 'little'):], name)
 
 
-def match_rows(ids: np.ndarray, wanted: np.ndarray, path: str | Path) -> np.ndarray:
-    """Find the row of each wanted frame id in the ``ids`` of a file.
+def check_rows(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str, remedy: str) -> None:
+    """Raise ValueError unless each array has one row of the given shape per entry of ``frame_ids``.
 
-    Returns:
-        Rows (N,), so that ``ids[rows] == wanted``.
+    Names of ``shapes`` that are not in the file are skipped. ``where`` and ``remedy`` are for the error message.
+    """
+    for name, shape in shapes.items():
+        expected = (*arrays['frame_ids'].shape[:1], *shape)
+        if name in arrays and arrays[name].shape != expected:
+            raise ValueError(f'{where}: {name} of shape {expected} expected, got {arrays[name].shape}; {remedy}')
+
+
+def match_rows(ids: np.ndarray, wanted: np.ndarray, path: str | Path) -> np.ndarray:
+    """Find the rows (N,) of the N wanted frame ids in the ``ids`` of a file, so that ``ids[rows] == wanted``.
 
     Raises:
         ValueError: If one is missing; the message names ``path``.
@@ -130,6 +153,6 @@ def match_rows(ids: np.ndarray, wanted: np.ndarray, path: str | Path) -> np.ndar
     return order[np.searchsorted(ids, wanted, sorter=order)]
 
 
-def rounded(array, decimals):
-    """Convert an array to a nested list of values with a fixed number of decimals."""
+def rounded(array: ArrayLike, decimals: int) -> Any:
+    """Convert an array to a nested list of rounded values, and a single number to a float."""
     return np.round(np.asarray(array, dtype=np.float64), decimals).tolist()

@@ -15,7 +15,7 @@ def join_gloo_group(launcher: str, timeout_s: float = 1800) -> None:
     opened from torchrun's environment variables.
 
     Args:
-        launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi'.
+        launcher: One of ``LAUNCHERS``; 'pytorch' is torchrun.
         timeout_s: Longest time that a rank waits for another one, s.
 
     Raises:

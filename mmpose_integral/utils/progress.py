@@ -8,13 +8,7 @@ def progress_bar(items: Iterable | None = None, title: str | None = None, unit: 
                  **options: object) -> tqdm:
     """Make a bar on stderr that is updated on a terminal, and adds a line every ten seconds to a log file.
 
-    Args:
-        items: Items to iterate over; without them, call ``update``.
-        title: Text before the bar.
-        unit: Name of one item.
-        **options: Further arguments of ``tqdm``, such as ``total`` or ``disable``.
-
-    Returns:
-        Progress bar, an iterable and a context manager.
+    It is an iterable over ``items`` and a context manager; without items, call ``update``. The options are those of
+    ``tqdm``, such as ``total`` or ``disable``.
     """
     return tqdm(items, desc=title, unit=unit, mininterval=0.5 if sys.stderr.isatty() else 10, **options)

@@ -1,9 +1,15 @@
 """Pictures of training samples as the network receives them: input crop, 2D labels, and their depth from the side."""
 from collections.abc import Sequence
+from typing import Any
 
+import cv2
 import numpy as np
+import torch
+from mmpose.codecs.base import BaseKeypointCodec
+from mmpose.structures import PoseDataSample
 
-from ..structures.skeleton import NUM_JOINTS
+from mmpose_integral.structures.skeleton import NUM_JOINTS
+
 from .canvas import FAINT, INK, blank, put_text
 from .panel import image_tile
 from .scene_3d import draw_skeletons_3d
@@ -11,16 +17,12 @@ from .scene_3d import draw_skeletons_3d
 _GUTTER, _FOOT = 10, 40
 
 
-def read_labels(data_sample, codec):
-    """Convert the labels of a sample back to the crop's pixels.
-
-    Args:
-        data_sample (PoseDataSample): Sample, with or without ``gt_instance_labels`` of the codec.
-        codec (Integral3DLabel): Codec that converts normalised labels to input px.
+def read_labels(data_sample: PoseDataSample, codec: BaseKeypointCodec) -> tuple[np.ndarray, np.ndarray] | None:
+    """Convert the labels of a sample back to the crop's pixels; ``codec`` is an :class:`Integral3DLabel`.
 
     Returns:
-        tuple[np.ndarray, np.ndarray] | None: (18, 3) input px with z relative to the root, and (18, 3) bool, True for
-        coordinates that are trained. None for a sample without labels, as in validation.
+        (18, 3) input px with z relative to the root, and (18, 3) bool, True for coordinates that are trained. None for
+        a sample without labels, as in validation.
 
     Raises:
         ValueError: If the labels are those of another codec.
@@ -36,90 +38,69 @@ def read_labels(data_sample, codec):
     return np.asarray(codec.decode(keypoints)[0], np.float64)[0], weights[0] > 0
 
 
-def input_image(inputs, bgr=True):
+def input_image(inputs: torch.Tensor | np.ndarray, bgr: bool = True) -> np.ndarray:
     """Convert the packed input, (3, H, W) uint8 or float 0-255, to (H, W, 3) uint8 RGB."""
-    image = np.asarray(inputs).transpose(1, 2, 0)
-    image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    image = np.clip(np.rint(np.asarray(inputs)), 0, 255).astype(np.uint8).transpose(1, 2, 0)
     return np.ascontiguousarray(image[..., ::-1] if bgr else image)
 
 
-def draw_sample(inputs, data_sample, codec, height=320, bgr=True):
-    """Draw one tile of the sheet.
+def draw_sample(inputs: torch.Tensor, data_sample: PoseDataSample, codec: BaseKeypointCodec, height: int = 320,
+                bgr: bool = True) -> np.ndarray:
+    """Draw one tile of the sheet: the crop with its 2D labels, the depth from the side, and the name of the sample.
+
+    Joints outside the crop are hollow, on a grey rim. A note says if no depth is trained. Without labels the tile shows
+    the crop alone and the true pose. The errors are those of :func:`read_labels`.
 
     Args:
-        inputs (torch.Tensor): (3, H, W) packed crop.
-        data_sample (PoseDataSample): Labels and meta data of the sample.
-        codec (Integral3DLabel): Codec of the labels.
-        height (int): Height of the crop in the tile, px.
-        bgr (bool): Whether the channels of ``inputs`` are B, G, R.
-
-    Returns:
-        np.ndarray: (height + 40, w, 3) uint8 RGB. The tile shows the crop with its 2D labels, the depth from the side,
-        and the name of the sample. Joints outside the crop are hollow, on a grey rim. A note says if no depth is
-        trained. Without labels the tile shows the crop alone and the true pose.
-
-    Raises:
-        ValueError: If :func:`read_labels` rejects the labels.
+        inputs: (3, H, W) packed crop, with the channels B, G, R if ``bgr``.
+        height: Height of the crop, px; the tile is (height + 40, w, 3) uint8 RGB.
     """
     labels, image = read_labels(data_sample, codec), input_image(inputs, bgr)
     rim = int(0.08 * max(image.shape[:2]))
-    framed = np.full((image.shape[0] + 2 * rim, image.shape[1] + 2 * rim, 3), 225, np.uint8)
-    framed[rim:-rim, rim:-rim] = image
-    meta, facts = data_sample.metainfo, ['no labels']
+    framed = cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=(225, 225, 225))
     if labels is None:
-        crop, side = image_tile(framed, height), _true_pose(data_sample, height)
+        crop, facts = image_tile(framed, height), ['no labels']
+        truth = data_sample.get('gt_instances', {}).get('keypoints_mm', None)
+        side = _draw_side(truth, height, 'no truth', 'in this sample', title='truth')
     else:
         keypoints, trained = labels
-        known = trained[:, :2].all(axis=1)
+        known = np.all(trained[:, :2], axis=1)
         inside = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] <= np.array(image.shape[1::-1]) - 1)).all(axis=1)
         shown = np.where(known[:, None], keypoints[:, :2] + rim, np.nan)
         crop = image_tile(framed, height, shown, scores=inside.astype(float), score_thr=0.5, scale=1.2)
-        side = _label_depth(keypoints, trained[:, 2], height)
-        outside = int((known & ~inside).sum())
-        facts = [f'{known.sum()} joints'] + [f'{outside} outside'] * (outside > 0)
+        deep = np.where(trained[:, 2:], keypoints - keypoints[0], np.nan) if trained[:, 2].any() else None
+        side = _draw_side(deep, height, '2D only:', 'depth is not trained', unit='px', title='from the right')
+        facts = [f'{known.sum()} joints', *_outside_facts(data_sample)]
+    meta = data_sample.metainfo
     facts += ['flipped'] * bool(meta.get('flip')) + ['no box found'] * (not meta.get('box_found', True))
-    tile = blank((crop.shape[1] + side.shape[1], height + _FOOT))
-    tile[:height, :crop.shape[1]], tile[:height, crop.shape[1]:] = crop, side
+    tile = np.vstack([np.hstack([crop, side]), blank((crop.shape[1] + side.shape[1], _FOOT))])
     name = f'{meta.get("dataset_name", "")} {meta.get("img_id", meta.get("id", ""))}'.strip()
     put_text(tile, name, (6, height + 3), 13, INK, 'lt', bold=True)
     put_text(tile, ', '.join(facts), (6, height + 21), 12, FAINT, 'lt')
     return tile
 
 
-def _note(size, first, second):
+def _outside_facts(data_sample: PoseDataSample) -> list[str]:
+    """How many labels of each axis are outside the volume, such as '2 outside in z'."""
+    labels, weights = (np.asarray(data_sample.gt_instance_labels[name])
+                       for name in ('keypoint_labels', 'keypoint_weights'))
+    counts = (((labels < 0) | (labels >= 1)) & (weights > 0)).sum((0, 1))
+    return [f'{count} outside in {axis}' for axis, count in zip('xyz', counts.tolist(), strict=True) if count]
+
+
+def _draw_side(pose: np.ndarray | None, height: int, *note: str, **drawing: Any) -> np.ndarray:
+    """Draw a pose, ([1,] 18, 3), from the camera's right, or a note of two lines in place of an unknown one."""
+    size = 2 * round(0.375 * height), height
+    if pose is not None:
+        return draw_skeletons_3d(pose, 'side', size, **drawing)
     panel = blank(size)
-    put_text(panel, first, (size[0] / 2, size[1] / 2 - 10), 13, FAINT, 'mm', bold=True)
-    put_text(panel, second, (size[0] / 2, size[1] / 2 + 10), 12, FAINT, 'mm')
+    put_text(panel, note[0], (size[0] / 2, height / 2 - 10), 13, FAINT, 'mm', bold=True)
+    put_text(panel, note[1], (size[0] / 2, height / 2 + 10), 12, FAINT, 'mm')
     return panel
 
 
-def _label_depth(keypoints, depth_known, height):
-    """Draw labels, (18, 3) input px, from the camera's right, or a note that their depth is not trained."""
-    size = (2 * round(0.375 * height), height)
-    if not depth_known.any():
-        return _note(size, '2D only:', 'depth is not trained')
-    points = np.where(depth_known[:, None], keypoints - keypoints[0], np.nan)
-    return draw_skeletons_3d(points, 'side', size, unit='px', title='from the right')
-
-
-def _true_pose(data_sample, height):
-    """Draw the true pose in mm from the camera's right, or a note that the sample has none."""
-    size = (2 * round(0.375 * height), height)
-    truth = data_sample.get('gt_instances', {}).get('keypoints_mm', None)
-    if truth is None:
-        return _note(size, 'no truth', 'in this sample')
-    return draw_skeletons_3d(np.asarray(truth), 'side', size, title='truth')
-
-
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
-    """Arrange tiles in rows on white; each column is as wide as its widest tile.
-
-    Args:
-        tiles: Pictures, (h, w, 3) uint8 RGB each.
-        columns: Number of tiles per row.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
+    """Arrange tiles, (h, w, 3) uint8 RGB each, in rows on white; each column is as wide as its widest tile.
 
     Raises:
         ValueError: If there are no tiles.
@@ -127,15 +108,12 @@ def contact_sheet(tiles: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
     if not len(tiles):
         raise ValueError('tiles: at least one expected, got none')
     columns = min(columns, len(tiles))
-    widths = [max(tile.shape[1] for tile in tiles[column::columns]) for column in range(columns)]
     rows = [tiles[start:start + columns] for start in range(0, len(tiles), columns)]
+    widths = [max(tile.shape[1] for tile in tiles[column::columns]) for column in range(columns)]
     heights = [max(tile.shape[0] for tile in row) for row in rows]
-    sheet = blank((sum(widths) + _GUTTER * (columns + 1), sum(heights) + _GUTTER * (len(rows) + 1)))
-    y = _GUTTER
-    for row, high in zip(rows, heights, strict=True):
-        x = _GUTTER
-        for tile, wide in zip(row, widths, strict=False):
+    lefts, tops = (np.cumsum([_GUTTER, *(side + _GUTTER for side in sides)]) for sides in (widths, heights))
+    sheet = blank((lefts[-1], tops[-1]))
+    for row, y in zip(rows, tops, strict=False):
+        for tile, x in zip(row, lefts, strict=False):
             sheet[y:y + tile.shape[0], x:x + tile.shape[1]] = tile
-            x += wide + _GUTTER
-        y += high + _GUTTER
     return sheet

@@ -1,77 +1,71 @@
 """Learning curves from the scalars that mmengine's LocalVisBackend writes to a work dir."""
 import json
-import os.path as osp
-from glob import glob
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .canvas import picture_of
 from .palette import STYLES
 
 # Metrics with a curve; the values by joint and axis of H80KMetric are left out.
 _HEADLINES = ('MPJPE', 'MPJPE_train', 'R-MPJPE', 'PA-MPJPE')
 _BOOKKEEPING = ('data_time', 'time', 'memory', 'epoch', 'iter', 'step')
 
+Curves = dict[str, tuple[np.ndarray, np.ndarray]]
+
 
 class Scalars(NamedTuple):
-    """Logged scalars of a run: name -> ((N,) epochs, (N,) values), in the order of training.
-
-    Attributes:
-        train (dict): Loss, learning rate and other training values; epochs are fractional.
-        val (dict): Validation metrics; epochs are whole numbers.
-    """
-
-    train: dict
-    val: dict
+    """Logged scalars of a run: name -> ((N,) epochs, (N,) values), in the order of training."""
+    train: Curves  # loss, learning rate and other training values; epochs are fractional
+    val: Curves  # validation metrics; epochs are whole numbers
 
 
-def read_scalars(work_dir: str) -> Scalars:
-    """Read the scalars of a run, with its resumed parts joined.
-
-    If a resumed run repeated some steps, the later values are used.
+def read_scalars(work_dir: str | Path) -> Scalars:
+    """Read the scalars of a run, with its resumed parts joined; of repeated steps, the later values are used.
 
     Args:
         work_dir: Work dir of ``tools/train.py``, with files ``<time>/vis_data/scalars.json``; or such a file itself.
-
-    Returns:
-        Scalars of training and validation.
 
     Raises:
         FileNotFoundError: If there is no such file below ``work_dir``.
         ValueError: If a line in the middle of a file is not JSON.
     """
-    records = {}
-    for record in read_records(work_dir):
-        kind = 'train' if 'iter' in record else 'val'
-        records[kind, record['iter' if kind == 'train' else 'step']] = record
-    steps = [record for (kind, _), record in sorted(records.items()) if kind == 'train']
+    records = list(read_records(work_dir))
+    steps = {record['iter']: record for record in records if 'iter' in record}
+    epochs = {record['step']: record for record in records if 'iter' not in record}
     # The file does not contain the length of an epoch. Epoch e ends no earlier than its last logged iteration.
-    per_epoch = max((record['iter'] / record['epoch'] for record in steps if record.get('epoch')), default=1.0)
-    train, val = {}, {}
-    for (kind, step), record in sorted(records.items()):
+    per_epoch = max((step / record['epoch'] for step, record in steps.items() if record.get('epoch')), default=1.0)
+    return Scalars(_to_curves(steps, per_epoch), _to_curves(epochs, 1.0))
+
+
+def _to_curves(records: Mapping[int, dict[str, Any]], per_epoch: float) -> Curves:
+    """Convert step -> record to curves by name."""
+    curves = defaultdict(list)
+    for step, record in sorted(records.items()):
         for name, value in record.items():
             if name not in _BOOKKEEPING and isinstance(value, (int, float)):
-                at = step / per_epoch if kind == 'train' else float(step)
-                (train if kind == 'train' else val).setdefault(name, []).append((at, float(value)))
-    return Scalars(*({name: tuple(np.array(pairs).T) for name, pairs in part.items()} for part in (train, val)))
+                curves[name].append((step / per_epoch, float(value)))
+    return {name: (np.array(pairs)[:, 0], np.array(pairs)[:, 1]) for name, pairs in curves.items()}
 
 
-def read_records(work_dir):
-    """Read the log of a run, one part of a resumed run after another; arguments and errors as :func:`read_scalars`.
+def read_records(work_dir: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a run's log, such as ``lr``, ``loss``, ``epoch``, ``iter`` and ``step`` of a training step.
 
-    Yields:
-        dict: One line of the log, such as ``lr``, ``loss``, ``epoch``, ``iter`` and ``step`` of a training step.
+    One part of a resumed run follows another. Arguments and errors are those of :func:`read_scalars`.
     """
-    paths = [work_dir] if osp.isfile(work_dir) else sorted(glob(osp.join(work_dir, '*', 'vis_data', 'scalars.json')))
+    path = Path(work_dir)
+    paths = [path] if path.is_file() else sorted(path.glob('*/vis_data/scalars.json'))
     if not paths:
         raise FileNotFoundError(f'{work_dir}: no <time>/vis_data/scalars.json below it; a folder that tools/train.py '
                                 'wrote with LocalVisBackend is expected')
     for path in paths:
-        with open(path) as file:
-            lines = [line for line in file.read().splitlines() if line.strip()]
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
         for number, line in enumerate(lines, 1):
             try:
                 yield json.loads(line)
@@ -82,94 +76,78 @@ def read_records(work_dir):
                                      'is expected') from None
 
 
-def choose_metrics(val: dict) -> list[str]:
+def choose_metrics(val: Mapping[str, Any]) -> list[str]:
     """Choose up to six metrics for the curves: the position errors over all joints, or without these any metrics."""
     names = [name for wanted in _HEADLINES for name in val if name.rsplit('/', 1)[-1] == wanted]
     return (names or list(val))[:len(STYLES)]
 
 
-def draw_curves(scalars, metrics=None, baseline=None, baseline_name='mean pose', title='', ylabel=None):
-    """Draw loss and validation metrics against epochs.
+def draw_curves(scalars: Scalars, metrics: Sequence[str] | None = None, baseline: float | None = None,
+                baseline_name: str = 'mean pose', title: str = '', ylabel: str | None = None) -> np.ndarray:
+    """Draw loss and validation metrics against epochs; (H, W, 3) uint8 RGB.
 
     Args:
-        scalars (Scalars): Result of :func:`read_scalars`.
-        metrics (Sequence[str] | None): Names in ``scalars.val``; by default those of :func:`choose_metrics`.
-        baseline (float | None): Value of a baseline predictor, in the metrics' unit.
-        baseline_name (str): Name of the baseline.
-        title (str): Title above the figure.
-        ylabel (str | None): Label of the metrics' axis; None gives a label in mm if all are position errors.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8 RGB.
+        metrics: Names in ``scalars.val``; by default those of :func:`choose_metrics`.
+        baseline: Value of a baseline predictor, in the metrics' unit.
+        ylabel: Label of the metrics' axis; None gives a label in mm if all are position errors.
 
     Raises:
         ValueError: If nothing was logged, or a metric was not logged.
     """
-    metrics = choose_metrics(scalars.val) if metrics is None else list(metrics)
+    metrics = choose_metrics(scalars.val) if metrics is None else metrics
     unknown = [name for name in metrics if name not in scalars.val]
     if unknown:
         raise ValueError(f'metrics: {unknown[0]!r} was not logged; there are {", ".join(scalars.val) or "none"}')
-    if not metrics and 'loss' not in scalars.train:
+    parts = ['loss'] * ('loss' in scalars.train) + ['val'] * bool(metrics)
+    if not parts:
         raise ValueError('scalars: neither a loss nor a validation metric was logged; has the run trained yet?')
-    parts = [part for part, wanted in (('loss', 'loss' in scalars.train), ('val', metrics)) if wanted]
     figure = Figure(figsize=(8, 1.0 + 3.1 * len(parts)), dpi=110, layout='constrained')
-    canvas = FigureCanvasAgg(figure)
-    axes = dict(zip(parts, np.ravel(figure.subplots(len(parts), 1, sharex=True)), strict=True))
     if title:
         figure.suptitle(title, fontsize=12, fontweight='bold')
-    if 'loss' in axes:
-        _draw_loss(axes['loss'], scalars.train)
-    if 'val' in axes:
-        _draw_metrics(axes['val'], scalars.val, metrics, baseline, baseline_name, ylabel)
-    axes[parts[-1]].set_xlabel('epoch')
-    axes[parts[-1]].xaxis.set_major_locator(MaxNLocator(integer=True))
-    canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    for part, axis in zip(parts, figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0], strict=True):
+        axis.grid(True, color='#e4e7eb', linewidth=0.8)
+        axis.set_axisbelow(True)
+        axis.spines[['top', 'right']].set_visible(False)
+        if part == 'loss':
+            _draw_loss(axis, scalars.train)
+        else:
+            if baseline is not None:
+                axis.axhline(baseline, color='#555555', linestyle=(0, (5, 3)), linewidth=1.3)
+                axis.annotate(f'{baseline_name} {baseline:.1f}', (1, baseline), xycoords=('axes fraction', 'data'),
+                              xytext=(-2, 4), textcoords='offset points', ha='right', fontsize=9, color='#333333')
+            _draw_metrics(axis, {name: scalars.val[name] for name in metrics}, ylabel)
+    axis.set_xlabel('epoch')
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return picture_of(figure)
 
 
-def _dress(axis):
-    axis.grid(True, color='#e4e7eb', linewidth=0.8)
-    axis.set_axisbelow(True)
-    for side in ('top', 'right'):
-        axis.spines[side].set_visible(False)
-
-
-def _draw_loss(axis, train):
-    _dress(axis)
+def _draw_loss(axis: Axes, train: Curves) -> None:
     epochs, loss = train['loss']
     axis.plot(epochs, loss, color='#333333', linewidth=1.6)
     axis.set_ylabel('training loss')
     positive = loss[np.isfinite(loss) & (loss > 0)]
     if len(positive) and positive.max() > 8 * positive.min():
         axis.set_yscale('log')
-    rate_name = next((name for name in ('lr', 'base_lr') if name in train), None)
-    if rate_name and np.ptp(train[rate_name][1]) > 0:
+    rate = train.get('lr', train.get('base_lr'))
+    if rate is not None and np.ptp(rate[1]) > 0:
         side = axis.twinx()
-        side.plot(*train[rate_name], color='#9aa5b1', linewidth=1.0, drawstyle='steps-post')
+        side.plot(*rate, color='#9aa5b1', linewidth=1.0, drawstyle='steps-post')
         side.set_ylabel('learning rate', color='#7b8794')
         side.set_yscale('log')
         side.tick_params(axis='y', colors='#7b8794')
         side.spines['top'].set_visible(False)
 
 
-def _draw_metrics(axis, val, metrics, baseline, baseline_name, ylabel):
-    _dress(axis)
-    errors = all('MPJPE' in name for name in metrics)
-    for name, (color, marker) in zip(metrics, STYLES, strict=False):
-        epochs, values = val[name]
-        axis.plot(epochs, values, color=color, marker=marker, markersize=4.5, linewidth=1.8,
-                  label=name.split('/')[-1])
-    if baseline is not None:
-        axis.axhline(baseline, color='#555555', linestyle=(0, (5, 3)), linewidth=1.3)
-        axis.annotate(f'{baseline_name} {baseline:.1f}', (1, baseline), xycoords=('axes fraction', 'data'),
-                      xytext=(-2, 4), textcoords='offset points', ha='right', fontsize=9, color='#333333')
-    epochs, values = val[metrics[0]]
+def _draw_metrics(axis: Axes, curves: Curves, ylabel: str | None) -> None:
+    errors = all('MPJPE' in name for name in curves)
+    for (name, (epochs, values)), (color, marker) in zip(curves.items(), STYLES, strict=False):
+        axis.plot(epochs, values, color=color, marker=marker, markersize=4.5, linewidth=1.8, label=name.split('/')[-1])
+    epochs, values = next(iter(curves.values()))
     if errors and np.isfinite(values).any():
         best = int(np.nanargmin(values))
         axis.annotate(f'{values[best]:.1f}', (epochs[best], values[best]), xytext=(0, -14), ha='center',
                       textcoords='offset points', fontsize=9, fontweight='bold', color=STYLES[0][0])
         axis.margins(y=0.15)
     axis.set_ylabel(ylabel or ('validation error (mm)' if errors else 'validation'))
-    if len(metrics) > 1 or not errors:
+    if len(curves) > 1 or not errors:
         axis.legend(frameon=False, fontsize=9, loc='best')
-

@@ -5,21 +5,25 @@ once per picture. Its result is kept in the visitor's session, and the slider re
 """
 import math
 import secrets
-from collections.abc import Sequence
-from functools import partial
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.components.plot import PlotData
+from PIL import Image, UnidentifiedImageError
 
 from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.media import read_picture
 from mmpose_integral.structures.bone_length import resolve_bone_length
-from mmpose_integral.web.answer import at_bone_length, describe, draw_picture, draw_view, to_json
-from mmpose_integral.web.photo_check import check_photo
 
+from .answer import People, at_bone_length, describe, draw_picture, draw_view, to_json
+
+_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
+# Such a picture takes 300 MB when it is decoded to 8-bit colour.
+_MAX_PIXELS = 100_000_000
 _SLIDER = (3000, 6000)
 # Every 10 minutes, files and results older than an hour are deleted: uploads, pictures, JSON files.
 _CLEAN_EVERY_S, _KEEP_S = 600, 3600
@@ -44,95 +48,122 @@ _DRAW = """async (text) => {
 
 def build_app(inferencer: MMPoseInferencer, model_note: str = '', max_size_mb: float = 20,
               examples: Sequence[str | Path] = ()) -> gr.Blocks:
-    """Build the page.
+    """Build the page, an app for :func:`launch_app`.
 
     Args:
         inferencer: Inferencer of an image-based 3D model, with its detector.
         model_note: Markdown text below the title, about the model and its use.
         max_size_mb: Largest file that is accepted, MB of 10^6 bytes.
         examples: Pictures that the page offers.
-
-    Returns:
-        App for :func:`launch_app`.
     """
-    default = resolve_bone_length(dataset_meta=inferencer.inferencer.model.dataset_meta)
-    lowest, largest = min(_SLIDER[0], math.floor(default)), max(_SLIDER[1], math.ceil(default))
     with gr.Blocks(title='3D pose in mm', analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)) as app:
         gr.Markdown(f'# 3D pose in millimetres\n{model_note}')
-        parts = _lay_out(lowest, default, largest)
-        # The photo's input event fires once per picture; its change event fires twice when a picture is replaced.
-        events = [parts.photo.input, parts.whole.input]
-        if len(examples):
-            offered = gr.Examples([[str(path)] for path in examples], parts.photo, label='Examples',
-                                  cache_examples=False)
-            events.append(offered.load_input_event.success)
-        _connect(parts, events, partial(_analyse, inferencer, default, int(max_size_mb * 1e6)), largest)
+        _Page(inferencer, int(max_size_mb * 1e6), [[str(path)] for path in examples])
     return app.queue(max_size=_QUEUE)
 
 
-class _Parts(NamedTuple):
-    """Components of the page; ``answer`` holds the session's people at the default length, ``figure`` Plotly's JSON."""
-    photo: gr.Image
-    whole: gr.Checkbox
-    picture: gr.Image
-    length: gr.Slider
-    table: gr.Markdown
-    download: gr.DownloadButton
-    figure: gr.Textbox
-    answer: gr.State
+class _Page:
+    """Components and events of the page: a new photo clears, analyses and shows; the slider shows again."""
 
+    def __init__(self, inferencer: MMPoseInferencer, max_bytes: int, examples: list[list[str]]) -> None:
+        self.inferencer, self.max_bytes = inferencer, max_bytes
+        self.default = resolve_bone_length(dataset_meta=inferencer.inferencer.model.dataset_meta)
+        self.largest = max(_SLIDER[1], math.ceil(self.default))
+        self._lay_out()
+        # The photo's input event fires once per picture; its change event fires twice when a picture is replaced.
+        events = [self.photo.input, self.whole.input]
+        if examples:
+            offered = gr.Examples(examples, self.photo, label='Examples', cache_examples=False)
+            events.append(offered.load_input_event.success)
+        self._connect(events)
 
-def _lay_out(lowest, default, largest):
-    """Create the components: photo and picture on the left; 3D view, slider, table and download on the right."""
-    with gr.Row():
-        with gr.Column():
-            photo = gr.Image(label='Photo', sources=['upload', 'webcam', 'clipboard'], type='filepath', image_mode=None,
-                             elem_id='photo', height=380, buttons=[])
-            whole = gr.Checkbox(label='the picture shows one person: do without the detector', elem_id='whole')
-            picture = gr.Image(label='Boxes and joints', format='jpeg', interactive=False, elem_id='picture',
-                               height=480, buttons=['download', 'fullscreen'])
-        with gr.Column():
-            gr.Plot(PlotData(type='plotly', plot=draw_view([], largest)), label='3D, mm; drag to turn',
-                    elem_id='view_3d')
-            length = gr.Slider(lowest, largest, default, step=1, elem_id='bone_length', label='Bone length, mm',
-                               info='of all 17 bones of a person together; a photo alone does not tell the size')
-            table = gr.Markdown(elem_id='people')
-            download = gr.DownloadButton('Download JSON', interactive=False, elem_id='download')
-    figure, answer = gr.Textbox(visible='hidden'), gr.State(None, time_to_live=_KEEP_S)
-    return _Parts(photo, whole, picture, length, table, download, figure, answer)
+    def _lay_out(self) -> None:
+        """Create the components: photo and picture on the left; 3D view, slider, table and download on the right."""
+        with gr.Row():
+            with gr.Column():
+                self.photo = gr.Image(label='Photo', sources=['upload', 'webcam', 'clipboard'], type='filepath',
+                                      image_mode=None, elem_id='photo', height=380, buttons=[])
+                self.whole = gr.Checkbox(label='the picture shows one person: do not use the detector', elem_id='whole')
+                self.picture = gr.Image(label='Boxes and joints', format='jpeg', interactive=False, elem_id='picture',
+                                        height=480, buttons=['download', 'fullscreen'])
+            with gr.Column():
+                gr.Plot(PlotData(type='plotly', plot=draw_view([], self.largest)), label='3D, mm; drag to rotate',
+                        elem_id='view_3d')
+                self.length = gr.Slider(
+                    min(_SLIDER[0], math.floor(self.default)), self.largest, self.default, step=1,
+                    elem_id='bone_length', label='Bone length, mm',
+                    info='total of all 17 bones of a person; a photo alone does not determine the size')
+                self.table = gr.Markdown(elem_id='people')
+                self.download = gr.DownloadButton('Download JSON', interactive=False, elem_id='download')
+        self.figure = gr.Textbox(visible='hidden')  # Plotly's JSON
+        self.answer = gr.State(None, time_to_live=_KEEP_S)  # the session's people at the default length
 
+    def _connect(self, events: list[Callable]) -> None:
+        shown = [self.figure, self.table, self.download]
+        show: dict[str, Any] = dict(fn=self._show, inputs=[self.answer, self.length], outputs=shown,
+                                    show_progress='hidden', api_visibility='private')
+        for event in events:
+            # The page is cleared first, so that no result is shown beside another picture.
+            event(lambda: (None, None, *self._nothing()), None, [self.answer, self.picture, *shown],
+                  api_visibility='private').then(
+                self._analyse, [self.photo, self.whole], [self.answer, self.picture], preprocess=False,
+                concurrency_limit=1, concurrency_id='network', api_visibility='private').then(**show)
+        self.length.change(**show, trigger_mode='always_last')
+        self.figure.change(None, self.figure, None, js=_DRAW)
 
-def _connect(parts, events, analyse, largest):
-    """Connect the events: a new photo clears, analyses and shows; the slider shows again; a new figure is drawn."""
-    shown = [parts.figure, parts.table, parts.download]
-    show = dict(fn=partial(_show, largest, Path(parts.download.GRADIO_CACHE)), inputs=[parts.answer, parts.length],
-                outputs=shown, show_progress='hidden', api_visibility='private')
-    for event in events:
-        event(partial(_clear, largest), None, [parts.answer, parts.picture, *shown], api_visibility='private').then(
-            analyse, [parts.photo, parts.whole], [parts.answer, parts.picture], preprocess=False, concurrency_limit=1,
-            concurrency_id='network', api_visibility='private').then(**show)
-    parts.length.change(**show, trigger_mode='always_last')
-    parts.figure.change(None, parts.figure, None, js=_DRAW)
+    def _analyse(self, upload: dict[str, Any] | None, whole: bool) -> tuple[People | None, np.ndarray | None]:
+        """Run the network on an upload; return people at the default length, and the picture.
+
+        The upload is gradio's dict (``preprocess=False``). The preprocessing of gr.Image would fail with a traceback
+        for a file that is no photo, and would remove a photo's EXIF data.
+        """
+        if not upload:
+            return None, None
+        path = str(upload['path'])
+        try:
+            check_photo(path, self.max_bytes)
+            # The inferencer gets an array, because it treats a path by the file's name, for example as a video.
+            image = read_picture(path).image
+            boxes = np.array([[0, 0, *image.shape[1::-1]]], dtype=np.float32) if whole else None
+            people = next(self.inferencer(image, bboxes=boxes, bone_length=self.default))['predictions'][0]
+        except FileNotFoundError:
+            raise gr.Error('The photo is no longer on the server; send it again.', print_exception=False) from None
+        except ValueError as error:
+            raise gr.Error(str(error).replace(path, 'The photo'), print_exception=False) from None
+        if not people:
+            gr.Warning('No person was detected in this picture.')
+        return people, draw_picture(np.ascontiguousarray(image[..., ::-1]), people)
+
+    def _nothing(self) -> tuple[str, str, gr.DownloadButton]:
+        """3D view, table and download button without a result."""
+        return draw_view([], self.largest), '', gr.DownloadButton(value=None, interactive=False)
+
+    def _show(self, people: People | None, bone_length: float) -> tuple[str, str, gr.DownloadButton]:
+        """3D view, table and download of JSON at a bone length."""
+        if people is None:
+            return self._nothing()
+        people = at_bone_length(people, bone_length)
+        # Gradio serves and cleans this folder; its random name cannot be guessed by other visitors.
+        folder = Path(self.download.GRADIO_CACHE) / secrets.token_hex(16)
+        folder.mkdir(parents=True)
+        path = folder / f'pose_{folder.name[:8]}.json'
+        path.write_text(to_json(people))
+        return draw_view(people, self.largest), describe(people), gr.DownloadButton(value=str(path), interactive=True)
 
 
 def launch_app(app: gr.Blocks, host: str = '127.0.0.1', port: int = 7860, auth: tuple[str, str] | None = None,
                max_size_mb: float = 20, block: bool = True) -> str:
-    """Serve the page from this machine alone, without a tunnel, statistics, or external resources on the page.
+    """Serve an app from this machine alone, without a tunnel, statistics, or external resources on the page.
 
     Args:
         app: App from :func:`build_app`.
-        host: Network address of the server.
-        port: Free port.
+        host, port: Network address of the server and a free port; OSError if it is taken.
         auth: Name and password that visitors must enter.
         max_size_mb: Size limit of uploads, MB; larger ones are aborted during the upload.
-        block: Whether to return only after Ctrl-C; otherwise the function returns at once, and ``app.close()`` stops
-            the server.
+        block: Whether to return only after Ctrl-C; otherwise ``app.close()`` stops the server.
 
     Returns:
         URL of the page.
-
-    Raises:
-        OSError: If the port is taken.
     """
     fonts = dict(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
     url = app.launch(
@@ -145,43 +176,26 @@ def launch_app(app: gr.Blocks, host: str = '127.0.0.1', port: int = 7860, auth: 
     return url
 
 
-def _clear(largest):
-    """Clear the page before the network starts, so that no result is shown beside another picture."""
-    return None, None, draw_view([], largest), '', gr.DownloadButton(value=None, interactive=False)
+def check_photo(path: str | Path, max_bytes: int) -> None:
+    """Check by its header that a file is a photo, whatever its name, and not too large to be decoded.
 
+    Even a small file can declare a picture that fills the memory.
 
-def _analyse(inferencer, bone_length, max_bytes, upload, whole):
-    """Run the network on an upload; return people at the default length, and the picture.
-
-    The upload is gradio's dict (``preprocess=False``). The preprocessing of gr.Image would fail with a traceback for a
-    file that is no photo, and would remove a photo's EXIF data.
+    Raises:
+        ValueError: If the file is rejected; the message is meant for the visitor and does not contain the path.
     """
-    if not upload:
-        return None, None
-    path = str(upload['path'])
+    size = Path(path).stat().st_size
+    if size > max_bytes:
+        raise ValueError(f'The file has {size / 1e6:.1f} MB; at most {max_bytes / 1e6:.1f} MB are accepted.')
+    too_large = f'At most {_MAX_PIXELS / 1e6:g} megapixels are accepted; make the picture smaller first.'
     try:
-        check_photo(path, max_bytes)
-        # The inferencer gets an array, because it treats a path by the file's name, for example as a video.
-        image = read_picture(path).image
-        boxes = np.array([[0, 0, *image.shape[1::-1]]], dtype=np.float32) if whole else None
-        people = list(inferencer(image, bboxes=boxes, bone_length=bone_length))[0]['predictions'][0]
-    except FileNotFoundError:
-        raise gr.Error('The photo is no longer here; send it again.', print_exception=False) from None
-    except ValueError as error:
-        raise gr.Error(str(error).replace(path, 'The photo'), print_exception=False) from None
-    if not people:
-        gr.Warning('Nobody found in this picture.')
-    return people, draw_picture(np.ascontiguousarray(image[..., ::-1]), people)
-
-
-def _show(largest, cache, people, bone_length):
-    """Return 3D view, table and JSON at a bone length; ``cache`` is the folder that gradio serves and cleans."""
-    if people is None:
-        return draw_view([], largest), '', gr.DownloadButton(value=None, interactive=False)
-    people = at_bone_length(people, bone_length)
-    # The random folder name cannot be guessed by other visitors.
-    folder = cache / secrets.token_hex(16)
-    folder.mkdir(parents=True)
-    path = folder / f'pose_{folder.name[:8]}.json'
-    path.write_text(to_json(people))
-    return draw_view(people, largest), describe(people), gr.DownloadButton(value=str(path), interactive=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # Pillow's own limit is lower
+            with Image.open(path, formats=_FORMATS) as image:
+                width, height = image.size
+    except Image.DecompressionBombError:
+        raise ValueError(f'The picture is too large. {too_large}') from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        raise ValueError(f'This is not a readable picture; {", ".join(_FORMATS)} are accepted.') from None
+    if width * height > _MAX_PIXELS:
+        raise ValueError(f'The picture has {width} x {height} px. {too_large}')

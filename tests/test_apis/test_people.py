@@ -1,21 +1,23 @@
-"""Millimetres, bone lengths and places before the camera, against closed forms and the truth of rendered frames."""
+"""Millimetres, bone lengths and positions before the camera, against closed forms and the truth of rendered frames."""
 import numpy as np
 import pytest
 from mmengine.structures import InstanceData
 
-from mmpose_integral.apis.people import add_cameras, lengths_of, nobody, to_dicts, to_millimetres
+from mmpose_integral.apis.people import add_cameras, lengths_of, merge_people, to_dicts, to_millimetres
 from mmpose_integral.evaluation.functional import skeleton_length
-from mmpose_integral.synthetic import make_standin
 
 META = dict(skeleton_length={'train+val': 4500})
 
 
-def in_px(keypoints, std=None):
-    people = InstanceData(keypoints=keypoints, keypoint_scores=np.ones(keypoints.shape[:2]),
-                          bboxes=np.arange(4. * len(keypoints)).reshape(-1, 4), bbox_scores=np.ones(len(keypoints)))
-    if std is not None:
-        people.keypoint_std = std
-    return people
+def in_px(keypoints, **fields):
+    return InstanceData(keypoints=keypoints, keypoint_scores=np.ones(keypoints.shape[:2]),
+                        bboxes=np.arange(4. * len(keypoints)).reshape(-1, 4), bbox_scores=np.ones(len(keypoints)),
+                        **fields)
+
+
+def nobody():
+    sample = merge_people([], 'grey.jpg', np.zeros((48, 64, 3), np.uint8))
+    return to_millimetres(sample.pred_instances, np.zeros(0))
 
 
 def test_weak_perspective_people_are_recovered_exactly():
@@ -28,7 +30,7 @@ def test_weak_perspective_people_are_recovered_exactly():
     px = mm * scale[:, None, None]
     px[..., :2] += (roots[:, :2] / roots[:, 2:] * (fx, fy) + centre)[:, None]
     std = rng.uniform(1, 9, (5, 18, 3))
-    people = to_millimetres(in_px(px, std), skeleton_length(mm))
+    people = to_millimetres(in_px(px, keypoint_std=std), skeleton_length(mm))
     np.testing.assert_allclose(people.keypoints, mm, atol=1e-6)
     np.testing.assert_allclose(people.keypoints_2d, px[..., :2])
     np.testing.assert_allclose(people.keypoint_std, std / scale[:, None, None])
@@ -41,17 +43,13 @@ def test_weak_perspective_people_are_recovered_exactly():
     assert persons[3]['camera']['scale'] == pytest.approx(scale[3]) and persons[3]['bbox'] == [[12, 13, 14, 15]]
 
 
-def test_true_joints_of_rendered_frames_give_the_true_depth(tmp_path):
-    make_standin(tmp_path, num_train=0, num_val=30, num_test=0, num_mpii=0, num_coco=0, image_size=64, seed=5,
-                 num_workers=1, progress=False)
-    with np.load(tmp_path / 'truth' / 'h80k_val.npz') as truth:
-        flat, mm, depth, focal = (truth[name] for name in ('keypoints_2d', 'keypoints_mm', 'root_depth_mm', 'focal'))
-    scale = focal / depth
-    px = np.concatenate([flat, (mm * scale[:, None, None])[..., 2:]], axis=-1)
+def test_true_joints_of_rendered_frames_give_the_true_depth(truth):
+    mm, depth, scale = truth['keypoints_mm'], truth['root_depth_mm'], truth['focal'] / truth['root_depth_mm']
+    px = np.concatenate([truth['keypoints_2d'], (mm * scale[:, None, None])[..., 2:]], axis=-1)
     people = to_millimetres(in_px(px), skeleton_length(mm))
-    add_cameras(people, (64, 64), focal[0])
+    add_cameras(people, (256, 256), truth['focal'][0])
     error = np.abs(people.root_positions[:, 2] / depth - 1)
-    assert np.median(error) < 0.02 and error.max() < 0.1  # what weak perspective leaves out, 3 to 6 m away
+    assert np.median(error) < 0.02 and error.max() < 0.1  # the error of weak perspective 3 to 6 m away
 
 
 def test_lengths_by_person():
@@ -65,20 +63,23 @@ def test_lengths_by_person():
     with pytest.raises(ValueError, match='500 to 2500, got 172'):
         lengths_of([0], META, None, {0: 172})
     for wrong in ('4500', [4500], True, {0: 'x'}, {'a': 4500}, {True: 4500}):
-        with pytest.raises(TypeError, match='bone_length'):
+        with pytest.raises(TypeError, match='bone_length.*mm, or a dict|bone_length: a dict from the person'):
             lengths_of([0], META, wrong)
     for wrong in (0, -3, 4.5, np.nan, np.inf, {0: 0}):
         with pytest.raises(ValueError, match='bone_length.*mm expected, 500 to 20000'):
             lengths_of([0], META, wrong)
 
 
-def test_nobody_goes_all_the_way():
-    people = to_millimetres(nobody(with_std=True), np.zeros(0))
+def test_an_image_without_people_gives_an_empty_list():
+    people = nobody()
     add_cameras(people, (64, 48), 100)
     assert people.keypoints.shape == (0, 18, 3) and people.root_positions.shape == (0, 3) and to_dicts(people) == []
 
 
-@pytest.mark.parametrize('focal', [0, -5, np.nan, (1, 2, 3), (100, -1)])
-def test_focal_lengths_that_cannot_be(focal):
-    with pytest.raises(ValueError, match='focal_length'):
-        add_cameras(to_millimetres(nobody(False), np.zeros(0)), (64, 48), focal)
+def test_impossible_cameras_are_refused():
+    for focal in (0, -5, np.nan, (1, 2, 3), (100, -1)):
+        with pytest.raises(ValueError, match='focal_length: a positive number of px'):
+            add_cameras(nobody(), (64, 48), focal)
+    for point in (3, (1, np.nan)):
+        with pytest.raises(ValueError, match=r'principal_point: \(cx, cy\) px expected'):
+            add_cameras(nobody(), (64, 48), 100, point)

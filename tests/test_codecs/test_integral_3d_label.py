@@ -19,6 +19,16 @@ def test_encode_is_the_stated_formula(codec):
     np.testing.assert_array_equal(encoded['keypoint_weights'], np.ones((1, 2, 3)))
 
 
+def test_depth_range_replaces_the_width(codec):
+    deep = Integral3DLabel((WIDTH, HEIGHT), depth_range=HEIGHT)
+    keypoints = np.array([[[12.0, 16.0, 24.0], [48.0, -32.0, -32.0]]], dtype=np.float32)
+    labels = deep.encode(keypoints)['keypoint_labels']
+    np.testing.assert_array_equal(labels[..., :2], codec.encode(keypoints)['keypoint_labels'][..., :2])
+    np.testing.assert_allclose(labels[..., 2], [[24 / 64 + 0.5, 0.0]])  # -H/2 is the first cell
+    np.testing.assert_allclose(deep.decode(labels)[0], keypoints, atol=1e-5)
+    np.testing.assert_allclose(deep.decode_std(np.ones((1, 1, 3)))[0, 0], [WIDTH, HEIGHT, HEIGHT])
+
+
 def test_round_trip_also_outside_the_crop(codec):
     keypoints = np.random.default_rng(0).normal(20, 60, (1, 18, 3)).astype(np.float32)
     decoded, scores = codec.decode(codec.encode(keypoints)['keypoint_labels'])
@@ -50,5 +60,19 @@ def test_bad_shapes_are_named(codec):
         codec.encode(np.zeros((1, 3, 2)))
     with pytest.raises(ValueError, match='keypoints_visible'):
         codec.encode(np.zeros((1, 3, 3)), np.ones((1, 4)))
+    with pytest.raises(ValueError, match='depth_range: a positive number'):
+        Integral3DLabel((WIDTH, HEIGHT), depth_range=0)
     with pytest.raises(ValueError, match='input_size'):
         Integral3DLabel((0, 4))
+
+
+def test_2d_codec_encodes_and_decodes_two_coordinates():
+    codec = KEYPOINT_CODECS.build(dict(type='Integral2DLabel', input_size=(64, 96)))
+    keypoints = np.random.default_rng(0).uniform(0, 64, (1, 5, 2)).astype(np.float32)
+    encoded = codec.encode(keypoints, np.array([[1, 1, 0, 1, 1]]))
+    assert encoded['keypoint_weights'].sum(1).tolist() == [[4, 4, 0]]
+    decoded, scores = codec.decode(encoded['keypoint_labels'], np.full((1, 5, 3), [0.2, 0.1, 9.0]))
+    np.testing.assert_allclose(decoded, keypoints, atol=1e-4)
+    np.testing.assert_allclose(scores, np.exp(-4 * (0.15**2) * 12), rtol=1e-5)
+    with pytest.raises(ValueError, match=r'\(1, K, 2\)'):
+        codec.encode(np.zeros((1, 5, 3)))

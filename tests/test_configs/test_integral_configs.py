@@ -1,42 +1,35 @@
-"""Every config of the integral model: it builds, makes one step and one evaluation, at a small size."""
-import copy
-from pathlib import Path
-
+"""Configs of the integral model: each trains for one epoch and is evaluated, at a small size."""
 import numpy as np
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from mmpose.registry import MODELS
+from small_training import REPO, save_random_weights
 
 from mmpose_integral.engine.shrink import shrink_config
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.synthetic.prepare import prepare_from_truth
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-ROWS = sorted((CONFIGS / 'ablation').glob('*.py'))
-VARIANTS = sorted((CONFIGS / 'variants').glob('*.py'))
-SYSTEMS = sorted(CONFIGS.glob('*.py'))
-OFFICIAL = sorted((CONFIGS / 'official').glob('*.py'))
-TRAINABLE = [path for path in (*SYSTEMS, *ROWS, *VARIANTS) if 'ensemble' not in path.name]
+CONFIGS = REPO / 'configs'
+ROWS, OFFICIAL = (sorted((CONFIGS / folder).glob('*.py')) for folder in ('ablation', 'official'))
+TRAINABLE = [path for path in sorted([*CONFIGS.glob('*.py'), *ROWS, *(CONFIGS / 'variants').glob('*.py')])
+             if 'ensemble' not in path.name]
 
 
 @pytest.fixture(scope='module')
 def prepared(standin):
-    """The tiny stand-in with index, boxes and 2D joints, all true."""
+    """The tiny stand-in with indexes, true boxes and true 2D joints."""
     prepare_from_truth(standin)
     return standin
 
 
-@pytest.fixture
-def roots(prepared, monkeypatch):
+@pytest.fixture(autouse=True)
+def roots(prepared, monkeypatch, one_thread):
     for name in ('h80k', 'mpii', 'coco'):
         monkeypatch.setenv(f'{name.upper()}_ROOT', str(prepared / name))
-    return prepared
 
 
 def small(path, work_dir):
-    """The config at a size for a second: shrunk, small batches, no worker processes, one epoch."""
+    """The config at a size that takes a second: shrunk, small batches, no worker processes, one epoch."""
     cfg = shrink_config(Config.fromfile(path), divisor=8, base_channels=8)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'submission_dataloader'):
         if cfg.get(name):
@@ -51,7 +44,7 @@ def small(path, work_dir):
 
 
 @pytest.mark.parametrize('path', TRAINABLE, ids=lambda path: path.stem)
-def test_one_step_and_one_evaluation(path, roots, tmp_path, one_thread):
+def test_training_and_evaluation(path, tmp_path):
     runner = Runner.from_cfg(small(path, tmp_path))
     runner.train()
     steps = runner.train_loop._max_iters
@@ -66,7 +59,7 @@ def test_one_step_and_one_evaluation(path, roots, tmp_path, one_thread):
 
 
 @pytest.mark.parametrize('path', OFFICIAL, ids=lambda path: path.stem)
-def test_official_configs_evaluate_without_training_data(path, roots, tmp_path, monkeypatch, one_thread):
+def test_official_configs_evaluate_without_training_data(path, tmp_path, monkeypatch):
     monkeypatch.setenv('MPII_ROOT', 'nowhere')
     monkeypatch.setenv('COCO_ROOT', 'nowhere')
     metrics = Runner.from_cfg(small(path, tmp_path)).test()
@@ -74,17 +67,14 @@ def test_official_configs_evaluate_without_training_data(path, roots, tmp_path, 
     assert 20 < metrics['h80k/MPJPE'] < 2000
 
 
-def test_ensemble_row_evaluates_the_three_seeds(roots, tmp_path, monkeypatch, one_thread):
+def test_ensemble_row_evaluates_the_three_seeds(tmp_path, monkeypatch):
     monkeypatch.setenv('ENSEMBLE_ROOT', str(tmp_path))
     row = CONFIGS / 'ablation' / 'integral_res152_4xb16_h80k-mpii-coco-288x384.py'
     for seed in range(3):
         folder = tmp_path / row.stem / f'seed{seed}'
         folder.mkdir(parents=True)
-        cfg = small(row, folder)
-        cfg.dump(folder / 'config.py')
-        model = MODELS.build(cfg.model)
-        torch.nn.init.normal_(model.head.final_layer.weight, std=0.3)
-        torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'best.pth')
+        small(row, folder).dump(folder / 'config.py')
+        save_random_weights(folder / 'config.py', folder / 'best.pth', seed, large_head=True)
     metrics = Runner.from_cfg(small(next((CONFIGS / 'ablation').glob('*_ensemble.py')), tmp_path / 'run')).test()
     assert metrics['h80k/frames'] == 8 and 20 < metrics['h80k/MPJPE'] < 2000
 
@@ -100,12 +90,10 @@ def differences(first, second, name=''):
     return set() if first == second else {name}
 
 
-USED = ('model', 'train_dataloader', 'val_dataloader', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks')
-
-
 def used_parts(path):
-    cfg = Config.fromfile(path)
-    return {key: copy.deepcopy(cfg[key].to_dict() if hasattr(cfg[key], 'to_dict') else list(cfg[key])) for key in USED}
+    cfg = Config.fromfile(path).to_dict()
+    return {key: cfg[key] for key in ('model', 'train_dataloader', 'val_dataloader', 'optim_wrapper', 'param_scheduler',
+                                      'train_cfg', 'custom_hooks')}
 
 
 @pytest.mark.parametrize(('above', 'row', 'expected'), [
@@ -117,7 +105,7 @@ def used_parts(path):
     ('res152*k-mpii-288x384', 'res152*-mpii-coco-288x384', ['.train_dataloader.dataset.datasets']),
     ('res152*-coco-288x384', 'res152*-coco-288x384_flip', ['.model.test_cfg.flip_test']),
     ('res152*-coco-288x384_flip', 'res152*_ensemble', ['.model', '.val_dataloader.dataset.pipeline'])])
-def test_a_row_is_the_row_above_plus_what_differs(above, row, expected):
+def test_a_row_differs_from_the_row_above_in_the_expected_parts_only(above, row, expected):
     above, row = (next((CONFIGS / 'ablation').glob(f'integral_{pattern}.py')) for pattern in (above, row))
     assert f"'./{above.name}'" in row.read_text()
     found = differences(used_parts(above), used_parts(row))
@@ -125,7 +113,7 @@ def test_a_row_is_the_row_above_plus_what_differs(above, row, expected):
     assert all(any(name.startswith(start) for name in found) for start in expected), found
 
 
-def test_rows_two_and_on_use_detected_boxes():
+def test_all_rows_but_the_first_use_detected_boxes():
     for path in ROWS:
         cfg = Config.fromfile(path)
         expected = 'image' if 'no-box' in path.name else 'detector'
@@ -133,12 +121,12 @@ def test_rows_two_and_on_use_detected_boxes():
         assert cfg.train_dataloader.dataset.datasets[0].get('box_source', 'detector') == expected
 
 
-def test_headline_is_what_the_paper_says():
+def test_headline_follows_the_paper():
     cfg = Config.fromfile(CONFIGS / 'integral_r152_h80k.py')
     assert cfg.model.backbone.depth == 152 and cfg.model.head.decoder.input_size == (288, 384)
     assert cfg.model.head.depth_bins == 72 and cfg.train_dataloader.batch_size == 16
     assert [source.type for source in cfg.train_dataloader.dataset.datasets] == [
-        'H80KDataset', 'ZeroBasedMpiiDataset', 'CocoDataset']
+        'H80KDataset', 'ZeroBasedMpiiDataset', 'LabelledCocoDataset']
     assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=1e-4)
     scheduler, = cfg.param_scheduler
     assert scheduler.type == 'ReduceOnPlateauLR' and scheduler.min_value == 1e-6 and scheduler.factor == 0.01
@@ -148,9 +136,9 @@ def test_headline_is_what_the_paper_says():
     assert sizes == {(288, 384)}
 
 
-def test_challenge_entry_trains_on_both_splits(roots, tmp_path):
+def test_challenge_entry_trains_on_both_splits(prepared, tmp_path):
     runner = Runner.from_cfg(small(CONFIGS / 'integral_r152_h80k_trainval.py', tmp_path))
     source = runner.train_dataloader.dataset.datasets[0]
-    counts = [len(load_index(roots / 'h80k' / 'annotations' / f'h80k_{split}.npz').frame_ids)
+    counts = [len(load_index(prepared / 'h80k' / 'annotations' / f'h80k_{split}.npz').frame_ids)
               for split in ('train', 'val')]
     assert len(source) == sum(counts)

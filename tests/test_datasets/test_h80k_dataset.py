@@ -1,7 +1,5 @@
-
 import numpy as np
 import pytest
-from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from mmpose_integral.formats.h80k_index import load_index
@@ -19,28 +17,24 @@ LOAD = dict(type='LoadImage', color_type='color_ignore_orientation')
 H80K_PIPELINE = [LOAD, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale'), *AUGMENT]
 
 
-@pytest.fixture(autouse=True)
-def scope():
-    """mmengine builds pipelines in the scope that a runner would have set."""
-    init_default_scope('mmpose')
-
-
 @pytest.fixture(scope='module')
 def prepared(standin, tmp_path_factory):
-    """Products of the preparation, with the truth in place of models; frame 3 has no box."""
+    """Root of the stand-in data, and its products of the preparation from the truth; frame 3 has no box."""
     folder = tmp_path_factory.mktemp('annotations')
     prepare_from_truth(standin, folder, boxless=(3,))
     return standin, folder
 
 
-def h80k(prepared, split='train', pipeline=(), **kwargs):
+def h80k_config(prepared, split):
     standin, folder = prepared
-    options = dict(
+    return dict(
         type='H80KDataset', data_root=str(standin / 'h80k'), ann_file=f'{folder}/h80k_{split}.npz',
-        bbox_file=f'{folder}/h80k_{split}_boxes.json', pipeline=list(pipeline))
-    if split == 'train':
-        options['camera_file'] = f'{folder}/h80k_{split}_cameras.npz'
-    return DATASETS.build({**options, **kwargs})
+        bbox_file=f'{folder}/h80k_{split}_boxes.json',
+        camera_file=f'{folder}/h80k_train_cameras.npz' if split == 'train' else None)
+
+
+def h80k(prepared, split='train', pipeline=(), **kwargs):
+    return DATASETS.build({**h80k_config(prepared, split), 'pipeline': list(pipeline), **kwargs})
 
 
 def test_training_drops_frames_without_a_box_and_testing_uses_the_whole_image(prepared):
@@ -114,20 +108,17 @@ def test_frames_without_2d_joints_keep_the_whole_image_as_box(prepared, tmp_path
     np.testing.assert_array_equal(sample['bbox'], [[0, 0, 128, 128]])
 
 
-def test_bad_arguments_and_files_are_named(prepared, tmp_path):
-    with pytest.raises(ValueError, match="'boxes'"):
-        h80k(prepared, box_source='boxes')
-    with pytest.raises(ValueError, match='detect_boxes.py'):
-        h80k(prepared, bbox_file=None)
-    with pytest.raises(ValueError, match='different splits'):
-        h80k(prepared, 'val', bbox_file=f'{prepared[1]}/h80k_train_boxes.json')
-    (tmp_path / 'none.json').write_text('[]')
-    with pytest.raises(ValueError, match='no frame is left'):
-        h80k(prepared, bbox_file=str(tmp_path / 'none.json'))
-    with pytest.raises(ValueError, match='h80k_val_cameras.npz has no entry'):
-        h80k(prepared, camera_file=f'{prepared[1]}/h80k_val_cameras.npz')
-    with pytest.raises(ValueError, match='h80k_test_keypoints_2d.npz'):
-        h80k(prepared, keypoints_2d_file=f'{prepared[1]}/h80k_test_keypoints_2d.npz')
+@pytest.mark.parametrize('options, message', [
+    (dict(box_source='boxes'), "'boxes'"), (dict(bbox_file=None), 'detect_boxes.py'),
+    (dict(box_source='keypoints', camera_file=None), 'fit_cameras.py'),
+    (dict(split='val', bbox_file='{}/h80k_train_boxes.json'), 'different splits'),
+    (dict(bbox_file='{}/none.json'), 'no frame is left'),
+    (dict(camera_file='{}/h80k_val_cameras.npz'), 'h80k_val_cameras.npz has no entry'),
+    (dict(keypoints_2d_file='{}/h80k_test_keypoints_2d.npz'), 'h80k_test_keypoints_2d.npz')])
+def test_bad_arguments_and_files_are_named(prepared, options, message):
+    (prepared[1] / 'none.json').write_text('[]')
+    with pytest.raises(ValueError, match=message):
+        h80k(prepared, **{name: value and value.format(prepared[1]) for name, value in options.items()})
 
 
 def mixed(prepared):
@@ -135,11 +126,8 @@ def mixed(prepared):
     wild = [[LOAD, dict(type='KeypointConverter3D', source=source), *boxes, dict(type='GetBBoxCenterScale'),
              *AUGMENT]
             for source, boxes in (('mpii', [dict(type='GetBBoxFromKeypoints')]), ('coco', []))]
-    options = dict(type='H80KDataset', data_root=str(standin / 'h80k'), pipeline=H80K_PIPELINE,
-                   **{key: f'{prepared[1]}/h80k_train{name}' for key, name in (
-                       ('ann_file', '.npz'), ('bbox_file', '_boxes.json'), ('camera_file', '_cameras.npz'))})
     return DATASETS.build(dict(type='MixedPoseDataset', datasets=[
-        options,
+        dict(h80k_config(prepared, 'train'), pipeline=H80K_PIPELINE),
         dict(type='ZeroBasedMpiiDataset', data_root=str(standin / 'mpii'), ann_file='annotations/mpii_train.json',
              data_prefix=dict(img='images/'), pipeline=wild[0]),
         dict(type='CocoDataset', data_root=str(standin / 'coco'), data_prefix=dict(img='train2017/'),
@@ -149,16 +137,14 @@ def mixed(prepared):
 def test_mpii_and_coco_samples_never_train_depth(prepared):
     dataset = mixed(prepared)
     assert len(dataset.lens) == 3 and min(dataset.lens) > 0
-    kinds = []
+    kinds = set()
     for i in range(len(dataset)):
         sample = dataset[i]['data_samples']
-        labels = sample.gt_instance_labels
-        assert labels.keypoint_labels.shape == labels.keypoint_weights.shape == (1, NUM_JOINTS, 3)
-        trains_depth = bool(labels.keypoint_weights[..., 2].any())
-        kinds.append((sample.metainfo['dataset_name'], trains_depth))
-        assert labels.keypoint_weights[..., :2].any()
+        labels, weights = (sample.gt_instance_labels[f'keypoint_{name}'] for name in ('labels', 'weights'))
+        assert labels.shape == weights.shape == (1, NUM_JOINTS, 3) and weights[..., :2].any()
         assert list(sample.metainfo['flip_indices']) == dataset.metainfo['flip_indices']
-    assert set(kinds) == {('h80k', True), ('mpii', False), ('coco', False)}
+        kinds.add((sample.metainfo['dataset_name'], bool(weights[..., 2].any())))
+    assert kinds == {('h80k', True), ('mpii', False), ('coco', False)}
 
 
 def test_augmentation_is_a_function_of_seed_epoch_and_index(prepared):
@@ -170,13 +156,12 @@ def test_augmentation_is_a_function_of_seed_epoch_and_index(prepared):
     first = draw(4, 1, 7)
     np.random.seed(99)
     np.testing.assert_array_equal(draw(4, 1, 7), first)
-    assert np.abs(draw(4, 2, 7) - first).max() > 1e-3
-    assert np.abs(draw(4, 1, 8) - first).max() > 1e-3
+    assert min(np.abs(draw(4, 2, 7) - first).max(), np.abs(draw(4, 1, 8) - first).max()) > 1e-3
 
 
 def test_mpii_joints_become_zero_based(standin):
-    options = dict(data_root=str(standin / 'mpii'), ann_file='annotations/mpii_train.json',
-                   data_prefix=dict(img='images/'))
-    ours, theirs = (DATASETS.build(dict(type=name, **options)) for name in ('ZeroBasedMpiiDataset', 'MpiiDataset'))
-    np.testing.assert_allclose(ours.get_data_info(0)['keypoints'], theirs.get_data_info(0)['keypoints'] - 1)
-    np.testing.assert_allclose(ours.get_data_info(0)['bbox_center'], theirs.get_data_info(0)['bbox_center'])
+    ours, theirs = (DATASETS.build(dict(
+        type=name, data_root=str(standin / 'mpii'), ann_file='annotations/mpii_train.json',
+        data_prefix=dict(img='images/'))).get_data_info(0) for name in ('ZeroBasedMpiiDataset', 'MpiiDataset'))
+    np.testing.assert_allclose(ours['keypoints'], theirs['keypoints'] - 1)
+    np.testing.assert_allclose(ours['bbox_center'], theirs['bbox_center'])

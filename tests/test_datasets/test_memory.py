@@ -1,4 +1,4 @@
-"""Page faults of a new process show whether it uses the memory of freed images again."""
+"""Page faults of a new process show whether it reuses the memory of freed images."""
 import platform
 import subprocess
 import sys
@@ -25,8 +25,8 @@ for _ in range(3):
 '''
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='other C libraries are left alone')
-def test_freed_memory_is_used_again():
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='other C libraries are not changed')
+def test_freed_memory_is_reused():
     kept, given_back = ([int(line) for line in subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', SCRIPT, what], capture_output=True, text=True, check=True
     ).stdout.split()[-3:]] for what in ('keep', 'give back'))

@@ -1,5 +1,7 @@
-"""What the documents say exists: links, anchors, pictures, files in commands, options of tools; and their code runs."""
-import importlib.util
+"""Links, anchors, pictures, files, commands and options in the documents exist, and their code runs."""
+import contextlib
+import functools
+import io
 import re
 import shlex
 import unicodedata
@@ -8,19 +10,17 @@ from pathlib import Path
 import mmpose
 import pytest
 from mmengine.config import Config
+from small_training import REPO, run_tool
 
+from mmpose_integral.cli.main import COMMANDS, run_command
 from mmpose_integral.structures.skeleton import COCO_TO_H80K, JOINT_NAMES, MPII_TO_H80K
 
-REPO = Path(__file__).parents[2]
 PAGES = sorted([REPO / 'README.md', *REPO.glob('docs/*.md'), *REPO.glob('docker/*.md'), REPO / 'CONTRIBUTING.md'])
+EACH_PAGE = pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(REPO)))
 FENCE = re.compile(r'^([ \t]*)```(\w*)[^\n]*\n(.*?)^\1```', re.DOTALL | re.MULTILINE)
-COMMAND = re.compile(r'(?:python|bash|sh) +((?:\./)?(?:tools|docs|docker|packages)/\S+\.(?:py|sh))')
+COMMAND = re.compile(r'(?:python|bash|sh) +((?:\./)?(?:tools|docs|docker|packages)/\S+\.(?:py|sh))'
+                     r'|mmpose-integral ((?:prepare )?[a-z][\w-]*)|-m mmpose_integral ((?:prepare )?[a-z][\w-]*)')
 RUN_BLOCK = re.compile(r'(<!-- not run[^\n]*\n)?```python\n(.*?)```\n(?:```text\n(.*?)```)?', re.DOTALL)
-
-
-def without_code(text):
-    """The text without fenced blocks and code in a line, where brackets are no links."""
-    return re.sub(r'`[^`\n]+`', 'code', FENCE.sub('', text))
 
 
 def anchors(path):
@@ -35,15 +35,16 @@ def anchors(path):
 
 
 def links(path):
-    """(target, anchor) of the relative links and pictures of a page."""
-    for target in re.findall(r'\]\(([^)\s]+)\)', without_code(path.read_text())):
+    """(target, anchor) of the relative links and pictures of a page, outside of code."""
+    text = re.sub(r'`[^`\n]+`', 'code', FENCE.sub('', path.read_text()))
+    for target in re.findall(r'\]\(([^)\s]+)\)', text):
         if not re.match(r'[a-z]+:', target):
             name, _, anchor = target.partition('#')
             yield name, anchor
 
 
 def files_named(path):
-    """Files of the project that a page names in text or commands; not patterns, nor what is to be made."""
+    """Files of the project that a page names in text or commands, without patterns."""
     for name in re.findall(r'(?<![\w./{$-])((?:tools|configs|docs|docker|packages|requirements)/[\w./{}*$-]+)',
                            path.read_text()):
         if re.search(r'\w\.(py|sh|txt|md|yml|ipynb)$', name) and not re.search(r'[{}*$]|\.\.\.', name):
@@ -51,7 +52,7 @@ def files_named(path):
 
 
 def commands(path):
-    """(tool, words) of the commands that name a script of the project, in fenced blocks and in the text."""
+    """(script or command, words) of the commands of the project, in fenced blocks and in the text."""
     text = path.read_text()
     inline = re.findall(r'`([^`]+)`', FENCE.sub('', text))
     for block in [block for _, _, block in FENCE.findall(text)] + [span.replace('\n', ' ') for span in inline]:
@@ -59,90 +60,92 @@ def commands(path):
             for part in re.split(r'&&|\|\||;| \| ', re.sub(r'(^|\s)#.*', '', line)):
                 tool = COMMAND.search(part)
                 if tool:
-                    yield tool[1], part[tool.end():].split()
+                    yield next(filter(None, tool.groups())), part[tool.end():].split()
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(REPO)))
-def test_links_lead_somewhere(page):
-    broken = []
+@EACH_PAGE
+def test_links_and_anchors_exist(page):
     for name, anchor in links(page):
-        target = (page.parent / name) if name else page
-        if not target.exists():
-            broken.append(name)
-        elif anchor and anchor not in anchors(target):
-            broken.append(f'{name}#{anchor}')
-    assert not broken
+        target = page.parent / name if name else page
+        assert target.exists(), name
+        assert not anchor or anchor in anchors(target), f'{name}#{anchor}'
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(REPO)))
+@EACH_PAGE
 def test_files_that_are_named_exist(page):
     assert not [name for name in files_named(page) if not (REPO / name).exists()]
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(REPO)))
+@functools.cache
+def text_with_options(tool):
+    """Text that names all options of a script or command: the help of a command, else the source; '' if unknown."""
+    path = REPO / tool
+    if path.suffix == '.py' and path.is_file() and 'run_command(' in path.read_text():
+        tool = path.read_text().split("run_command('")[1].split("'")[0]
+    if tool in COMMANDS:
+        with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.suppress(SystemExit):
+            run_command(tool, ['--help'])
+        return text.getvalue()
+    if path.suffix == '.sh' and path.is_file():  # shell scripts pass options on
+        passed = 'quickstart' if 'quickstart' in tool else 'submit' if 'submit' in tool else 'train'
+        return path.read_text() + text_with_options(passed) + text_with_options('test')
+    # A benchmark has the options of all scenarios.
+    files = path.parent.glob('*.py') if path.parent.name == 'benchmark' else [path]
+    return ''.join(file.read_text() for file in files) if path.is_file() else ''
+
+
+@EACH_PAGE
 def test_commands_name_scripts_and_options_that_exist(page):
-    shared = ''.join((REPO / 'mmpose_integral' / path).read_text()
-                     for path in ('engine/tool_config.py', 'preparation/job_command.py'))
-    wrong = []
     for tool, words in commands(page):
-        path = REPO / tool
-        if not path.is_file():
-            wrong.append(tool)
-            continue
-        # A tool's arguments may have a file of their own; a benchmark's are those of all scenarios.
-        beside = '*.py' if path.parent.name == 'benchmark' else f'{path.stem}*'
-        source = ''.join(file.read_text() for file in path.parent.glob(beside)) + shared
-        for word in words:
-            option = re.match(r'--[a-z][\w-]*', word)
-            if option and not re.search(rf'{option[0]}(?![\w-])', source):
-                wrong.append(f'{tool} {option[0]}')
-    assert not wrong
+        text = text_with_options(tool)
+        assert text, tool
+        for option in filter(None, (re.match(r'--[a-z][\w-]*', word) for word in words)):
+            assert re.search(rf'{option[0]}(?![\w-])', text), f'{tool} {option[0]}'
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(REPO)))
+@EACH_PAGE
 def test_python_in_the_pages_compiles(page):
     for _, language, block in FENCE.findall(page.read_text()):
         if language == 'python':
             compile(block, str(page), 'exec')
 
 
-def test_the_checks_above_find_something(tmp_path):
+def test_links_anchors_commands_and_files_are_found(tmp_path):
     page = tmp_path / 'page.md'
-    page.write_text('# A `b`: c_d (e)?\n[x](other.md#y) `[no](link)` ![p](a.png)\n## Two\n## Two\n'
-                    '```bash\npython tools/a.py --b c && bash tools/d.sh # python tools/e.py\n```\n[u](https://v.w)\n'
+    page.write_text('# A `b`: c_d (e)?\n[x](other.md#y) `[no](link)` ![p](a.png)\n## Two\n## Two\n```bash\n'
+                    'python tools/a.py --b c && bash tools/d.sh # python tools/e.py\nmmpose-integral prepare f --g\n'
+                    '```\n[u](https://v.w)\n'
                     'See `configs/f.py`, `configs/*.py`, `work/configs/g.py`, `sh\ntools/h.sh --i`')
     assert list(links(page)) == [('other.md', 'y'), ('a.png', '')]
     assert anchors(page) == ['a-b-c_d-e', 'two', 'two-1']
-    assert list(commands(page)) == [('tools/a.py', ['--b', 'c']), ('tools/d.sh', []), ('tools/h.sh', ['--i'])]
+    assert list(commands(page)) == [
+        ('tools/a.py', ['--b', 'c']), ('tools/d.sh', []), ('prepare f', ['--g']), ('tools/h.sh', ['--i'])]
     assert list(files_named(page)) == ['tools/a.py', 'tools/d.sh', 'tools/e.py', 'configs/f.py', 'tools/h.sh']
     counts = {str(page.relative_to(REPO)): (len(list(links(page))), len(list(commands(page)))) for page in PAGES}
     assert all(counts[name] >= least for name, least in (
         ('README.md', (5, 5)), ('docs/inference.md', (10, 2)), ('docs/faq.md', (20, 3)))), counts
 
 
-def numbers_apart(text):
-    """The words of an output, and its numbers."""
+def words_and_numbers(text):
     pattern = r'-?\d+(?:\.\d+)?'
     return re.sub(pattern, '#', text).split(), [float(number) for number in re.findall(pattern, text)]
 
 
-def test_the_code_of_inference_md_prints_what_it_says(tmp_path, monkeypatch, one_thread):
+def test_the_code_of_inference_md_gives_the_output_on_the_page(tmp_path, monkeypatch, one_thread):
     text = (REPO / 'docs' / 'inference.md').read_text()
     monkeypatch.chdir(tmp_path)
-    spec = importlib.util.spec_from_file_location('make_standin', REPO / 'tools' / 'make_standin.py')
-    make_standin = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_standin)
-    make_standin.main(shlex.split(re.search(r'python tools/make_standin\.py (.*)', text)[1]) + ['--num-workers', '1'])
+    options = shlex.split(re.search(r'python tools/make_standin\.py (.*)', text)[1])
+    assert run_tool('make-standin', *options, '--num-workers', 1) == 0
     printed, namespace, compared = [], {}, 0
     namespace['print'] = lambda *words: printed.append(' '.join(map(str, words)))
     for left_out, block, expected in RUN_BLOCK.findall(text):
         if not left_out:
             printed.clear()
             exec(compile(block, 'docs/inference.md', 'exec'), namespace)
-            (words, numbers), (said_words, said) = numbers_apart('\n'.join(printed)), numbers_apart(expected)
-            assert words == said_words, '\n'.join(printed)
-            # Other processors and versions of torch round in another way.
-            assert numbers == pytest.approx(said, rel=0.01, abs=3), '\n'.join(printed)
+            (words, numbers), (page_words, page_numbers) = map(words_and_numbers, ('\n'.join(printed), expected))
+            assert words == page_words, '\n'.join(printed)
+            # Rounding errors depend on the processor and the version of torch.
+            assert numbers == pytest.approx(page_numbers, rel=0.01, abs=3), '\n'.join(printed)
             compared += len(numbers)
     assert compared > 20
     assert (tmp_path / 'work_dirs' / 'try' / '00005.jpg').is_file()

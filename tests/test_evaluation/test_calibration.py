@@ -1,17 +1,14 @@
-"""Standard deviations against errors: normal samples of known factor, scipy's own fit, and the tool on a dump."""
+"""Standard deviations against errors: normal samples of known factor, scipy's own fit, and the tool on a file."""
 import json
 
 import numpy as np
 import pytest
-from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
 from scipy import stats
 from small_training import run_tool
 
 from mmpose_integral.evaluation import H80KMetric
 from mmpose_integral.evaluation.functional import calibrate_poses, calibration, skeleton_length
-from mmpose_integral.evaluation.functional.calibration import normal_coverage
-from mmpose_integral.evaluation.metrics import SubmissionMetric
+from mmpose_integral.evaluation.functional.calibration import normal_coverage, rank_correlation
 from mmpose_integral.evaluation.metrics.frame_records import make_record
 from mmpose_integral.formats.predictions import load_predictions, save_predictions, to_records
 
@@ -26,33 +23,35 @@ def normal_errors(factor, shape=(400, 50), seed=0):
 @pytest.mark.parametrize('factor', [0.4, 1.0, 2.5])
 def test_the_factor_of_normal_errors_is_found(factor):
     errors, stds = normal_errors(factor)
-    result = calibration(errors, stds, num_bins=8, levels=(0, 1, 2, 2.5))
+    result = calibration(errors, stds, num_bins=8)
     assert result.factor == pytest.approx(factor, rel=0.02)
-    # The maximum of the likelihood, found by scipy.
-    assert result.factor == pytest.approx(stats.norm.fit((errors / stds).ravel(), floc=0)[1], rel=1e-9)
+    assert result.factor == pytest.approx(stats.norm.fit((errors / stds).ravel(), floc=0)[1], rel=1e-9)  # likeliest
     assert len(result.bin_std) == len(result.bin_error) == 8
     np.testing.assert_allclose(result.bin_error / result.bin_std, factor, rtol=0.08)
     assert (np.diff(result.bin_std) > 0).all()
-    np.testing.assert_allclose(result.coverage_scaled, stats.chi(1).cdf([0, 1, 2, 2.5]), atol=0.01)
-    np.testing.assert_allclose(result.coverage, stats.chi(1).cdf(np.array([0, 1, 2, 2.5]) / factor), atol=0.01)
+    np.testing.assert_allclose(result.coverage_scaled, stats.chi(1).cdf(result.levels), atol=0.01)
+    np.testing.assert_allclose(result.coverage, stats.chi(1).cdf(result.levels / factor), atol=0.01)
     np.testing.assert_allclose(normal_coverage(result.levels), stats.chi(1).cdf(result.levels))
 
 
 def test_bins_and_coverage_by_hand():
     stds = np.array([[4.0, 1], [2, 3]])
     errors = np.array([[-12.0, 1], [0, -6]])
-    result = calibration(errors, stds, num_bins=2, levels=(0, 1, 2, 3))
+    result = calibration(errors, stds, num_bins=2)
     np.testing.assert_allclose(result.bin_std, [np.sqrt(2.5), np.sqrt(12.5)])
     np.testing.assert_allclose(result.bin_error, [np.sqrt(0.5), np.sqrt(90)])
     np.testing.assert_allclose(result.factor, np.sqrt((9 + 1 + 0 + 4) / 4))
-    np.testing.assert_allclose(result.coverage, [0.25, 0.5, 0.75, 1])
-    np.testing.assert_allclose(result.coverage_scaled, [0.25, 0.5, 1, 1])  # ratios 3, 1, 0, 2 against 1.87 each
+    whole = np.isin(result.levels, (0, 1, 2, 3))
+    np.testing.assert_allclose(result.coverage[whole], [0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(result.coverage_scaled[whole], [0.25, 0.5, 1, 1])  # ratios 3, 1, 0, 2 over 1.87
     assert result.rank_correlation == pytest.approx(0.8)  # ranks 4 1 2 3 against 4 2 1 3: 1 - 6 * 2 / 60
 
 
-def test_a_standard_deviation_that_knows_nothing_has_no_rank_correlation():
+def test_rank_correlation_equals_scipy_with_ties_and_is_nan_for_a_constant():
+    first, second = np.random.default_rng(1).integers(0, 9, (2, 6, 40)).astype(float)
+    expected = [stats.spearmanr(*pair).statistic for pair in zip(first, second, strict=True)]
+    np.testing.assert_allclose(rank_correlation(first, second), expected)
     errors, stds = normal_errors(1.0)
-    assert abs(calibration(np.random.default_rng(1).permutation(errors.ravel()), stds.ravel()).rank_correlation) < 0.02
     assert calibration(errors, stds).rank_correlation > 0.4
     assert np.isnan(calibration(errors, np.full(errors.shape, 3.0)).rank_correlation)
 
@@ -84,7 +83,7 @@ def make_people(count, factor, seed=0):
     return pred_px, stds * px_per_mm, truth, skeleton_length(pred)
 
 
-def test_px_become_mm_by_each_persons_own_scale():
+def test_px_become_mm_by_the_scale_of_each_person():
     pred_px, std_px, truth, lengths = make_people(700, [0.5, 1.0, 2.0])
     result = calibrate_poses(pred_px, std_px, truth, lengths, num_bins=5)
     assert list(result.axes) == ['all', 'x', 'y', 'z']
@@ -93,72 +92,57 @@ def test_px_become_mm_by_each_persons_own_scale():
     np.testing.assert_allclose(result.joint_factors, np.sqrt(5.25 / 3), rtol=0.1)
     assert result.joint_factors.shape == result.joint_rank_correlations.shape == (16,)
     assert (result.joint_rank_correlations > 0.1).all() and result.frame_rank_correlation > 0.1
-    mm_per_px = lengths / skeleton_length(pred_px)
-    errors = np.linalg.norm((pred_px - pred_px[:, :1]) * mm_per_px[:, None, None] - truth + truth[:, :1], axis=-1)
-    spread = np.linalg.norm(std_px * mm_per_px[:, None, None], axis=-1)
-    person = [stats.spearmanr(*pair).statistic for pair in zip(spread[:, 1:17], errors[:, 1:17], strict=True)]
+    mm_per_px = (lengths / skeleton_length(pred_px))[:, None, None]
+    errors = np.linalg.norm((pred_px - pred_px[:, :1]) * mm_per_px - truth + truth[:, :1], axis=-1)[:, 1:17]
+    spread = np.linalg.norm(std_px * mm_per_px, axis=-1)[:, 1:17]
+    person = [stats.spearmanr(*pair).statistic for pair in zip(spread, errors, strict=True)]
     assert result.person_rank_correlation == pytest.approx(np.mean(person))
-    sure = np.argsort(spread[:, 1:17].mean(axis=1))[:175]
-    assert result.quarter_errors[0] == pytest.approx(errors[sure, 1:17].mean())
-    assert result.quarter_errors.mean() == pytest.approx(errors[:, 1:17].mean())
-    # A length that is wrong by a tenth makes errors that no standard deviation foresaw.
+    certain = np.argsort(spread.mean(axis=1))[:175]
+    assert result.quarter_errors[0] == pytest.approx(errors[certain].mean())
+    assert result.quarter_errors.mean() == pytest.approx(errors.mean())
+    # A length that is wrong by a tenth causes errors that no standard deviation contains.
     assert calibrate_poses(pred_px, std_px, truth, 1.1 * lengths).axes['x'].factor > 0.6
     with pytest.raises(ValueError, match=r'\(N, 18, 3\) expected, got \(700, 18, 3\), \(699, 18, 3\)'):
         calibrate_poses(pred_px, std_px[1:], truth, lengths)
 
 
-def make_sample(number, pred, std=None, truth=None):
-    sample = PoseDataSample(metainfo=dict(img_id=number, img_path=f'Val/IMG/{number:05d}.jpg', box_found=True))
-    sample.pred_instances = InstanceData(keypoints=pred[None].astype(np.float32))
-    if std is not None:
-        sample.pred_instances.keypoint_std = std[None].astype(np.float32)
-    sample.gt_instances = InstanceData(**({} if truth is None else dict(keypoints_mm=truth[None].astype(np.float32))))
-    return sample.to_dict()
+def make_sample(number, pred, std, truth):
+    """A data sample as mmengine's evaluator passes it to a metric."""
+    pred_instances = dict(keypoints=pred[None]) if std is None else dict(keypoints=pred[None], keypoint_std=std[None])
+    return dict(img_id=number, img_path=f'Val/IMG/{number:05d}.jpg', box_found=True, pred_instances=pred_instances,
+                gt_instances=dict(keypoints_mm=truth[None]))
 
 
 def evaluate(path, pred, std, truth):
     metric = H80KMetric(bone_lengths=(4500.0,), outfile=str(path))
     stds = [None] * len(pred) if std is None else std
     metric.process(None, [make_sample(i + 1, *one) for i, one in enumerate(zip(pred, stds, truth, strict=True))][::-1])
-    return metric.evaluate(len(pred))
+    metric.evaluate(len(pred))
 
 
-def test_predictions_hold_std_and_truth_and_old_files_still_load(tmp_path):
+def test_predictions_contain_std_and_truth_and_old_files_still_load(tmp_path):
     pred, std, truth, _ = make_people(6, 1.0)
     evaluate(tmp_path / 'new.npz', pred, std, truth + 7)
     new = load_predictions(tmp_path / 'new.npz')
     np.testing.assert_allclose(new['std_px'], std, rtol=1e-6)
     np.testing.assert_allclose(new['gt_mm'], truth - truth[:, :1], atol=1e-3)
-    records = to_records(new)
-    np.testing.assert_array_equal([record['std'] for record in records], new['std_px'])
-    save_predictions(tmp_path / 'again.npz', records)
+    save_predictions(tmp_path / 'again.npz', to_records(new))
     np.testing.assert_array_equal(load_predictions(tmp_path / 'again.npz')['std_px'], new['std_px'])
-
-    evaluate(tmp_path / 'without.npz', pred, None, truth)  # a head without a volume
-    assert 'std_px' not in load_predictions(tmp_path / 'without.npz')
     np.savez(tmp_path / 'old.npz', **{key: value for key, value in new.items() if key not in ('std_px', 'gt_mm')})
     old = load_predictions(tmp_path / 'old.npz')
     assert 'std' not in to_records(old)[0] and np.array_equal(old['pred_px'], new['pred_px'])
     np.savez(tmp_path / 'bad.npz', **dict(new, std_px=new['std_px'][:, :17]))
     with pytest.raises(ValueError, match=r'std_px of shape \(6, 18, 3\) expected, got \(6, 17, 3\)'):
         load_predictions(tmp_path / 'bad.npz')
-
-
-def test_records_check_the_shape_and_test_frames_keep_theirs():
-    pred, std, *_ = make_people(1, 1.0)
     with pytest.raises(ValueError, match=r'keypoint_std of shape \(1, 18, 3\) expected, got \(1, 18, 2\)'):
-        make_record(make_sample(1, pred[0], std[0][:, :2]), 'Metric')
-    metric = SubmissionMetric.__new__(SubmissionMetric)
-    metric.results = []
-    metric.process(None, [make_sample(1, pred[0], std[0])])
-    np.testing.assert_allclose(metric.results[0]['std'], std[0], rtol=1e-6)
+        make_record(make_sample(1, pred[0], std[0][:, :2], truth[0]), 'Metric')
 
 
-def test_tool_draws_and_writes_the_figures(tmp_path, capsys):
+def test_tool_draws_and_writes_the_figures_or_says_what_a_file_lacks(tmp_path, capsys):
     pred, std, truth, lengths = make_people(300, 0.5)
-    truth *= (4500 / lengths)[:, None, None]  # so that H80KMetric's one length is right for all
+    truth *= (4500 / lengths)[:, None, None]  # so that the one length of H80KMetric is right for all
     evaluate(tmp_path / 'val.npz', pred, std, truth)
-    run_tool('plot_calibration', tmp_path / 'val.npz', '--out', tmp_path / 'a.png', '--json', tmp_path / 'a.json')
+    run_tool('plot-calibration', tmp_path / 'val.npz', '--out', tmp_path / 'a.png', '--json', tmp_path / 'a.json')
     figures = json.loads((tmp_path / 'a.json').read_text())
     one = figures['axes']['all']
     assert one['factor'] == pytest.approx(0.5, rel=0.02) and set(one['coverage']) == {'1.0', '2.0'}
@@ -166,13 +150,9 @@ def test_tool_draws_and_writes_the_figures(tmp_path, capsys):
     assert one['coverage']['1.0']['predicted'] == pytest.approx(0.954, abs=0.01)  # 1 std is 2 of the true ones
     assert len(figures['joints']) == 16 and 'root' not in figures['joints']
     assert 'all: factor 0.5' in capsys.readouterr().out
-    run_tool('plot_calibration', tmp_path / 'val.npz', '--out', tmp_path / 'b.png', '--bins', 3)
+    run_tool('plot-calibration', tmp_path / 'val.npz', '--out', tmp_path / 'b.png', '--bins', 3)
     assert (tmp_path / 'a.png').read_bytes() != (tmp_path / 'b.png').read_bytes()
-
-
-def test_tool_says_what_a_file_lacks(tmp_path):
-    pred, _, truth, _ = make_people(4, 1.0)
-    evaluate(tmp_path / 'val.npz', pred, None, truth)
-    message = run_tool('plot_calibration', tmp_path / 'val.npz', '--out', tmp_path / 'a.png')
-    assert 'have no std_px: expected are those of tools/test.py' in message and not (tmp_path / 'a.png').exists()
-    assert 'no such file' in run_tool('plot_calibration', tmp_path / 'none.npz')
+    evaluate(tmp_path / 'without.npz', pred, None, truth)  # a head without a volume
+    message = run_tool('plot-calibration', tmp_path / 'without.npz', '--out', tmp_path / 'c.png')
+    assert 'have no std_px; expected are those of mmpose-integral test' in message and not (tmp_path / 'c.png').exists()
+    assert 'no such file' in run_tool('plot-calibration', tmp_path / 'none.npz')

@@ -1,20 +1,12 @@
-"""Bone lengths, alignments and the whole evaluation against float64 loops and mmpose's own functions."""
+"""Bone lengths, px to mm, alignments and the whole evaluation against float64 loops, scipy and mmpose's functions."""
 import numpy as np
 import pytest
 from mmpose.evaluation.functional import keypoint_mpjpe
 from scipy.spatial.transform import Rotation
 
-from mmpose_integral.evaluation.functional import (
-    align_poses,
-    auc,
-    evaluate_h80k,
-    mean_skeleton_length,
-    mpjpe,
-    pck,
-    rescale_to_bone_length,
-    skeleton_length,
-)
-from mmpose_integral.evaluation.functional.mpjpe import procrustes
+from mmpose_integral.evaluation.functional import auc, evaluate_h80k, mpjpe, pck, px_to_mm
+from mmpose_integral.evaluation.functional.mpjpe import nearest_rotation, procrustes
+from mmpose_integral.structures.bone_length import mean_skeleton_length, rescale_to_bone_length, skeleton_length
 from mmpose_integral.structures.skeleton import PARENTS
 
 
@@ -49,13 +41,11 @@ def test_skeleton_length_equals_a_loop_and_keeps_batch_shape():
     expected = np.array([loop_length(pose) for pose in gt])
     np.testing.assert_allclose(skeleton_length(gt), expected)
     np.testing.assert_allclose(skeleton_length(gt.reshape(2, 3, 18, 3) + 77), expected.reshape(2, 3))
-    assert skeleton_length(gt[0]).shape == ()
-    assert skeleton_length(gt.astype(np.float32)).dtype == np.float64
+    assert skeleton_length(gt[0]).shape == () and skeleton_length(gt.astype(np.float32)).dtype == np.float64
 
 
 def test_mean_length_of_two_splits_is_over_the_frames_of_both():
-    _, train = make_poses(5)
-    _, val = make_poses(2, seed=1)
+    (_, train), (_, val) = make_poses(5), make_poses(2, seed=1)
     expected = np.mean([loop_length(pose) for pose in [*train, *val]])
     assert mean_skeleton_length(train, val) == pytest.approx(expected)
     assert mean_skeleton_length(train) != pytest.approx(expected)
@@ -65,34 +55,40 @@ def test_mean_length_of_two_splits_is_over_the_frames_of_both():
         mean_skeleton_length(train * np.array([1, 0, 1, 1, 1])[:, None, None])
 
 
-def test_rescaling_gives_the_wanted_length_and_a_root_at_the_origin():
+def test_px_become_mm_of_the_wanted_length_with_the_root_at_the_origin():
     pred, gt = make_poses(5)
     target = np.array([4000.0, 4500, 5000, 3900, 4200])
-    mm = rescale_to_bone_length(pred, target)
-    np.testing.assert_allclose(skeleton_length(mm), target)
-    np.testing.assert_array_equal(mm[:, 0], 0)
-    np.testing.assert_allclose(rescale_to_bone_length(gt * 0.3 + 500, loop_length(gt[2]))[2], gt[2], atol=1e-9)
-    np.testing.assert_allclose(rescale_to_bone_length(pred[3], 3900), mm[3])
+    poses, mm_per_px = px_to_mm(pred, target)
+    np.testing.assert_allclose([loop_length(pose) for pose in poses], target)
+    np.testing.assert_array_equal(poses[:, 0], 0)
+    np.testing.assert_array_equal(poses, rescale_to_bone_length(pred, target))
+    np.testing.assert_allclose(poses, (pred - pred[:, :1]) * mm_per_px[:, None, None])
+    single = px_to_mm(pred[3], 3900)
+    np.testing.assert_allclose(single.keypoints, poses[3])
+    assert single.mm_per_px == pytest.approx(mm_per_px[3])
+    known = px_to_mm(gt * 0.3 + 500, [loop_length(pose) for pose in gt])
+    np.testing.assert_allclose(known.keypoints, gt, atol=1e-9)
+    np.testing.assert_allclose(known.mm_per_px, 1 / 0.3)
+    assert px_to_mm(pred[:0], target[:0]).keypoints.shape == (0, 18, 3)
 
 
-@pytest.mark.parametrize('spoil, match', [(np.nan, 'index 2'), (np.inf, 'index 2'), (0.0, 'index 2')])
-def test_rescaling_names_the_pose_that_has_no_length(spoil, match):
+@pytest.mark.parametrize('convert', [rescale_to_bone_length, px_to_mm])
+@pytest.mark.parametrize('spoil', [np.nan, np.inf, 0.0])
+def test_a_pose_without_length_is_named(convert, spoil):
     pred, _ = make_poses(4)
     pred[2] = spoil
-    with pytest.raises(ValueError, match=match):
-        rescale_to_bone_length(pred, 4500)
+    with pytest.raises(ValueError, match='index 2'):
+        convert(pred, 4500)
     with pytest.raises(ValueError, match=r'index \(1, 0\)'):
-        rescale_to_bone_length(pred.reshape(2, 2, 18, 3), 4500)
+        convert(pred.reshape(2, 2, 18, 3), 4500)
 
 
 def test_rescaling_refuses_wrong_joints_and_targets():
     pred, _ = make_poses(4)
-    with pytest.raises(ValueError, match='add_thorax'):
-        rescale_to_bone_length(pred[:, :17], 4500)
-    with pytest.raises(ValueError, match='target_mm.*index 1'):
-        rescale_to_bone_length(pred, [4500, -1, 4500, 4500])
-    with pytest.raises(ValueError, match='target_mm.*nan'):
-        rescale_to_bone_length(pred, np.nan)
+    for poses, target, match in ((pred[:, :17], 4500, 'add_thorax'), (pred, np.nan, 'target_mm.*nan'),
+                                 (pred, [4500, -1, 4500, 4500], 'target_mm.*index 1')):
+        with pytest.raises(ValueError, match=match):
+            rescale_to_bone_length(poses, target)
 
 
 @pytest.mark.parametrize('align, theirs', [('none', 'none'), ('scale', 'scale'), ('similarity', 'procrustes')])
@@ -107,11 +103,12 @@ def test_errors_equal_mmpose(align, theirs):
 @pytest.mark.parametrize('align', ['rigid', 'similarity'])
 def test_alignment_equals_scipy_frame_by_frame(align):
     pred, gt = make_poses(12, seed=2)
-    rotation = Rotation.random(12, random_state=0).as_matrix()
-    pred = pred @ np.swapaxes(rotation, -1, -2)
+    pred = pred @ np.swapaxes(Rotation.random(12, random_state=0).as_matrix(), -1, -2)
     pred[5] *= [1, 1, -1]
     expected = np.array([loop_align(p, g, align == 'similarity') for p, g in zip(pred, gt, strict=True)])
-    np.testing.assert_allclose(align_poses(pred, gt, align), expected, atol=1e-6)
+    rotated, centre, scale = procrustes(pred, gt)
+    factor = scale[:, None, None] if align == 'similarity' else 1
+    np.testing.assert_allclose(rotated * factor + centre, expected, atol=1e-6)
     np.testing.assert_allclose(
         mpjpe(pred.reshape(3, 4, 18, 3), gt.reshape(3, 4, 18, 3), align, joints=[3, 0, 16])[2, 1],
         loop_errors(expected[9], gt[9])[[3, 0, 16]], atol=1e-6)
@@ -133,19 +130,25 @@ def test_flat_poses_are_aligned_without_reflection_or_nan(flatten):
     assert np.isfinite(rotated).all() and np.isfinite(scale).all()
     np.testing.assert_allclose(np.linalg.norm(rotated, axis=-1),
                                np.linalg.norm(pred - pred.mean(axis=1, keepdims=True), axis=-1), atol=1e-6)
-    own = align_poses(gt * flatten, gt * flatten, 'rigid')
-    np.testing.assert_allclose(own, gt * flatten, atol=1e-6)
+    np.testing.assert_allclose(mpjpe(gt * flatten, gt * flatten, 'rigid'), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize('strengths', [
+    (1, 1, 1), (3e6, 2e5, 4e4), (1, 1e-4, 1e-5), (2e-9, 1e-9, 1e-10), (1, .5, -.1), (1, .5, -.499), (1, .3, 0)])
+def test_known_rotations_are_found_also_for_mirrored_and_flat_poses(strengths):
+    u, v = Rotation.random(48, random_state=0).as_matrix().reshape(2, 24, 3, 3)
+    found = nearest_rotation((u * strengths @ np.swapaxes(v, -1, -2)).reshape(2, 3, 4, 3, 3))
+    np.testing.assert_allclose(found.reshape(24, 3, 3), u @ np.swapaxes(v, -1, -2), atol=1e-9)
 
 
 def test_mpjpe_refuses_what_it_cannot_compare():
     pred, gt = make_poses(4)
-    with pytest.raises(ValueError, match='align: one of'):
-        mpjpe(pred, gt, 'affine')
-    with pytest.raises(ValueError, match='equal shapes'):
-        mpjpe(pred, gt[:3])
-    gt[3, 5, 1] = np.nan
-    with pytest.raises(ValueError, match=r'gt: 1 pose.*\(3,\)'):
-        mpjpe(pred, gt)
+    broken = gt.copy()
+    broken[3, 5, 1] = np.nan
+    for truth, align, match in ((gt, 'affine', 'align: one of'), (gt[:3], 'none', 'equal shapes'),
+                                (broken, 'none', r'gt: 1 pose.*\(3,\)')):
+        with pytest.raises(ValueError, match=match):
+            mpjpe(pred, truth, align)
 
 
 def test_pck_and_auc_equal_a_loop_with_strict_thresholds():
@@ -174,32 +177,23 @@ def test_whole_evaluation_equals_a_frame_loop():
     assert list(result.mpjpe) == ['train', 'own', '5000']
     for name, errors in by_choice.items():
         assert result.mpjpe[name] == pytest.approx(np.mean(errors), rel=1e-5)
-    assert result.rigid == pytest.approx(np.mean(rigid), rel=1e-5)
-    assert result.similarity == pytest.approx(np.mean(similarity), rel=1e-5)
+    assert (result.rigid, result.similarity) == pytest.approx((np.mean(rigid), np.mean(similarity)), rel=1e-5)
     np.testing.assert_allclose(result.per_joint, np.mean(by_choice['train'], axis=0), rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(result.per_axis, np.mean(axes, axis=(0, 1)), rtol=1e-4)
     np.testing.assert_allclose(result.errors, by_choice['train'], rtol=1e-3, atol=1e-3)
     assert result.pck == pytest.approx(pck(result.errors)) and result.auc == pytest.approx(auc(result.errors))
     np.testing.assert_allclose(skeleton_length(result.pred_mm), 4400)
-
-
-def test_perfect_predictions_have_no_error():
-    _, gt = make_poses(4)
-    result = evaluate_h80k(gt * 0.25 + 400, gt, {'per-frame': 'per-frame'})
-    assert result.mpjpe['per-frame'] < 1e-9 and result.rigid < 1e-9 and result.similarity < 1e-9
-    assert result.pck == 100 and result.per_joint[0] == 0
+    perfect = evaluate_h80k(gt * 0.25 + 400, gt, {'per-frame': 'per-frame'})
+    assert max(perfect.mpjpe['per-frame'], perfect.rigid, perfect.similarity) < 1e-9 and perfect.pck == 100
 
 
 def test_evaluation_refuses_bad_input():
     pred, gt = make_poses(4)
-    with pytest.raises(ValueError, match='N > 0'):
-        evaluate_h80k(pred[:0], gt[:0], {'train': 4500})
-    with pytest.raises(ValueError, match='at least one choice'):
-        evaluate_h80k(pred, gt, {})
-    with pytest.raises(ValueError, match=r"bone_lengths\['train'\].*'trian'"):
-        evaluate_h80k(pred, gt, {'train': 'trian'})
-    with pytest.raises(ValueError, match='gt_mm: 1 of 4.*row 2'):
-        evaluate_h80k(pred, gt * np.array([1, 1, 0, 1])[:, None, None], {'train': 4500})
-    pred[1, 4] = np.nan
-    with pytest.raises(ValueError, match='first at index 1'):
-        evaluate_h80k(pred, gt, {'train': 4500})
+    flat, broken = gt.copy(), pred.copy()
+    flat[2], broken[1, 4] = 0, np.nan
+    for poses, truth, lengths, match in (
+            (pred[:0], gt[:0], {'a': 4500}, 'N > 0'), (pred, gt, {}, 'at least one choice'),
+            (pred, gt, {'train': 'trian'}, r"bone_lengths\['train'\].*'trian'"), (pred, gt, {'a': -1.0}, 'got -1'),
+            (pred, flat, {'a': 4500}, 'gt_mm: 1 of 4.*row 2'), (broken, gt, {'a': 4500}, 'first at index 1')):
+        with pytest.raises(ValueError, match=match):
+            evaluate_h80k(poses, truth, lengths)

@@ -1,4 +1,4 @@
-"""The submission's files: what is written reads back, and every fault is found and named."""
+"""The files of the submission: written files are read back, and every fault is found and named."""
 import json
 import zipfile
 
@@ -20,9 +20,8 @@ IDS = [1, 2, 3, 5]
 
 
 def make_index():
-    count = len(IDS)
     return H80KIndex('Test', np.array(IDS, np.int32), np.array([f'Test/IMG/{i:05d}.jpg' for i in IDS]),
-                     np.full((count, 2), 1000, np.int32), None, np.zeros(0, str))
+                     np.full((len(IDS), 2), 1000, np.int32), None, np.zeros(0, str))
 
 
 def make_poses(joints=17):
@@ -34,14 +33,13 @@ def make_poses(joints=17):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A sound submission folder to spoil."""
+    """A sound submission folder."""
     write_submission(tmp_path / 'sub', make_poses(), IDS)
     return tmp_path / 'sub'
 
 
-@pytest.mark.parametrize('joints', [17, 18])
-@pytest.mark.parametrize('name', ['sub.zip', 'sub'])
-def test_written_files_read_back_to_two_decimals(tmp_path, name, joints):
+@pytest.mark.parametrize('name, joints', [('sub.zip', 17), ('sub', 17), ('sub.zip', 18)])
+def test_written_files_are_read_back_to_two_decimals(tmp_path, name, joints):
     poses = make_poses(joints)
     out = tmp_path / 'deep' / name
     write_submission(out, poses.astype(np.float32) if joints == 18 else poses, IDS)
@@ -51,8 +49,6 @@ def test_written_files_read_back_to_two_decimals(tmp_path, name, joints):
         with zipfile.ZipFile(out) as archive:
             archive.extractall(tmp_path / 'x')
         out = tmp_path / 'x'
-    assert sorted(file.relative_to(out).as_posix() for file in out.rglob('*') if file.is_file()) == sorted(
-        [JSON_NAME, *(f'{CSV_FOLDER}/{i:05d}.csv' for i in IDS)])
     entries = json.loads((out / JSON_NAME).read_text())
     assert [entry['image_id'] for entry in entries] == IDS
     for entry, frame_id, pose in zip(entries, IDS, poses, strict=True):
@@ -65,15 +61,11 @@ def test_written_files_read_back_to_two_decimals(tmp_path, name, joints):
     assert find_faults(out, make_index()) == []
 
 
-def test_text_is_what_numpy_savetxt_writes(folder, tmp_path):
+def test_names_are_those_of_the_images_and_text_is_that_of_numpy_savetxt(tmp_path):
+    write_submission(tmp_path / 'sub', make_poses(), IDS, stems=[*'abcd'])
+    assert sorted(file.name for file in (tmp_path / 'sub' / CSV_FOLDER).iterdir()) == [f'{stem}.csv' for stem in 'abcd']
     np.savetxt(tmp_path / 'expected.csv', make_poses()[2], fmt='%.2f', delimiter=',')
-    assert (folder / CSV_FOLDER / '00003.csv').read_text() == (tmp_path / 'expected.csv').read_text()
-
-
-def test_names_follow_the_images(tmp_path):
-    write_submission(tmp_path / 'sub', make_poses(), IDS, stems=['a', 'b', 'c', 'd'])
-    assert sorted(file.name for file in (tmp_path / 'sub' / CSV_FOLDER).iterdir()) == [
-        'a.csv', 'b.csv', 'c.csv', 'd.csv']
+    assert (tmp_path / 'sub' / CSV_FOLDER / 'c.csv').read_text() == (tmp_path / 'expected.csv').read_text()
 
 
 @pytest.mark.parametrize('spoil, match', [
@@ -87,8 +79,8 @@ def test_writer_refuses_bad_poses_and_leaves_nothing_behind(tmp_path, spoil, mat
     assert not list(tmp_path.iterdir())
 
 
-def test_writer_does_not_replace_a_folder_with_other_things(folder):
-    (folder / 'thesis.tex').write_text('years of work')
+def test_writer_does_not_replace_a_folder_with_other_files(folder):
+    (folder / 'thesis.tex').write_text('text')
     with pytest.raises(FileExistsError, match='other things'):
         write_submission(folder, make_poses(), IDS)
     assert (folder / 'thesis.tex').exists()
@@ -122,24 +114,20 @@ SPOILERS = {
     'Test_Prediction.JSON holds a dict': lambda f: (f / JSON_NAME).write_text('{}'),
     'Test_Prediction.JSON image_id 1 is missing': lambda f: rewrite_json(f, lambda e: e[1:]),
     'Test_Prediction.JSON image_id 5 is there more than once': lambda f: rewrite_json(f, lambda e: [*e, e[-1]]),
-    'Test_Prediction.JSON entry 0: image_id 0 is no Test': lambda f: rewrite_json(
-        f, lambda e: e[0].update(image_id=0)),
-    "Test_Prediction.JSON entry 0: image_id '1' is no Test": lambda f: rewrite_json(
-        f, lambda e: e[0].update(image_id='1')),
     'Test_Prediction.JSON entry 4: image_id None is no Test': lambda f: rewrite_json(f, lambda e: [*e, 7]),
-    'Test_Prediction.JSON image_id 3: keypoints have shape (51,)': lambda f: rewrite_json(
-        f, lambda e: e[2].update(keypoints=e[2]['keypoints'][0])),
-    'Test_Prediction.JSON image_id 3: keypoints are ragged': lambda f: rewrite_json(
-        f, lambda e: e[2].update(keypoints=[[1, [2, 3]]])),
-    'Test_Prediction.JSON image_id 3: keypoints hold something': lambda f: rewrite_json(
-        f, lambda e: e[2]['keypoints'][0].__setitem__(4, '1.0')),
-    'Test_Prediction.JSON image_id 3: has values that are not finite': lambda f: rewrite_json(
-        f, lambda e: e[2]['keypoints'][0].__setitem__(4, float('inf'))),
-    'Test_Prediction.JSON image_id 3: is not root-relative': lambda f: rewrite_json(
-        f, lambda e: e[2]['keypoints'][0].__setitem__(1, 2.0)),
-    'Test_Prediction.JSON image_id 3: differs from its CSV file by up to 0.02': lambda f: rewrite_json(
-        f, lambda e: e[2]['keypoints'][0].__setitem__(4, e[2]['keypoints'][0][4] + 0.02)),
 }
+SPOILED_ENTRIES = {
+    'entry 2: image_id 0 is no Test': lambda e: e.update(image_id=0),
+    "entry 2: image_id '3' is no Test": lambda e: e.update(image_id='3'),
+    'image_id 3: keypoints have shape (51,)': lambda e: e.update(keypoints=e['keypoints'][0]),
+    'image_id 3: keypoints are ragged': lambda e: e.update(keypoints=[[1, [2, 3]]]),
+    'image_id 3: keypoints hold something': lambda e: e['keypoints'][0].__setitem__(4, '1.0'),
+    'image_id 3: has values that are not finite': lambda e: e['keypoints'][0].__setitem__(4, float('inf')),
+    'image_id 3: is not root-relative': lambda e: e['keypoints'][0].__setitem__(1, 2.0),
+    'image_id 3: differs from its CSV file by up to 0.02': lambda e: e['keypoints'][0].__setitem__(
+        4, e['keypoints'][0][4] + 0.02)}
+SPOILERS.update({f'{JSON_NAME} {fault}': lambda f, spoil=spoil: rewrite_json(f, lambda e: spoil(e[2]))
+                 for fault, spoil in SPOILED_ENTRIES.items()})
 
 
 @pytest.mark.parametrize('fault', SPOILERS)
@@ -147,8 +135,7 @@ def test_each_fault_is_found(folder, fault):
     SPOILERS[fault](folder)
     found = find_faults(folder, make_index())
     assert any(line.startswith(fault) for line in found), found
-    # a frame that lacks its JSON entry shows up twice where the entry lost its id, and nothing else is ever blamed
-    assert len(found) <= 2
+    assert len(found) == 1 + ('entry 2' in fault)  # an entry with another id is also missing under its own id
 
 
 def test_full_precision_json_beside_rounded_csv_is_fine(folder):
@@ -166,15 +153,15 @@ def test_all_faults_come_in_one_error(folder):
     with pytest.raises(SubmissionError) as caught:
         validate_submission(folder, make_index())
     assert len(caught.value.faults) == 3
-    for name in ('00001.csv is missing', '00002.csv has 5 rows', 'extra/file.csv is not expected'):
-        assert name in str(caught.value)
+    for fault in ('00001.csv is missing', '00002.csv has 5 rows', 'extra/file.csv is not expected'):
+        assert fault in str(caught.value)
     assert 'and 5 more' in str(SubmissionError('x', ['fault'] * 25))
 
 
 def test_archives_that_cannot_be_read(folder, tmp_path):
     (tmp_path / 'text.zip').write_text('not an archive')
-    assert 'cannot be read' in find_faults(tmp_path / 'text.zip', make_index())[0]
-    assert 'cannot be read' in find_faults(tmp_path / 'absent.zip', make_index())[0]
+    for name in ('text.zip', 'absent.zip'):
+        assert 'cannot be read' in find_faults(tmp_path / name, make_index())[0]
     with zipfile.ZipFile(tmp_path / 'nested.zip', 'w') as archive:
         for file in folder.rglob('*.*'):
             archive.write(file, f'sub/{file.relative_to(folder).as_posix()}')
@@ -196,7 +183,7 @@ def test_a_damaged_and_a_repeated_member_are_named(tmp_path):
     assert find_faults(out, make_index()) == ['Test_PRED/00003.csv is there more than once']
 
 
-def test_tool_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, capsys):
+def test_command_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, capsys):
     save_index(make_index(), tmp_path / 'h80k_test.npz')
 
     def check(index):
@@ -207,14 +194,6 @@ def test_tool_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, capsys)
     rewrite(folder, csv_lines(folder)[:5])
     (folder / CSV_FOLDER / '00001.csv').unlink()
     code, output = check('h80k_test.npz')
-    assert code == 1 and '00001.csv is missing' in output and 'has 5 rows' in output and '2 fault(s)' in output
+    assert code == 1 and output.splitlines()[-1] == f'{folder}: 2 fault(s)'
+    assert '00001.csv is missing' in output and 'has 5 rows' in output
     assert 'absent.npz: no such file' in check('absent.npz')[0]
-
-
-@pytest.mark.parametrize('fault', SPOILERS)
-def test_tool_finds_each_fault(folder, tmp_path, fault, capsys):
-    save_index(make_index(), tmp_path / 'h80k_test.npz')
-    SPOILERS[fault](folder)
-    assert run_tool('submit', '--check', folder, '--index', tmp_path / 'h80k_test.npz') == 1
-    *faults, last = capsys.readouterr().out.splitlines()
-    assert any(line.startswith(fault) for line in faults) and last == f'{folder}: {len(faults)} fault(s)'

@@ -1,4 +1,4 @@
-"""The file of cameras: what is written comes back for the frames asked for, and everything wrong is named."""
+"""The file of cameras: written cameras are read for the wanted frames, and faults are named."""
 import numpy as np
 import pytest
 
@@ -19,7 +19,7 @@ def saved(tmp_path):
     return path, camera
 
 
-def test_cameras_come_back_in_the_order_asked_for(saved):
+def test_cameras_are_read_in_the_wanted_order(saved):
     path, camera = saved
     loaded = load_cameras(path, np.array([11, 3, 8]))
     for field, before in zip(loaded, camera, strict=True):
@@ -27,7 +27,7 @@ def test_cameras_come_back_in_the_order_asked_for(saved):
     assert np.isnan(loaded.scale[0]) and loaded.scale[1] == pytest.approx(0.2)
 
 
-def test_what_is_wrong_is_named(saved, tmp_path):
+def test_faults_are_named(saved, tmp_path):
     path, _ = saved
     with pytest.raises(ValueError, match='cameras.npz has no entry for 1 of 2 frames, first 4'):
         load_cameras(path, np.array([3, 4]))
@@ -36,8 +36,8 @@ def test_what_is_wrong_is_named(saved, tmp_path):
     arrays = dict(np.load(path))
     for changes, message in [
             (dict(model=np.array('fisheye')), "model 'fisheye', 'weak' expected"),
-            (dict(scale=np.ones(3)), r'arrays of 4 frames expected; got scale \(3,\)'),
-            (dict(translation=np.ones((4, 3))), r'translation \(4, 3\)')]:
+            (dict(scale=np.ones(3)), r'scale of shape \(4,\) expected, got \(3,\)'),
+            (dict(translation=np.ones((4, 3))), r'translation of shape \(4, 2\) expected, got \(4, 3\)')]:
         np.savez(tmp_path / 'changed.npz', **{**arrays, **changes})
         with pytest.raises(ValueError, match=message):
             load_cameras(tmp_path / 'changed.npz', np.array([3]))

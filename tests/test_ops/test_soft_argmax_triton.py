@@ -1,9 +1,6 @@
-"""The Triton kernels against the float64 reference: on the GPU where there is one, else in Triton's interpreter."""
-import contextlib
+"""The Triton kernels against the float64 reference: on a GPU if there is one, otherwise in Triton's interpreter."""
 import os
-import subprocess
-import sys
-from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import torch
@@ -18,17 +15,29 @@ DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Volumes of the tests span several steps of a program, and several programs."""
+    """Make the volumes of the tests span several steps of a program, and several programs."""
     if DEVICE == 'cpu':
         monkeypatch.setattr(kernels, 'ROWS', 32)
 
 
 def run(logits, backend, weight):
     """Mean, std and the gradient of (mean * weight).sum()."""
-    leaf = logits.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    leaf = logits.detach().requires_grad_()
     mean, std = soft_argmax_3d(leaf, backend, return_std=True)
     (mean * weight.to(mean)).sum().backward()
     return mean.detach(), std, leaf.grad
+
+
+def assert_like_reference(logits, backend='triton'):
+    """Compare mean, std and gradient of float64 logits (2, 3, 5, 7, W) with those of the reference."""
+    weight = torch.randn(2, 3, 3, device=DEVICE)
+    for found, exact in zip(run(logits, backend, weight), run(logits, 'reference', weight), strict=True):
+        assert exact.isfinite().all()
+        torch.testing.assert_close(found, exact, atol=1e-12, rtol=1e-12)
+
+
+def random_logits(*shape):
+    return torch.randn(*shape, dtype=torch.float64, device=DEVICE)
 
 
 @pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16, torch.float16])
@@ -40,62 +49,49 @@ def test_no_worse_than_twice_eagers_error(dtype, shape):
     weight = torch.randn(*shape[:2], 3, generator=generator).to(DEVICE)
     truth = run(logits.double(), 'reference', weight)
     eager, fused = run(logits, 'reference', weight), run(logits, 'triton', weight)
-    for exact, plain, mine in zip(truth, eager, fused, strict=True):
-        assert mine.dtype == plain.dtype and mine.shape == plain.shape
-        error = (mine.double() - exact).abs().max()
-        # The interpreter cuts bfloat16 off where a GPU rounds to nearest: up to one unit in the last place.
-        cut = exact.abs().max() / 128 if DEVICE == 'cpu' and mine.dtype == torch.bfloat16 else 0
-        assert error <= 2 * (plain.double() - exact).abs().max() + cut + 1e-7
+    # The online variance of float32 is less exact than the two passes of the reference, by less than 1e-3 px of a crop.
+    for exact, plain, found, tolerance in zip(truth, eager, fused, (1e-7, 1e-6, 1e-7), strict=True):
+        assert found.dtype == plain.dtype and found.shape == plain.shape
+        error = (found.double() - exact).abs().max()
+        # The interpreter truncates to bfloat16, while a GPU rounds to nearest: up to one unit in the last place.
+        cut = exact.abs().max() / 128 if DEVICE == 'cpu' and found.dtype == torch.bfloat16 else 0
+        assert error <= 2 * (plain.double() - exact).abs().max() + cut + tolerance
 
 
 @pytest.mark.parametrize('order', [(0, 1, 3, 4, 2), (0, 1, 4, 2, 3), (1, 0, 2, 4, 3)])
-def test_any_dense_order_is_read_where_it_lies(order):
+def test_any_dense_order_is_read_without_a_copy(order):
     shape = (2, 3, 5, 7, 4)
-    logits = torch.randn([shape[axis] for axis in order], dtype=torch.float64, device=DEVICE)
-    logits = logits.permute([order.index(axis) for axis in range(5)])
-    assert logits.shape == shape and not logits.is_contiguous() and kernels.is_dense(logits)
-    weight = torch.randn(2, 3, 3, device=DEVICE)
-    for mine, exact in zip(run(logits, 'triton', weight), run(logits, 'reference', weight), strict=True):
-        torch.testing.assert_close(mine, exact, atol=1e-12, rtol=1e-12)
-    leaf = logits.clone(memory_format=torch.preserve_format).requires_grad_()
-    soft_argmax_3d(leaf, 'triton').sum().backward()
+    logits = random_logits(*(shape[axis] for axis in order)).permute([order.index(axis) for axis in range(5)])
+    assert_like_reference(logits)
+    leaf = logits.detach().requires_grad_()
+    mean = soft_argmax_3d(leaf, 'triton')
+    assert 'Triton' in type(mean.grad_fn).__name__  # these kernels ran
+    kept, *small = mean.grad_fn.saved_tensors
+    assert kept.data_ptr() == logits.data_ptr() and [tuple(t.shape) for t in small] == [(2, 3), (2, 3, 3), (3, )]
+    mean.sum().backward()
     assert leaf.grad.stride() == logits.stride()
 
 
-def test_channels_last_output_of_a_convolution_and_gaps():
-    flat = torch.randn(2, 15, 7, 4, device=DEVICE, dtype=torch.float64).to(memory_format=torch.channels_last)
-    weight = torch.randn(2, 3, 3, device=DEVICE)
-    for logits in (flat.unflatten(1, (3, 5)), torch.randn(2, 3, 5, 7, 9, device=DEVICE, dtype=torch.float64)[..., ::2],
-                   torch.randn(2, 3, 5, 7, 1, device=DEVICE, dtype=torch.float64).expand(-1, -1, -1, -1, 4)):
-        for mine, exact in zip(run(logits, 'triton', weight), run(logits, 'reference', weight), strict=True):
-            torch.testing.assert_close(mine, exact, atol=1e-12, rtol=1e-12)
+def test_channels_last_output_of_a_convolution_gaps_and_overlaps():
+    assert_like_reference(random_logits(2, 15, 7, 4).to(memory_format=torch.channels_last).unflatten(1, (3, 5)))
+    assert_like_reference(random_logits(2, 3, 5, 7, 9)[..., ::2])
+    assert_like_reference(random_logits(2, 3, 5, 7, 1).expand(-1, -1, -1, -1, 4))
 
 
 def test_vectors_are_as_long_as_alignment_allows():
-    flat = torch.randn(2 * 3 * 5 * 7 * 24 + 2, dtype=torch.float64, device=DEVICE)
+    flat = random_logits(2 * 3 * 5 * 7 * 24 + 2)
     logits, moved = (flat[start:start + 2 * 3 * 5 * 7 * 24].view(2, 3, 5, 7, 24) for start in (0, 1))
     channels_last = logits.view(2, 15, 7, 24).to(memory_format=torch.channels_last).unflatten(1, (3, 5))
     for found, vector in ((logits, 2), (moved, 1), (channels_last, 1), (logits.float(), 4), (logits.bfloat16(), 8),
                           (logits[..., :12].contiguous().bfloat16(), 4), (logits.transpose(0, 4), 1)):
-        assert kernels._layout(found)['vector'] == vector
-    weight = torch.randn(2, 3, 3, device=DEVICE)
-    leaf = moved.detach().requires_grad_()  # keeps its place, unlike a clone
-    mean = soft_argmax_3d(leaf, 'triton')
-    (mean * weight).sum().backward()
-    expected = run(moved, 'reference', weight)
-    torch.testing.assert_close(mean, expected[0], atol=1e-12, rtol=1e-12)
-    torch.testing.assert_close(leaf.grad, expected[2], atol=1e-12, rtol=1e-12)
-
-
-def test_gradcheck():
-    logits = torch.randn(2, 3, 2, 4, 3, dtype=torch.float64, device=DEVICE, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: soft_argmax_3d(x, 'triton'), logits, fast_mode=True)
+        assert kernels._layout(found).vector == vector
+    assert_like_reference(moved)
 
 
 def test_a_spike_and_a_slope_keep_their_variance():
     logits = torch.zeros(1, 2, 5, 7, 4, device=DEVICE)
     logits[0, 0, 4, 6, 3] = 1000
-    logits[0, 1] = -1e4 * torch.arange(4., device=DEVICE)  # the peak moves down a whole plane of the volume
+    logits[0, 1] = -1e4 * torch.arange(4., device=DEVICE)  # a whole plane of the volume has the largest logit
     mean, std = soft_argmax_3d(logits, 'triton', return_std=True)
     torch.testing.assert_close(mean[0, 0].cpu(), torch.tensor([3 / 4, 6 / 7, 4 / 5]))
     assert std[0, 0].max() == 0 and mean[0, 1, 0] == 0 and std[0, 1, 0] == 0
@@ -103,8 +99,8 @@ def test_a_spike_and_a_slope_keep_their_variance():
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
-@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')  # numpy's, in the interpreter
-def test_what_is_not_finite_stays_visible(value):
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')  # of numpy, in the interpreter
+def test_values_that_are_not_finite_stay_visible(value):
     logits = torch.zeros(1, 2, 3, 5, 4, device=DEVICE)
     logits[0, 1, 2, 3, 1] = value
     mean = soft_argmax_3d(logits, 'triton')
@@ -112,35 +108,23 @@ def test_what_is_not_finite_stays_visible(value):
 
 
 @pytest.mark.parametrize('backend', ['eager', 'triton'])
-@pytest.mark.filterwarnings('error::RuntimeWarning')  # numpy's, in the interpreter, of -inf less -inf
-def test_cells_of_minus_infinity_weigh_nothing(backend):
-    """Whole steps and whole parts of a volume of them, before the first finite cell and after."""
-    logits = torch.randn(2, 3, 5, 7, 4, dtype=torch.float64, device=DEVICE)
+@pytest.mark.filterwarnings('error::RuntimeWarning')  # of numpy, in the interpreter, for -inf minus -inf
+def test_cells_of_minus_infinity_have_no_weight(backend):
+    """Whole steps and whole parts of a volume are -inf, before the first finite cell and after."""
+    logits = random_logits(2, 3, 5, 7, 4)
     logits[:, :, :3] = float('-inf')
     logits[0, 1, 4] = float('-inf')
-    weight = torch.randn(2, 3, 3, device=DEVICE)
-    for mine, exact in zip(run(logits, backend, weight), run(logits, 'reference', weight), strict=True):
-        assert exact.isfinite().all()
-        torch.testing.assert_close(mine, exact, atol=1e-12, rtol=1e-12)
+    assert_like_reference(logits, backend)
 
 
-def test_parts_of_a_volume_are_put_together(monkeypatch):
-    logits = torch.randn(1, 2, 6, 7, 9, dtype=torch.float64, device=DEVICE) * 5
-    results = []
-    for programs in (1, 2, 5, 64):
-        monkeypatch.setattr(kernels, '_programs_wanted', lambda device, programs=programs: programs)
+def test_parts_of_a_volume_are_joined(monkeypatch):
+    logits, results = random_logits(1, 2, 6, 7, 9) * 5, []
+    for programs in (0, 2, 5, 64):
+        monkeypatch.setattr(kernels, 'PROGRAMS_PER_SM', programs)
         results.append(soft_argmax_3d(logits, 'triton', return_std=True))
     for mean, std in results[1:]:
         torch.testing.assert_close(mean, results[0][0], atol=1e-14, rtol=1e-13)
         torch.testing.assert_close(std, results[0][1], atol=1e-12, rtol=1e-12)
-
-
-def test_nothing_of_the_volumes_size_is_saved_but_the_logits():
-    logits = torch.randn(2, 3, 5, 7, 4, device=DEVICE, requires_grad=True)
-    mean = soft_argmax_3d(logits, 'triton')
-    assert 'Triton' in type(mean.grad_fn).__name__  # these kernels ran, nothing in their place
-    saved = [t for t in mean.grad_fn.saved_tensors if t.data_ptr() != logits.data_ptr()]
-    assert sum(t.numel() for t in saved) < logits[0, 0].numel()
 
 
 def test_in_a_compiled_function():
@@ -149,35 +133,30 @@ def test_in_a_compiled_function():
     torch.testing.assert_close(compiled(logits), soft_argmax_3d(logits * 2, 'reference') + 1)
 
 
-def test_kernels_run_on_the_tensors_device(monkeypatch):
+def test_kernels_run_on_the_tensors_device():
     """Triton launches on the current device, which may be another one."""
-    entered = []
-
-    def enter(device):
-        entered.append(device)
-        return contextlib.nullcontext()
-    monkeypatch.setattr(torch.cuda, 'device', enter)
-    launch = kernels.on_its_device(lambda ctx, tensor: entered.append('launched'))
-    launch(None, SimpleNamespace(is_cuda=True, device='cuda:1'))
-    launch(None, SimpleNamespace(is_cuda=False, device='cpu'))
-    assert entered == ['cuda:1', 'launched', 'launched']
+    logits = torch.zeros(1, 1, 2, 3, 4, device=DEVICE, requires_grad=True)
+    with mock.patch.object(torch.cuda, 'device_of', wraps=torch.cuda.device_of) as device_of:
+        soft_argmax_3d(logits, 'triton').sum().backward()
+    assert [call.args[0].data_ptr() for call in device_of.call_args_list] == [logits.data_ptr()] * 2
 
 
 def test_empty_batch():
     assert soft_argmax_3d(torch.zeros(0, 3, 5, 7, 4, device=DEVICE), 'triton').shape == (0, 3, 3)
 
 
-def test_auto_takes_triton_on_cuda_only(monkeypatch):
-    logits = torch.zeros(1, 1, 2, 3, 4, device=DEVICE)
-    assert dispatch.choose_backend(logits) == ('triton' if DEVICE == 'cuda' else 'eager')
-    monkeypatch.setattr(dispatch, '_has_triton', lambda: False)
-    assert dispatch.choose_backend(logits) == 'eager'
+@pytest.mark.parametrize('has_triton', [True, False])
+def test_auto_is_triton_on_cuda_only(has_triton, monkeypatch):
+    monkeypatch.setattr(dispatch, 'HAS_TRITON', has_triton)
+    chosen = []
+    for name, function in dispatch.BACKENDS.items():
+        monkeypatch.setitem(dispatch.BACKENDS, name,
+                            lambda *args, name=name, function=function: chosen.append(name) or function(*args))
+    soft_argmax_3d(torch.zeros(1, 1, 2, 3, 4, device=DEVICE))
+    assert chosen == ['triton' if DEVICE == 'cuda' and has_triton else 'eager']
 
 
-def test_on_a_cpu_without_the_interpreter_it_says_so():
-    code = ("import torch; from mmpose_integral.ops import soft_argmax_3d\n"
-            "soft_argmax_3d(torch.zeros(1, 1, 2, 3, 4), 'triton')")
-    environment = {name: value for name, value in os.environ.items() if name != 'TRITON_INTERPRET'}
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, check=False,
-                          env=environment)
-    assert "RuntimeError: backend 'triton': logits on a CUDA device expected, got cpu" in done.stderr
+def test_error_on_a_cpu_without_the_interpreter():
+    with (mock.patch.dict(os.environ, TRITON_INTERPRET='0'),
+          pytest.raises(RuntimeError, match="backend 'triton': logits on a CUDA device expected, got cpu")):
+        soft_argmax_3d(torch.zeros(1, 1, 2, 3, 4), 'triton')

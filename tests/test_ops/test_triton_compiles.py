@@ -1,4 +1,4 @@
-"""The kernels are compiled for a GPU that need not be here: Triton brings the whole compiler along."""
+"""The kernels compile for a GPU that need not be in this machine, because Triton includes the whole compiler."""
 import json
 import subprocess
 import sys
@@ -10,23 +10,16 @@ pytest.importorskip('triton.backends.nvidia', reason='Triton is not installed; i
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark' / 'kernel_code.py'
 
 
-@pytest.fixture(scope='module')
-def rows():
-    """What the tool says for Hopper; a process of its own, as in this one kernels are interpreted."""
+def test_kernels_compile_as_designed():
+    # Another process, because this one interprets the kernels. Capability 90 is Hopper.
     done = subprocess.run([sys.executable, '-W', 'ignore', TOOL, '--capability', '90'], capture_output=True, text=True,
                           check=False)
     assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def test_nothing_spills(rows):
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row['spilled_bytes'] for row in rows} == {0}
-
-
-def test_logits_are_read_and_written_16_bytes_at_a_time(rows):
-    """Two vectors a thread, where neighbours are side by side and aligned."""
     for row in rows[:-1]:  # the last kernel does not read logits
+        # Each thread reads two vectors of 16 bytes, if neighbours are contiguous and aligned.
         wide = 0 if 'not aligned' in row['type'] else 2
         assert row['wide_reads'] == wide and row['wide_writes'] == (wide if row['kernel'] == 'backward' else 0)
-        # enough threads at a time, and few instructions a byte: the design of the kernels
+        # Many threads run at a time, with few instructions per byte.
         assert row['registers'] <= 64 and (not wide or row['instructions_per_logit'] < 32)

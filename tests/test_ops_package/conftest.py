@@ -1,31 +1,6 @@
-"""The ops package is tested from its source, through mmcv's own functions, whichever mmcv is installed."""
-import importlib
-import importlib.util
-import sys
-from pathlib import Path
-
+"""The ops package is tested through mmcv's functions; test_install.py compares the installed files with the source."""
 import pytest
 import torch
-
-EXT_FILE = Path(__file__).parents[2] / 'packages' / 'mmcv_torchvision_ops' / 'src' / 'mmcv' / '_ext.py'
-MODULES = ('nms', 'roi_align', 'roi_pool', 'deform_conv', 'modulated_deform_conv')
-
-
-@pytest.fixture(scope='session')
-def ext():
-    """The module, loaded from this repository."""
-    spec = importlib.util.spec_from_file_location('mmcv_torchvision_ext', EXT_FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(autouse=True)
-def mmcv_uses_ext(ext, monkeypatch):
-    """mmcv's Python files call ``ext`` for the length of a test."""
-    importlib.import_module('mmcv.ops')
-    for name in MODULES:
-        monkeypatch.setattr(sys.modules[f'mmcv.ops.{name}'], 'ext_module', ext)
 
 
 @pytest.fixture(params=['cpu', 'cuda'])

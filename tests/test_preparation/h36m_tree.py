@@ -1,7 +1,5 @@
-"""A small tree of Human3.6M, as mmpose's preprocessing leaves it, and the tool that reads it."""
-import importlib.util
+"""A small Human3.6M tree, as mmpose's preprocessing writes it."""
 import pickle
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,12 +7,7 @@ from PIL import Image
 
 from mmpose_integral.preparation.h36m import H36MCamera
 
-SPEC = importlib.util.spec_from_file_location(
-    'h36m_to_h80k', Path(__file__).parents[2] / 'tools/dataset_converters/h36m_to_h80k.py')
-h36m_to_h80k = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(h36m_to_h80k)
-
-# The published lens of camera 54138969, and where it stood for S1 (world to camera; position in mm).
+# The published lens of camera 54138969, and its position for S1 (world to camera; position in mm).
 LENS = dict(f=(1145.04940458804, 1143.78109572365), c=(512.541504956548, 515.4514869776),
             k=(-0.207098910824901, 0.247775183068982, -0.00307515035078854),
             p=(-0.00142447157470321, -0.000975698859470499))
@@ -22,10 +15,6 @@ ROTATION = np.array([[-0.91536173, 0.40180837, 0.02574754], [0.05154812, 0.18037
                      [-0.39931903, -0.89778361, -0.18581953]])
 POSITION = np.array([1841.10702775, 4955.28462345, 1563.4453959])
 CAMERAS = ('54138969', '55011271')
-BODY = np.array([
-    (0, 0, 0), (-130, 0, 0), (-140, 440, 20), (-150, 880, 60), (130, 0, 0), (140, 440, 20), (150, 880, 60),
-    (0, -230, 10), (0, -480, 0), (0, -570, -60), (0, -680, -20), (150, -440, 0), (250, -200, 30), (270, 40, -50),
-    (-150, -440, 0), (-250, -200, 30), (-270, 40, -50)], dtype=float)
 
 
 def camera_entry(**changes):
@@ -34,13 +23,8 @@ def camera_entry(**changes):
     return dict(R=ROTATION.T, T=POSITION[:, None] / 1000, **lens, w=1000, h=1002, name='camera1', id='54138969')
 
 
-def write_part(root, split, names, joints_mm, points):
-    """The annotation file of some frames: (N, 17, 3) mm in camera axes and (N, 17, 2) px."""
-    folder = root / 'annotation_body3d/fps10'
-    folder.mkdir(parents=True, exist_ok=True)
-    ones = np.ones((len(names), 17, 1))
-    np.savez(folder / f'h36m_{split}.npz', imgname=np.array(names), S=np.concatenate([joints_mm / 1000, ones], 2),
-             part=np.concatenate([points, ones], 2), center=np.zeros((len(names), 2)), scale=np.ones(len(names)))
+def make_camera(**changes):
+    return H36MCamera(ROTATION, POSITION, *(np.array(value) for value in {**LENS, **changes}.values()))
 
 
 def opencv_points(joints_mm, **changes):
@@ -52,32 +36,24 @@ def opencv_points(joints_mm, **changes):
 
 
 def make_tree(root):
-    """Write seven subjects, two cameras, one video of six frames each; gives by image name the joints (17, 3) in mm."""
+    """Write seven subjects, two cameras, one video of six frames each; return the joints (17, 3) mm by image name."""
     rng, truth = np.random.default_rng(0), {}
     for split, subjects in dict(train=(1, 5, 6, 7, 8), test=(9, 11)).items():
         names, joints = [], []
-        for subject in subjects:
-            for camera in CAMERAS:
-                video = f'S{subject}_Walk_Dog_1.{camera}'
-                for number in range(1, 31, 5):
-                    names.append(f'S{subject}/{video}/{video}_{number:06d}.jpg')
-                    body = BODY * (1 + subject / 100) + rng.normal(0, 60, (17, 3))
-                    joints.append(body + rng.normal((0, 0, 5000), (500, 200, 300)))
-                    truth[names[-1]] = joints[-1]
-                    path = root / 'images' / names[-1]
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    Image.fromarray(rng.integers(0, 255, (25, 20, 3), np.uint8)).save(path)
-        write_part(root, split, names, np.array(joints), opencv_points(np.array(joints)))
+        for subject, camera in ((subject, camera) for subject in subjects for camera in CAMERAS):
+            video = f'S{subject}_Walk_Dog_1.{camera}'
+            (root / 'images' / f'S{subject}' / video).mkdir(parents=True)
+            for number in range(1, 31, 5):
+                names.append(f'S{subject}/{video}/{video}_{number:06d}.jpg')
+                joints.append(rng.normal(0, (200, 450, 70), (17, 3)) + rng.normal((0, 0, 5000), (500, 200, 300)))
+                Image.fromarray(rng.integers(0, 255, (25, 20, 3), np.uint8)).save(root / 'images' / names[-1])
+        ones, joints_mm = np.ones((len(names), 17, 1)), np.array(joints)
+        (root / 'annotation_body3d/fps10').mkdir(parents=True, exist_ok=True)
+        np.savez(root / f'annotation_body3d/fps10/h36m_{split}.npz', imgname=np.array(names),
+                 S=np.concatenate([joints_mm / 1000, ones], 2),
+                 part=np.concatenate([opencv_points(joints_mm), ones], 2), center=np.zeros((len(names), 2)),
+                 scale=np.ones(len(names)))
+        truth.update(zip(names, joints, strict=True))
     cameras = {(f'S{subject}', camera): camera_entry() for subject in range(1, 12) for camera in CAMERAS}
     (root / 'annotation_body3d/cameras.pkl').write_bytes(pickle.dumps(cameras))
     return truth
-
-
-def convert(root, out, *options):
-    return h36m_to_h80k.main([str(root), str(out), '--step', '2', *options])
-
-
-def read_camera(**changes):
-    entry = camera_entry(**changes)
-    lens = [entry[key].ravel() for key in 'fckp']
-    return H36MCamera(entry['R'].T, 1000 * entry['T'].ravel(), *lens)

@@ -1,4 +1,4 @@
-"""A tree of Human3.6M becomes one of H80K, with the truth of its cameras."""
+"""Conversion of a Human3.6M tree to an H80K tree, with the truth of its cameras."""
 import json
 import os
 import pickle
@@ -6,32 +6,42 @@ import shutil
 
 import numpy as np
 import pytest
-from h36m_tree import CAMERAS, LENS, camera_entry, convert, h36m_to_h80k, opencv_points, read_camera, write_part
-from mmengine.registry import init_default_scope
+from h36m_tree import CAMERAS, LENS, camera_entry, make_camera, make_tree, opencv_points
 from mmpose.registry import DATASETS
 from mmpose.utils import SimpleCamera
 
+from mmpose_integral.cli.prepare import h36m_to_h80k
 from mmpose_integral.formats.h80k_index import scan_split
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise
-from mmpose_integral.preparation.h36m import choose_frames, parse_image_name, project, read_annotations
-from mmpose_integral.structures import fit_weak_perspective
+from mmpose_integral.preparation.h36m import choose_frames, parse_image_name, project, read_annotations, read_cameras
 from mmpose_integral.structures.skeleton import add_thorax
 
 
-def test_projection_is_opencvs_but_for_the_tangential_factor():
+@pytest.fixture
+def tree(tmp_path):
+    """Folder of seven subjects, two cameras, one video of six frames each, and the joints in mm by image name."""
+    return tmp_path / 'h36m', make_tree(tmp_path / 'h36m')
+
+
+@pytest.fixture
+def convert(tree, tmp_path):
+    """Function that converts the tree to the folder ``out`` with further options."""
+    return lambda *options: h36m_to_h80k.main([str(tree[0]), str(tmp_path / 'out'), '--step', '2', *options])
+
+
+def test_projection_is_opencvs_apart_from_the_tangential_factor():
     joints = np.random.default_rng(1).normal((0, 0, 5000), 700, (9, 17, 3))
-    radial_only = read_camera(p=(0, 0))
-    np.testing.assert_allclose(project(joints, radial_only), opencv_points(joints, p=(0, 0)), atol=1e-9)
+    np.testing.assert_allclose(project(joints, make_camera(p=(0, 0))), opencv_points(joints, p=(0, 0)), atol=1e-9)
     xy = joints[..., :2] / joints[..., 2:]
     doubled = xy * (xy @ np.array(LENS['p'])[::-1, None]) * LENS['f']
-    np.testing.assert_allclose(project(joints, read_camera()) + doubled, opencv_points(joints), atol=1e-9)
+    np.testing.assert_allclose(project(joints, make_camera()) + doubled, opencv_points(joints), atol=1e-9)
     assert 0.1 < np.abs(doubled).max() < 0.5
 
 
-def test_tree_truth_and_index(tree, tmp_path):
+def test_tree_truth_and_index(tree, convert, tmp_path):
     root, joints = tree
     out = tmp_path / 'out'
-    assert convert(root, out) == 0
+    assert convert() == 0
     counts, seen = dict(Train=24, Val=6, Test=12), []
     for split, count in counts.items():
         index, faults = scan_split(out, split)
@@ -51,23 +61,27 @@ def test_tree_truth_and_index(tree, tmp_path):
         np.testing.assert_allclose(truth['focal'], np.mean(LENS['f']), rtol=1e-6)
         np.testing.assert_allclose(truth['bbox'][:, :2], truth['keypoints_2d'].min(axis=1))
         np.testing.assert_allclose(truth['root_mm'], expected[:, 0])
-        for name, shape in dict(rotation=(3, 3), position_mm=(3,), focal_xy=(2,), principal_point=(2,), radial=(3,),
-                                tangential=(2,)).items():
-            assert truth[name].shape == (count, *shape)
-        # Joints that mmpose takes to the world come back through the cameras that are kept.
+        for name, value in make_camera()._asdict().items():
+            np.testing.assert_allclose(truth[name], np.broadcast_to(value, (count, *value.shape)))
+        # Joints that mmpose takes to the world return to the camera's axes through the stored cameras.
         world = 1000 * SimpleCamera(camera_entry()).camera_to_world(expected / 1000)
         np.testing.assert_allclose(
             (world - truth['position_mm'][:, None]) @ truth['rotation'].transpose(0, 2, 1), expected, atol=0.01)
         for row, name in enumerate(truth['img_names']):
             assert (out / index.img_paths[row]).read_bytes() == (root / 'images' / name).read_bytes()
             assert (int(name[-10:-4]) - 1) % 10 == 0  # every other frame of every fifth
+        if split != 'Test':
+            known = load_truth(out / f'truth/h80k_{split.lower()}.npz', index.frame_ids)
+            summary = summarise(fit_statistics(index.frame_ids, index.keypoints_mm, known['keypoints_2d'],
+                                               np.ones((count, 18)), truth=known))
+            assert summary['degenerate'] == 0 and summary['truth_mean_error_px'] < 3
+            assert summary['truth_mean_abs_scale_error_percent'] < 2
     assert seen == [{1, 5, 6, 7}, {8}, {9, 11}]
 
 
 @pytest.mark.filterwarnings('ignore:The metainfo config file')
 def test_mmpose_reads_the_tree_of_these_tests(tree):
     root, joints = tree
-    init_default_scope('mmpose')
     dataset = DATASETS.build(dict(
         type='Human36mDataset', data_root=str(root), ann_file='annotation_body3d/fps10/h36m_test.npz',
         camera_param_file='annotation_body3d/cameras.pkl', data_prefix=dict(img='images/')))
@@ -77,21 +91,7 @@ def test_mmpose_reads_the_tree_of_these_tests(tree):
     assert len(dataset) == 24 and sample['camera_param']['id'] == CAMERAS[0]
 
 
-def test_camera_fit_is_scored_against_the_truth(tree, tmp_path):
-    root, _ = tree
-    assert convert(root, tmp_path / 'out') == 0
-    index, _ = scan_split(tmp_path / 'out', 'Train')
-    truth = load_truth(tmp_path / 'out/truth/h80k_train.npz', index.frame_ids)
-    statistics = fit_statistics(index.frame_ids, index.keypoints_mm, truth['keypoints_2d'],
-                                np.ones((len(index.frame_ids), 18)), truth=truth)
-    np.testing.assert_allclose(statistics.camera.scale, truth['focal'] / truth['root_depth_mm'], rtol=0.05)
-    summary = summarise(statistics)
-    assert summary['degenerate'] == 0 and summary['truth_mean_error_px'] < 3
-    assert abs(summary['truth_mean_scale_error_percent']) < 2
-
-
-def test_a_stopped_run_goes_on_and_a_finished_one_does_nothing(tree, tmp_path, monkeypatch, capsys):
-    root, _ = tree
+def test_a_stopped_run_continues_and_a_finished_one_does_nothing(convert, tmp_path, monkeypatch, capsys):
     out, put, calls = tmp_path / 'out', h36m_to_h80k.put_image, []
 
     def stop_at_the_tenth(*args):
@@ -102,44 +102,41 @@ def test_a_stopped_run_goes_on_and_a_finished_one_does_nothing(tree, tmp_path, m
 
     monkeypatch.setattr(h36m_to_h80k, 'put_image', stop_at_the_tenth)
     with pytest.raises(KeyboardInterrupt):
-        convert(root, out)
+        convert()
     (out / 'Train/IMG/.00010.77.jpg').write_bytes(b'half')
-    assert convert(root, out) == 0
+    assert convert() == 0
     assert len(calls) == 10 + 42 - 9 and not (out / 'Train/IMG/.00010.77.jpg').exists()
     assert 'Train: 24 frames of S1, S5, S6, S7, 15 written now' in capsys.readouterr().out
     written = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
     assert len(written) == 42 + 30 + 3 + 1
-    assert convert(root, out) == 0 and len(calls) == 10 + 42 - 9
+    assert convert() == 0 and len(calls) == 10 + 42 - 9
     assert {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()} == written
 
-    assert convert(root, out, '--max-frames', '5') == 1
-    assert 'made with other settings: max_frames (was None, is 5)' in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r'made with other settings: max_frames \(was None, is 5\)'):
+        convert('--max-frames', '5')
     (out / 'annotations').mkdir()
-    assert convert(root, out, '--max-frames', '5', '--fresh') == 0
+    assert convert('--max-frames', '5', '--fresh') == 0
     assert len(list((out / 'Train/IMG').iterdir())) == 5 and not (out / 'annotations').exists()
 
 
-@pytest.mark.parametrize('how', ['copy', 'hardlink', 'symlink'])
-def test_images_are_copied_or_linked(tree, tmp_path, how):
-    assert convert(tree[0], tmp_path / 'out', '--images', how, '--train-subjects', '--test-subjects') == 0
-    image = tmp_path / 'out/Val/IMG/00001.jpg'
-    assert image.is_symlink() == (how == 'symlink') and image.stat().st_nlink == 1 + (how == 'hardlink')
-    assert scan_split(tmp_path / 'out', 'Val')[1] == [] and not (tmp_path / 'out/Train').exists()
-
-
-def test_images_that_cannot_be_linked_are_copied(tree, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('how, links_work', [('copy', True), ('hardlink', True), ('symlink', True),
+                                             ('hardlink', False)])
+def test_images_are_copied_or_linked(convert, tmp_path, monkeypatch, capsys, how, links_work):
     def refuse(*_):
         raise OSError('another file system')
 
-    monkeypatch.setattr(os, 'link', refuse)
-    assert convert(tree[0], tmp_path / 'out', '--images', 'hardlink') == 0
-    assert (tmp_path / 'out/Val/IMG/00001.jpg').stat().st_nlink == 1
-    assert 'copied because they cannot be linked' in capsys.readouterr().out
+    if not links_work:
+        monkeypatch.setattr(os, 'link', refuse)
+    assert convert('--images', how, '--train-subjects', '--test-subjects') == 0
+    image = tmp_path / 'out/Val/IMG/00001.jpg'
+    assert image.is_symlink() == (how == 'symlink')
+    assert image.stat().st_nlink == 1 + (how == 'hardlink' and links_work)
+    assert scan_split(tmp_path / 'out', 'Val')[1] == [] and not (tmp_path / 'out/Train').exists()
+    assert ('copied because they cannot be linked' in capsys.readouterr().out) != links_work
 
 
 def test_choice_of_frames(tree):
-    root, _ = tree
-    frames = read_annotations(root / 'annotation_body3d/fps10/h36m_train.npz', {1, 8})
+    frames = read_annotations(tree[0] / 'annotation_body3d/fps10/h36m_train.npz', {1, 8})
     assert set(frames.subjects.tolist()) == {1, 8} and len(frames.names) == 24
     thinned = choose_frames(frames, step=4)
     assert thinned.numbers.tolist() == [1, 21] * 4
@@ -147,59 +144,99 @@ def test_choice_of_frames(tree):
     assert drawn[0] == drawn[1] != drawn[2] and drawn[0] == sorted(drawn[0]) and len(set(drawn[0])) == 7
 
 
-@pytest.mark.parametrize('kind', ['S', object])
-def test_names_as_bytes_or_objects(tree, kind):
+def test_names_as_bytes_or_objects(tree):
     path = tree[0] / 'annotation_body3d/fps10/h36m_test.npz'
-    arrays = dict(np.load(path))
-    before = read_annotations(path, {9}).names.tolist()
-    np.savez(path, **{**arrays, 'imgname': arrays['imgname'].astype(kind)})
-    assert read_annotations(path, {9}).names.tolist() == before
+    arrays, before = dict(np.load(path)), read_annotations(path, {9}).names.tolist()
+    for kind in ('S', object):
+        np.savez(path, **{**arrays, 'imgname': arrays['imgname'].astype(kind)})
+        assert read_annotations(path, {9}).names.tolist() == before
 
 
 def test_image_names():
     assert parse_image_name('S11/S11_Walk_Dog_1.60457274/S11_Walk_Dog_1.60457274_000126.jpg') == (
         11, '60457274', 'S11_Walk_Dog_1.60457274', 126)
-    assert parse_image_name('S5_SittingDown.54138969_002061.jpg')[0] == 5
-    for name in ('S1_Directions_000001.jpg', 'a.png', '../S1_Directions.54138969_000001.jpg',
-                 '/S1_Directions.54138969_000001.jpg'):
+    good = 'S5_SittingDown.54138969_002061.jpg'
+    assert parse_image_name(good)[0] == 5
+    for name in ('S1_Directions_000001.jpg', 'a.png', f'../{good}', f'/{good}'):
         with pytest.raises(ValueError, match='image name .* expected'):
             parse_image_name(name)
 
 
-def undistort(points, depths_mm):
-    """Where the roots (N, 2) px of camera 54138969 are at depths (N,): (N, 3) mm, by repeated projection."""
-    roots = np.concatenate([points, np.ones((len(points), 1))], axis=1)
-    roots[:, :2] = (points - LENS['c']) / LENS['f']
-    for _ in range(50):
-        roots[:, :2] -= (project(roots, read_camera()) - points) / LENS['f']
-    return roots * depths_mm[:, None]
-
-
-def test_real_frames_come_back(real_data, tmp_path):
-    # Both frames are of camera 54138969, of subjects 1 and 5; their places in the world do not matter here.
+def test_projection_agrees_with_real_frames(real_data):
+    """Human3.6M's own 2D joints of two frames of camera 54138969, which have three decimals."""
     source = real_data / 'real_h80k'
-    poses = np.stack([np.loadtxt(source / f'Train/POSE/{stem}.csv', delimiter=',') for stem in ('00001', '00002')])
-    frames = json.loads((source / 'keypoints_2d.json').read_text())['frames']
-    points = np.array([frame['keypoints_2d'] for frame in frames])
-    depths = np.array([frame['root_depth_mm'] for frame in frames])
-    names = ['S1/S1_Directions_1.54138969/S1_Directions_1.54138969_000001.jpg',
-             'S5/S5_SittingDown.54138969/S5_SittingDown.54138969_002061.jpg']
-    root, out = tmp_path / 'h36m', tmp_path / 'out'
-    write_part(root, 'train', names, poses + undistort(points[:, 0], depths)[:, None], points)
-    (root / 'annotation_body3d/cameras.pkl').write_bytes(pickle.dumps(
-        {(subject, '54138969'): camera_entry() for subject in ('S1', 'S5')}))
-    for name, stem in zip(names, ('00001', '00002'), strict=True):
-        (root / 'images' / name).parent.mkdir(parents=True)
-        shutil.copy(source / f'Train/IMG/{stem}.jpg', root / 'images' / name)
+    for frame, stem in zip(json.loads((source / 'keypoints_2d.json').read_text())['frames'], ('00001', '00002'),
+                           strict=True):
+        points, depth = np.array(frame['keypoints_2d']), frame['root_depth_mm']
+        root = np.array([*(points[0] - LENS['c']) / LENS['f'] * depth, depth])
+        for _ in range(50):  # the position of the root, by repeated projection
+            root[:2] -= (project(root, make_camera()) - points[0]) / LENS['f'] * depth
+        joints = root + np.loadtxt(source / f'Train/POSE/{stem}.csv', delimiter=',')
+        np.testing.assert_allclose(project(joints, make_camera()), points, atol=0.002)
 
-    assert convert(root, out, '--train-subjects', '1', '5', '--val-subjects', '--test-subjects') == 0
-    index, faults = scan_split(out, 'Train')
-    assert not faults and len(index.frame_ids) == 2
-    expected = scan_split(source, 'Train')[0]
-    np.testing.assert_allclose(index.keypoints_mm, expected.keypoints_mm, atol=2e-4)
-    np.testing.assert_array_equal(index.img_sizes, expected.img_sizes)
-    truth = np.load(out / 'truth/h80k_train.npz')
-    # Their own 2D joints have three decimals and are met to the last: lens and distortion are Human3.6M's.
-    np.testing.assert_allclose(truth['keypoints_2d'][:, :17], points, atol=0.002)
-    camera = fit_weak_perspective(index.keypoints_mm, truth['keypoints_2d'])
-    np.testing.assert_allclose(camera.scale, truth['focal'] / depths, rtol=0.015)
+
+def test_a_folder_of_other_origin_is_not_changed(convert, tmp_path):
+    image = tmp_path / 'out/Train/IMG/00001.jpg'
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b'precious')
+    for options in ([], ['--fresh']):
+        with pytest.raises(ValueError, match='holds data of another origin'):
+            convert(*options)
+    assert image.read_bytes() == b'precious'
+
+
+@pytest.mark.parametrize('name, change, message', [
+    ('S', lambda S: S[:-1], r'h36m_train\.npz: S of shape \(60, 17, 4\) expected .*got \(59, 17, 4\)'),
+    ('S', lambda S: S * 1000, r'the root of S1.* m away, 0\.5 to 50 expected; S must be in metres'),
+    ('S', lambda S: S - (0.4, 0, 0, 0), r'annotated 2D joints are .* px off the projected 3D joints'),
+    ('S', lambda S: S * np.nan, r'48 frames have joints that are not finite'),
+    ('imgname', lambda names: np.char.replace(names, '_Walk', '/Walk'), r"h36m_train\.npz: image name 'S1/")])
+def test_wrong_annotations(tree, convert, tmp_path, name, change, message):
+    path = tree[0] / 'annotation_body3d/fps10/h36m_train.npz'
+    arrays = dict(np.load(path))
+    np.savez(path, **{**arrays, name: change(arrays[name])})
+    with pytest.raises(ValueError, match=message):
+        convert('--val-subjects')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_wrong_cameras(tree, convert):
+    path = tree[0] / 'annotation_body3d/cameras.pkl'
+    cameras = pickle.loads(path.read_bytes())
+    path.write_bytes(pickle.dumps({key: cameras[key] for key in cameras if key != ('S8', CAMERAS[1])}))
+    with pytest.raises(ValueError, match=rf'cameras\.pkl has no camera {CAMERAS[1]} of S8'):
+        convert()
+    for content in (dict(a=1), [1], {('S1', '5'): dict(R=np.eye(3))}, {('S1', '5'): camera_entry(k=(1, 2))},
+                    {('S1', '5'): {**camera_entry(), 'R': np.ones((3, 3))}}):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(ValueError, match=r"cameras\.pkl: a dict of \('S1', '54138969'\) to R, T"):
+            read_cameras(path)
+    path.write_bytes(pickle.dumps({**cameras, 'extra': os.system}))
+    with pytest.raises(ValueError, match='system, which is no plain data'):
+        convert()
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r'cameras\.pkl: no such file; make it with'):
+        convert()
+
+
+def test_missing_images(tree, convert, tmp_path):
+    shutil.rmtree(tree[0] / f'images/S11/S11_Walk_Dog_1.{CAMERAS[0]}')
+    with pytest.raises(FileNotFoundError, match='3 of 12 images do not exist'):
+        convert()
+    assert convert('--skip-missing') == 0
+    index, faults = scan_split(tmp_path / 'out', 'Test')
+    assert not faults and index.frame_ids.tolist() == list(range(1, 10))
+
+
+def test_missing_subjects_annotations_and_too_many_frames(tree, convert, monkeypatch):
+    (tree[0] / 'annotation_body3d/fps10/h36m_test.npz').unlink()
+    with pytest.raises(ValueError, match='no frames of S9, S11; preprocess these'):
+        convert()
+    with pytest.raises(FileNotFoundError, match=r'fps50 has neither h36m_train\.npz nor h36m_test\.npz'):
+        convert('--fps', '50')
+    monkeypatch.setattr(h36m_to_h80k, 'MAX_FRAMES', 23)
+    with pytest.raises(ValueError, match='Train would have 24 frames; file names have five digits, so at most 23 fit'):
+        convert('--test-subjects')
+    for options in (['--val-subjects', '8', 'S1'], ['--step', '0']):
+        with pytest.raises(SystemExit):
+            convert(*options)

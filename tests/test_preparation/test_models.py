@@ -1,7 +1,6 @@
-"""The model-driven tools on a handful of frames, with the quickstart's models at random weights."""
-import importlib.util
+"""The commands that run a model, on a few frames, with the quickstart's models at random weights."""
+import argparse
 import json
-from pathlib import Path
 
 import mmcv
 import numpy as np
@@ -10,42 +9,37 @@ import torch
 from mmengine.config import Config
 from mmpose.apis import inference_topdown, init_model
 from PIL import Image
+from small_training import REPO
 
-from mmpose_integral.formats.h80k_index import load_index, save_index, scan_split
-from mmpose_integral.preparation.detection import PersonDetector, class_number
-from mmpose_integral.preparation.frames import FrameDataset, iterate_batches, read_image
-from mmpose_integral.preparation.joint_merging import to_h80k_joints
-from mmpose_integral.preparation.keypoints_2d import TopdownModel, trains_one_based, with_padding
+from mmpose_integral.cli.prepare import detect_boxes, predict_keypoints_2d
+from mmpose_integral.formats.h80k_index import save_index, scan_split
+from mmpose_integral.preparation.detection import PersonDetector
+from mmpose_integral.preparation.frames import FrameDataset, read_image, run_over_frames
+from mmpose_integral.preparation.keypoints_2d import TopdownModel, to_h80k_joints, trains_one_based, with_padding
 
-REPO = Path(__file__).parents[2]
 DETECTOR = REPO / 'configs/quickstart/detector_rtmdet_nano.py'
 KEYPOINTS = REPO / 'configs/quickstart/keypoints_2d_r18_mpii.py'
 
 
-def tool(name):
-    """A tool's module; tools are no package."""
-    spec = importlib.util.spec_from_file_location(name, REPO / f'tools/dataset_converters/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope='module')
-def index_file(standin, tmp_path_factory):
-    path = tmp_path_factory.mktemp('index') / 'h80k_val.npz'
-    save_index(scan_split(standin / 'h80k', 'Val')[0], path)
-    return path
+def index(standin):
+    return scan_split(standin / 'h80k', 'Val')[0]
+
+
+@pytest.fixture
+def image(standin, index):
+    return read_image(standin / 'h80k' / index.img_paths[2])
 
 
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
-    """Checkpoints of both models at random weights, with what a Runner writes into ``meta``."""
+    """Checkpoints of both models at random weights, with the ``meta`` that a Runner writes."""
     from mmdet.apis import init_detector
     folder = tmp_path_factory.mktemp('weights')
     torch.manual_seed(0)
     with pytest.warns(UserWarning, match='checkpoint is None'):
         detector = init_detector(str(DETECTOR), None, palette='random', device='cpu')
-    # Untrained, it would find nothing: let it give every place a box of a fair size and score.
+    # Untrained, it would detect nothing. With these biases, it gives a box of medium size and score at every place.
     for scores, sides in zip(detector.bbox_head.rtm_cls, detector.bbox_head.rtm_reg, strict=True):
         torch.nn.init.constant_(scores.bias, 0.5)
         torch.nn.init.constant_(sides.bias, 1.2)
@@ -56,17 +50,19 @@ def weights(tmp_path_factory):
     return folder
 
 
-def arguments(standin, index_file, out, *more):
-    return ['--index', str(index_file), '--root', str(standin / 'h80k'), '--out', str(out), '--device', 'cpu',
-            '--num-workers', '0', *more]
+@pytest.fixture
+def arguments(standin, index, tmp_path):
+    """Arguments of every job; the product is ``out`` in the folder of the test."""
+    save_index(index, tmp_path / 'h80k_val.npz')
+    return ['--index', str(tmp_path / 'h80k_val.npz'), '--root', str(standin / 'h80k'), '--out', str(tmp_path / 'out'),
+            '--device', 'cpu', '--num-workers', '0', '--batch-size', '3']
 
 
 def test_images_are_read_as_stored(tmp_path):
-    """A photo that EXIF says is to be turned keeps its stored width and height, as the index has them."""
+    """A photo that EXIF says is to be rotated keeps its stored width and height, as the index has them."""
     image = Image.new('RGB', (50, 30), (255, 0, 0))
-    exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / 'a.jpg', exif=exif)
+    image.getexif()[0x0112] = 6
+    image.save(tmp_path / 'a.jpg', exif=image.getexif())
     assert mmcv.imread(str(tmp_path / 'a.jpg')).shape == (50, 30, 3)
     read = read_image(tmp_path / 'a.jpg')
     assert read.shape == (30, 50, 3) and read[0, 0, 2] > 240
@@ -75,18 +71,24 @@ def test_images_are_read_as_stored(tmp_path):
         read_image(tmp_path / 'a.jpg')
 
 
-def test_frames_arrive_in_order_whatever_the_workers(standin, index_file):
-    index = load_index(index_file)
-    frames = FrameDataset(standin / 'h80k', index, [5, 2, 7, 1, 8], lambda frame_id, image: (frame_id, image.shape))
-    for workers in (0, 2):
-        batches = list(iterate_batches(frames, 2, workers))
-        assert [[frame_id for frame_id, _ in batch] for batch in batches] == [[5, 2], [7, 1], [8]]
-    assert batches[0][0][1] == (*index.img_sizes[4][::-1], 3)
+@pytest.mark.parametrize('workers', [0, 2])
+def test_frames_arrive_in_order_for_any_number_of_workers(standin, index, tmp_path, workers):
+    args = argparse.Namespace(root=standin / 'h80k', out=tmp_path / 'out', batch_size=3, num_workers=workers,
+                              fresh=False)
+    batches = []
+
+    def predict(batch):
+        batches.append([record['frame_id'] for record in batch])
+        return batch
+
+    records = run_over_frames(args, index, lambda frame_id, image: dict(frame_id=frame_id, shape=image.shape), predict,
+                              {}, 'Test', lambda frame_id: dict(frame_id=4, shape=None) if frame_id == 4 else None)
+    assert batches == [[1, 2, 3], [5, 6, 7], [8]] and list(records) == list(range(1, 9))
+    assert records[4]['shape'] is None and records[5]['shape'] == [*index.img_sizes[4][::-1], 3]
 
 
-def test_detector_agrees_with_mmdet_one_image_at_a_time(standin, index_file, weights):
+def test_detector_agrees_with_mmdet_for_single_images(standin, index, weights):
     from mmdet.apis import inference_detector
-    index = load_index(index_file)
     detector = PersonDetector(DETECTOR, weights / 'detector.pth', 'cpu', score_thr=0.0)
     frames = FrameDataset(standin / 'h80k', index, [3, 1, 6], detector.prepare)
     records = detector.detect([frames[i] for i in range(3)])
@@ -101,38 +103,29 @@ def test_detector_agrees_with_mmdet_one_image_at_a_time(standin, index_file, wei
         assert abs(record['score'] - float(found.scores[best])) < 1e-3
 
 
-def test_class_by_name_or_number():
-    assert class_number('person', ('cat', 'person')) == 1 and class_number('0', ('cat', 'person')) == 0
-    for wrong in ('dog', '2'):
-        with pytest.raises(ValueError, match='knows 2 classes'):
-            class_number(wrong, ('cat', 'person'))
-
-
-def test_detect_boxes_tool_lists_frames_without_a_box_and_resumes(standin, index_file, weights, tmp_path, capsys):
-    module, out = tool('detect_boxes'), tmp_path / 'boxes.json'
-    command = [str(DETECTOR), str(weights / 'detector.pth'),
-               *arguments(standin, index_file, out, '--batch-size', '3')]
-    assert module.main([*command, '--score-thr', '0.99']) == 0
+def test_detect_boxes_lists_frames_without_a_box_and_resumes(weights, arguments, tmp_path, capsys):
+    out = tmp_path / 'out'
+    command = [str(DETECTOR), str(weights / 'detector.pth'), *arguments]
+    assert detect_boxes.main([*command, '--score-thr', '0.99']) == 0
     assert json.loads(out.read_text()) == []
-    assert json.loads((tmp_path / 'boxes_missing.json').read_text()) == list(range(1, 9))
+    assert json.loads((tmp_path / 'out_missing.json').read_text()) == list(range(1, 9))
     with pytest.raises(ValueError, match='score_thr .*--fresh'):
-        module.main([*command, '--score-thr', '0'])
-    assert module.main([*command, '--score-thr', '0', '--fresh']) == 0
+        detect_boxes.main([*command, '--score-thr', '0'])
+    assert detect_boxes.main([*command, '--score-thr', '0', '--fresh']) == 0
     boxes = json.loads(out.read_text())
     assert [box['image_id'] for box in boxes] == list(range(1, 9))
-    part = tmp_path / 'boxes.json.parts/rank0.jsonl'
+    part = tmp_path / 'out.parts/rank0.jsonl'
     lines = part.read_text().splitlines(keepends=True)
     part.write_text(''.join(lines[:5]) + lines[5][:9])
     out.unlink()
-    assert module.main([*command, '--score-thr', '0']) == 0
+    assert detect_boxes.main([*command, '--score-thr', '0']) == 0
     assert json.loads(out.read_text()) == boxes
     assert '8 boxes; 0 frames without one' in capsys.readouterr().out
 
 
-def test_topdown_model_agrees_with_mmpose(standin, index_file, weights):
-    """The same joints as mmpose's own inference; 'yes' takes the pixel of a 1-based model off."""
-    index = load_index(index_file)
-    image, bbox = read_image(standin / 'h80k' / index.img_paths[2]), [20.0, 10.0, 60.0, 90.0]
+def test_topdown_model_agrees_with_mmpose(image, weights):
+    """The same joints as with mmpose's own inference; for a 1-based model, 1 px is subtracted."""
+    bbox = [20.0, 10.0, 60.0, 90.0]
     model = TopdownModel(KEYPOINTS, weights / 'pose.pth', 'cpu')
     assert model.format == 'mpii' and not model.one_based
     keypoints, scores = model.predict([model.prepare(3, image, bbox)])
@@ -146,47 +139,39 @@ def test_topdown_model_agrees_with_mmpose(standin, index_file, weights):
     np.testing.assert_allclose(shifted[0, present], mapped[0, present] - 1, atol=1e-4)
 
 
-def test_padding_gives_the_crop_of_a_larger_box(standin, index_file, weights):
-    image = read_image(standin / 'h80k' / load_index(index_file).img_paths[2])
-    padded = TopdownModel(KEYPOINTS, weights / 'pose.pth', 'cpu', padding=1.5)
-    plain = TopdownModel(KEYPOINTS, weights / 'pose.pth', 'cpu', padding=1.0)
+def test_padding_gives_the_crop_of_a_larger_box(image, weights):
+    padded, plain = (TopdownModel(KEYPOINTS, weights / 'pose.pth', 'cpu', padding=padding) for padding in (1.5, 1.0))
     small, large = [40.0, 30.0, 40.0, 60.0], [30.0, 15.0, 60.0, 90.0]  # one centre; the second is 1.5 times as large
     torch.testing.assert_close(padded.prepare(3, image, small)['inputs'], plain.prepare(3, image, large)['inputs'])
     assert padded.settings() != plain.settings()
-    with pytest.raises(ValueError, match='GetBBoxCenterScale'):
-        with_padding([dict(type='LoadImage')], 1.5)
-    with pytest.raises(ValueError, match='above 0'):
-        with_padding([dict(type='GetBBoxCenterScale')], 0.0)
+    for step, padding, message in (('LoadImage', 1.5, 'GetBBoxCenterScale'), ('GetBBoxCenterScale', 0.0, 'above 0')):
+        with pytest.raises(ValueError, match=message):
+            with_padding([dict(type=step)], padding)
 
 
-@pytest.mark.parametrize('train_set, expected', [
-    (dict(type='MpiiDataset'), True),
-    (dict(type='mmpose.MpiiDataset'), True),
-    (dict(type='ZeroBasedMpiiDataset'), False),
-    (dict(type='CocoDataset'), False),
-    (dict(type='CombinedDataset', datasets=[dict(type='CocoDataset'), dict(type='MpiiDataset')]), True),
-])
-def test_one_based_training_is_told_from_the_config(train_set, expected):
-    config = Config(dict(train_dataloader=dict(dataset=train_set),
-                         val_dataloader=dict(dataset=dict(type='MpiiDataset'))))
-    assert trains_one_based(config) is expected
+@pytest.mark.parametrize('names, expected', [
+    (['MpiiDataset'], True), (['mmpose.MpiiDataset'], True), (['ZeroBasedMpiiDataset'], False),
+    (['CocoDataset'], False), (['CocoDataset', 'MpiiDataset'], True)])
+def test_one_based_training_is_recognised_from_the_config(names, expected):
+    train_set = dict(type='CombinedDataset', datasets=[dict(type=name) for name in names])
+    config = dict(train_dataloader=dict(dataset=train_set), val_dataloader=dict(dataset=dict(type='MpiiDataset')))
+    assert trains_one_based(Config(config)) is expected
 
 
-def test_predict_tool_with_two_models_and_a_frame_without_a_box(standin, index_file, weights, tmp_path):
+def test_predict_keypoints_with_two_models_and_a_frame_without_a_box(weights, arguments, tmp_path):
     boxes = tmp_path / 'boxes.json'
     boxes.write_text(json.dumps([
         dict(image_id=i, category_id=1, bbox=[20, 10, 60, 90], score=0.9) for i in range(2, 9)]))
-    module, out = tool('predict_keypoints_2d'), tmp_path / 'k.npz'
     pose = [str(KEYPOINTS), str(weights / 'pose.pth')]
-    command = [*pose, '--boxes', str(boxes), *arguments(standin, index_file, out, '--batch-size', '3')]
-    assert module.main(command) == 0
-    with np.load(out) as file:
-        first = dict(file)
-    assert first['frame_ids'].tolist() == list(range(1, 9))
-    assert first['keypoints_2d'].shape == (8, 18, 2) and first['keypoints_2d_score'].shape == (8, 18)
-    assert (first['keypoints_2d_score'][0] == 0).all() and (first['keypoints_2d_score'][:, [7, 9]] == 0).all()
+    arguments[5] += '.npz'
+    command = [*pose, '--boxes', str(boxes), *arguments]
+    assert predict_keypoints_2d.main(command) == 0
+    first = dict(np.load(tmp_path / 'out.npz'))
+    scores = first['keypoints_2d_score']
+    assert first['frame_ids'].tolist() == list(range(1, 9)) and first['keypoints_2d'].shape == (8, 18, 2)
+    assert scores.shape == (8, 18) and (scores[0] == 0).all() and (scores[:, [7, 9]] == 0).all()
     # The same model twice merges to itself.
-    assert module.main([*command, '--also', *pose, '--fresh']) == 0
-    with np.load(out) as file:
-        for name, values in first.items():
-            np.testing.assert_array_equal(file[name], values)
+    assert predict_keypoints_2d.main([*command, '--also', *pose, '--fresh']) == 0
+    second = np.load(tmp_path / 'out.npz')
+    for name, values in first.items():
+        np.testing.assert_array_equal(second[name], values)

@@ -1,97 +1,80 @@
+import contextlib
 import json
 import os
 
 import pytest
 
-from mmpose_integral.preparation.sharded_job import SettingsDiffer, ShardedJob, drop_unfinished_line, fingerprint
-
-SETTINGS = dict(weights='abc', score_thr=0.3)
+from mmpose_integral.preparation.sharded_job import SettingsDiffer, ShardedJob, fingerprint
 
 
-class Recorder:
-    """A stream that notes what it was asked for and can be stopped after some batches."""
+@pytest.fixture
+def run(tmp_path):
+    """``run(ids)`` runs a job in the folder of the test, checks its result, and returns the ids that it processed."""
 
-    def __init__(self, stop_after=None):
-        self.asked, self.stop_after = [], stop_after
+    def run_job(ids, stop_after=None, fresh=False, score_thr=0.3):
+        processed = []
 
-    def __call__(self, frame_ids):
-        for n in range(0, len(frame_ids), 3):
-            if n // 3 == self.stop_after:
-                raise KeyboardInterrupt
-            batch = frame_ids[n:n + 3]
-            self.asked += batch
-            yield [dict(frame_id=i, square=i * i) for i in batch]
+        def stream(frame_ids):
+            for n in range(0, len(frame_ids), 3):
+                if n // 3 == stop_after:
+                    raise KeyboardInterrupt
+                batch = frame_ids[n:n + 3]
+                processed.extend(batch)
+                yield [dict(frame_id=i, square=i * i) for i in batch]
+
+        job = ShardedJob(tmp_path / 'out', dict(weights='abc', score_thr=score_thr), fresh)
+        with pytest.raises(KeyboardInterrupt) if stop_after else contextlib.nullcontext():
+            assert job.run(ids, stream, 'test') == {i: dict(frame_id=i, square=i * i) for i in ids}
+        return processed
+
+    return run_job
 
 
-def squares(ids):
-    return {i: dict(frame_id=i, square=i * i) for i in ids}
+@pytest.fixture
+def part(tmp_path):
+    return tmp_path / 'out.parts/rank0.jsonl'
 
 
-def test_stopped_job_goes_on_where_it_stopped(tmp_path):
+def test_stopped_job_continues_where_it_stopped(run):
     ids = list(range(5, 25))
-    first, second = Recorder(stop_after=4), Recorder()
-    with pytest.raises(KeyboardInterrupt):
-        ShardedJob(tmp_path / 'out', SETTINGS).run(ids, first, 'test')
-    assert ShardedJob(tmp_path / 'out', SETTINGS).run(ids, second, 'test') == squares(ids)
-    assert first.asked == ids[:12] and second.asked == ids[12:]
-    third = Recorder()
-    assert ShardedJob(tmp_path / 'out', SETTINGS).run(ids, third, 'test') == squares(ids)
-    assert third.asked == []
+    assert run(ids, stop_after=4) == ids[:12]
+    assert run(ids) == ids[12:]
+    assert run(ids) == []
 
 
-def test_half_written_line_is_done_again(tmp_path):
-    ids = [1, 2, 3, 4]
-    ShardedJob(tmp_path / 'out', SETTINGS).run(ids, Recorder(), 'test')
-    part = tmp_path / 'out.parts/rank0.jsonl'
-    part.write_bytes(part.read_bytes()[:-4])
-    recorder = Recorder()
-    assert ShardedJob(tmp_path / 'out', SETTINGS).run(ids, recorder, 'test') == squares(ids)
-    assert recorder.asked == [4]
+@pytest.mark.parametrize('length, repeated', [(-4, [4]), (9, [1, 2, 3, 4]), (0, [1, 2, 3, 4])])
+def test_frame_of_an_incomplete_line_is_processed_again(run, part, length, repeated):
+    run([1, 2, 3, 4])
+    part.write_bytes(part.read_bytes()[:length])
+    assert run([1, 2, 3, 4]) == repeated
 
 
-@pytest.mark.parametrize('before, after', [(b'a\nb\n', b'a\nb\n'), (b'a\nb', b'a\n'), (b'ab', b''), (b'', b'')])
-def test_drop_unfinished_line(tmp_path, before, after):
-    path = tmp_path / 'part'
-    path.write_bytes(before)
-    drop_unfinished_line(path)
-    assert path.read_bytes() == after
+def test_results_of_other_ranks_count_and_the_frames_may_change(run, part):
+    run([1, 2, 9])
+    os.replace(part, part.with_name('rank7.jsonl'))
+    assert run([3, 1, 2]) == [3]
 
 
-def test_results_of_other_ranks_count_and_the_frames_may_change(tmp_path):
-    job = ShardedJob(tmp_path / 'out', SETTINGS)
-    job.run([1, 2, 9], Recorder(), 'test')
-    os.replace(tmp_path / 'out.parts/rank0.jsonl', tmp_path / 'out.parts/rank7.jsonl')
-    recorder = Recorder()
-    assert job.run([3, 1, 2], recorder, 'test') == squares([3, 1, 2])
-    assert recorder.asked == [3]
-
-
-def test_other_settings_do_not_mix(tmp_path):
-    ShardedJob(tmp_path / 'out', SETTINGS).run([1], Recorder(), 'test')
+def test_results_of_other_settings_are_not_combined(run, part):
+    run([1])
     with pytest.raises(SettingsDiffer, match=r"score_thr \(was 0.3, is 0.5\).*--fresh"):
-        ShardedJob(tmp_path / 'out', dict(SETTINGS, score_thr=0.5)).run([1], Recorder(), 'test')
-    recorder = Recorder()
-    ShardedJob(tmp_path / 'out', dict(SETTINGS, score_thr=0.5), fresh=True).run([1], recorder, 'test')
-    assert recorder.asked == [1]
-    # The header is gone, for instance because --fresh was stopped: what is left is of unknown origin.
-    (tmp_path / 'out.parts/settings.json').unlink()
-    recorder = Recorder()
-    ShardedJob(tmp_path / 'out', SETTINGS).run([1], recorder, 'test')
-    assert recorder.asked == [1]
+        run([1], score_thr=0.5)
+    assert run([1], fresh=True, score_thr=0.5) == [1]
+    # Without the header, for instance because --fresh was stopped, the origin of the part files is unknown.
+    part.with_name('settings.json').unlink()
+    assert run([1]) == [1]
 
 
-def test_damage_and_lost_frames_are_named(tmp_path):
-    job = ShardedJob(tmp_path / 'out', SETTINGS)
-    job.run([1, 2], Recorder(), 'test')
-    part = tmp_path / 'out.parts/rank0.jsonl'
+def test_damaged_lines_and_lost_frames_are_named(run, part, tmp_path):
+    run([1, 2])
     part.write_text('nonsense\n' + part.read_text())
     with pytest.raises(ValueError, match=r'rank0.jsonl is damaged in line 1'):
-        job.run([1, 2], Recorder(), 'test')
+        run([1, 2])
     with pytest.raises(RuntimeError, match='2 frames have no result'):
-        ShardedJob(tmp_path / 'other', SETTINGS).run([1, 2], lambda ids: [], 'test')
+        ShardedJob(tmp_path / 'other', {}).run([1, 2], lambda ids: [], 'test')
 
 
-def test_fingerprint_sees_content_and_values(tmp_path):
+def test_fingerprint_depends_on_content_and_values(tmp_path):
     path, copy = tmp_path / 'a', tmp_path / 'b'
     path.write_bytes(b'12')
     copy.write_bytes(b'12')
@@ -116,16 +99,16 @@ assert (records is None) == (get_rank() > 0)
 '''
 
 
-def test_ranks_share_the_frames_and_their_number_may_change(tmp_path, forks):
-    """Two processes with gloo, no GPU; then the rest in one process."""
+def test_ranks_share_the_frames_and_their_number_may_change(tmp_path, forks, part):
+    """Two processes with gloo, no GPU; then the other frames in one process."""
     script = tmp_path / 'job.py'
     script.write_text(SCRIPT)
-    run = forks.run(script, tmp_path / 'out', 7, ranks=2)
-    assert run.code == 0, run.output
-    parts = tmp_path / 'out.parts'
-    assert sorted(path.name for path in parts.glob('rank*')) == ['rank0.jsonl', 'rank1.jsonl']
-    lines = [json.loads(line) for path in parts.glob('rank*') for line in path.read_text().splitlines()]
+    job = forks.run(script, tmp_path / 'out', 7, ranks=2)
+    assert job.code == 0, job.output
+    paths = sorted(part.parent.glob('rank*'))
+    assert [path.name for path in paths] == ['rank0.jsonl', 'rank1.jsonl']
+    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     assert {line['frame_id']: line['rank'] for line in lines} == {i: i % 2 for i in range(7)}
-    recorder = Recorder()
-    assert list(ShardedJob(tmp_path / 'out', {}).run(range(9), recorder, 'test')) == list(range(9))
-    assert recorder.asked == [7, 8]
+    records = ShardedJob(tmp_path / 'out', {}).run(
+        range(9), lambda ids: [[dict(frame_id=i, rank='alone') for i in ids]], 'test')
+    assert [record['rank'] for record in records.values()] == [0, 1, 0, 1, 0, 1, 0, 'alone', 'alone']

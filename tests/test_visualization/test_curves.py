@@ -1,15 +1,11 @@
 import json
-import runpy
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from mmpose_integral.cli import plot_curve
 from mmpose_integral.visualization.curves import choose_metrics, draw_curves, read_scalars
-
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'plot_curve.py'
 
 
 def train_line(epoch, iteration, loss, lr=1e-3):
@@ -51,7 +47,7 @@ def test_the_default_metrics_are_errors_over_all_joints(work_dir):
     assert choose_metrics({'coco/AP': 1, 'coco/AR': 2}) == ['coco/AP', 'coco/AR']
 
 
-def test_pictures_differ_by_what_they_show(work_dir):
+def test_figures_show_what_was_logged(work_dir):
     scalars = read_scalars(work_dir)
     plain = draw_curves(scalars)
     assert plain.dtype == np.uint8 and plain.ndim == 3 and plain.shape[2] == 3
@@ -61,25 +57,22 @@ def test_pictures_differ_by_what_they_show(work_dir):
     assert draw_curves(scalars._replace(train={})).shape[0] < plain.shape[0]
 
 
-def test_faults_are_named(work_dir, tmp_path_factory):
+def test_errors(work_dir, tmp_path_factory):
     scalars = read_scalars(work_dir)
     with pytest.raises(ValueError, match="'h80k/PCK' was not logged; there are h80k/MPJPE"):
         draw_curves(scalars, metrics=['h80k/PCK'])
     with pytest.raises(ValueError, match='has the run trained yet'):
         draw_curves(scalars._replace(train={}, val={}))
-    with pytest.raises(FileNotFoundError, match='scalars.json'):
+    with pytest.raises(FileNotFoundError, match=r'scalars\.json'):
         read_scalars(tmp_path_factory.mktemp('empty'))
-    broken = work_dir / '20260102_000000' / 'vis_data' / 'scalars.json'
-    broken.write_text('{"loss"\n' + val_line(1, 3.0))
+    (work_dir / '20260102_000000' / 'vis_data' / 'scalars.json').write_text('{"loss"\n' + val_line(1, 3.0))
     with pytest.raises(ValueError, match='line 1 is not JSON'):
         read_scalars(work_dir)
 
 
-def test_tool(work_dir, monkeypatch, capsys):
+def test_command(work_dir, capsys):
     out = work_dir / 'pictures' / 'curve.png'
-    monkeypatch.setattr(sys, 'argv', ['plot_curve.py', str(work_dir), '--out', str(out), '--baseline', '160'])
-    runpy.run_path(str(TOOL), run_name='__main__')
+    assert plot_curve.main([str(work_dir), '--out', str(out), '--baseline', '160']) == 0
     assert cv2.imread(str(out)) is not None and str(out) in capsys.readouterr().out
-    monkeypatch.setattr(sys, 'argv', ['plot_curve.py', str(work_dir / 'pictures')])
-    with pytest.raises(SystemExit, match='scalars.json'):
-        runpy.run_path(str(TOOL), run_name='__main__')
+    with pytest.raises(FileNotFoundError, match=r'scalars\.json'):
+        plot_curve.main([str(work_dir / 'pictures')])

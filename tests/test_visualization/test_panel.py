@@ -1,91 +1,69 @@
 import numpy as np
 import pytest
-from bodies import t_pose, to_image
+from bodies import LEFT_WRIST, t_pose, to_image
 
 from mmpose_integral.structures.skeleton import LEFT_COLOR
-from mmpose_integral.visualization import compose_panel
-from mmpose_integral.visualization.legend import legend_bar
-from mmpose_integral.visualization.panel import crop_box, image_tile
+from mmpose_integral.visualization import compose_panel, panel
+from mmpose_integral.visualization.panel import crop_box, image_tile, legend_bar
 
-LEFT_WRIST = 13
-
-
-@pytest.fixture
-def image():
-    return np.full((420, 300, 3), 128, np.uint8)
+MM, FLAT = t_pose(), to_image(t_pose())
 
 
-def test_crop_holds_the_people_with_room():
+def test_crop_contains_the_people_with_a_margin():
     points = np.array([[40.0, 50], [90, 200], [np.nan, 3]])
     x0, y0, x1, y1 = crop_box((300, 400), points)
     assert 0 <= x0 < 40 and 0 <= y0 < 50 and 90 < x1 <= 300 and 200 < y1 <= 400
-    assert x1 - x0 >= 0.5 * 150, 'never a sliver'
-    held = crop_box((300, 400), points, np.array([[5.0, 150, 60, 390]]))
-    assert held[0] <= 5 and held[2] >= x1 and held[3] >= 390
+    assert x1 - x0 >= 0.5 * 150, 'at least half as wide as high'
+    boxed = crop_box((300, 400), points, np.array([[5.0, 150, 60, 390]]))
+    assert boxed[0] <= 5 and boxed[2] >= x1 and boxed[3] >= 390
     assert crop_box((300, 400), np.full((18, 2), 77.0), [(20, 30, 120, 230)]) == (14, 24, 126, 236)
-    for nowhere in (np.full((3, 2), np.nan), np.full((3, 2), -900.0), np.zeros((0, 2))):
-        assert crop_box((300, 400), nowhere) == (0, 0, 300, 400)
+    for outside in (np.full((3, 2), np.nan), np.full((3, 2), -900.0), np.zeros((0, 2))):
+        assert crop_box((300, 400), outside) == (0, 0, 300, 400)
 
 
 @pytest.mark.parametrize('height', [210, 420, 1260])
 def test_joints_follow_the_resize(image, height):
-    points = to_image(t_pose())
-    box = (30, 40, 299, 400)
-    tile = image_tile(image, height, points, box=box)
+    tile = image_tile(image, height, FLAT, box=(30, 40, 299, 400))
     assert tile.shape[0] == height and tile.shape[1] % 2 == 0
     zoom = np.array([tile.shape[1] / 269, height / 360])
-    x, y = np.rint((points[LEFT_WRIST, :2] - (30, 40) + 0.5) * zoom - 0.5).astype(int)
+    x, y = np.rint((FLAT[LEFT_WRIST, :2] - (30, 40) + 0.5) * zoom - 0.5).astype(int)
     np.testing.assert_allclose(tile[y, x], LEFT_COLOR, atol=1)
 
 
 def test_sizes_are_even_for_video_and_do_not_depend_on_the_people(image):
-    people = np.stack([t_pose()] * 3)
-    flat = np.stack([to_image(person) for person in people])
+    people, flat = np.stack([MM] * 3), np.stack([FLAT] * 3)
     sizes = {compose_panel(image, flat[:count], people[:count], crop=False, height=360).shape for count in (1, 2, 3)}
-    assert len(sizes) == 1
-    height, width, _ = sizes.pop()
+    (height, width, _), = sizes
     assert height % 2 == 0 and width % 2 == 0
-    # Nobody found: the picture is the image and the legend.
-    assert compose_panel(image, crop=False, height=360).shape[0] == height
+    assert compose_panel(image, crop=False, height=360).shape[0] == height, 'image and legend alone'
 
 
 def test_the_error_is_written(image, monkeypatch):
-    from mmpose_integral.visualization import panel
     captions = []
     monkeypatch.setattr(panel, 'legend_bar', lambda *args: captions.append(args[3]) or legend_bar(*args))
     pred = t_pose()
     pred[1:17] += (30, 0, 40)  # 16 of the 17 joints are 50 mm off
-    compose_panel(image, None, pred, None, t_pose(), error_note=' at bone length 4503 mm')
-    assert captions == [f'MPJPE {50 * 16 / 17:.1f} mm at bone length 4503 mm']
-    compose_panel(image, None, pred, None, t_pose(), caption='mine')
+    compose_panel(image, None, pred, None, MM, error_note=' at bone length 4503 mm')
+    compose_panel(image, None, pred, None, MM, caption='mine')
     compose_panel(image, None, pred)
-    compose_panel(image, None, np.full((18, 3), np.nan), None, t_pose())
-    assert captions[1:] == ['mine', '', '']
-
-
-def test_truth_changes_the_picture(image):
-    mm, flat = t_pose(), to_image(t_pose())
-    plain = compose_panel(image, flat, mm)
-    with_truth = compose_panel(image, flat, mm, flat + (9, 0, 0), mm + (60, 0, 0))
-    assert with_truth.shape == plain.shape and (with_truth != plain).any()
-    only_truth = compose_panel(image, None, None, flat, mm)
-    assert only_truth.shape == plain.shape
+    compose_panel(image, None, np.full((18, 3), np.nan), None, MM)
+    assert captions == [f'MPJPE {50 * 16 / 17:.1f} mm at bone length 4503 mm', 'mine', '', '']
 
 
 @pytest.mark.parametrize('layout', ['row', 'column', 'auto'])
 @pytest.mark.parametrize('views', [(), ('front',), ('front', (-30, 10), 'top')])
 def test_layouts(image, layout, views):
-    picture = compose_panel(image, to_image(t_pose()), t_pose(), layout=layout, views=views, height=301,
-                            bboxes=[(10, 20, 290, 410)], joint_names=range(18), std_mm=np.full((18, 3), 30.0),
-                            std_px=np.full((18, 3), 4.0), scores=np.linspace(0, 1, 18), title='00001.jpg')
+    picture = compose_panel(image, FLAT, MM, layout=layout, views=views, height=301, bboxes=[(10, 20, 290, 410)],
+                            joint_names=range(18), std_mm=np.full((18, 3), 30.0), std_px=np.full((18, 3), 4.0),
+                            scores=np.linspace(0, 1, 18), title='00001.jpg')
     assert picture.dtype == np.uint8 and picture.shape[0] > 300 and picture.shape[1] % 2 == 0
 
 
-def test_legend_gives_up_entries_where_short():
-    widths = [legend_bar(width, 28, True, 'MPJPE 61.2 mm', '00001.jpg') for width in (900, 380, 60)]
-    ink = [(bar != 255).any(axis=(0, 2)).sum() for bar in widths]
+def test_a_narrow_legend_has_fewer_entries():
+    bars = [legend_bar(width, 28, True, 'MPJPE 61.2 mm', '00001.jpg') for width in (900, 380, 60)]
+    assert [bar.shape for bar in bars] == [(28, width, 3) for width in (900, 380, 60)]
+    ink = [(bar != 255).any(axis=(0, 2)).sum() for bar in bars]
     assert ink[0] > ink[1] > 0
-    assert [bar.shape for bar in widths] == [(28, width, 3) for width in (900, 380, 60)]
 
 
 @pytest.mark.parametrize('arguments, words', [
@@ -94,6 +72,6 @@ def test_legend_gives_up_entries_where_short():
     (dict(truth_mm=np.zeros((2, 18, 3))), r'truth_mm: shape \(1, 18'),
     (dict(views=('underneath',)), 'view: one of'),
 ])
-def test_wrong_arguments_are_named(image, arguments, words):
+def test_errors_name_the_argument(image, arguments, words):
     with pytest.raises(ValueError, match=words):
-        compose_panel(image, **dict(dict(pred_mm=t_pose()), **arguments))
+        compose_panel(image, **dict(dict(pred_mm=MM), **arguments))

@@ -4,11 +4,10 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from bodies import LENGTH, make_sample
 from mmpose.engine.hooks import PoseVisualizationHook
 from mmpose.registry import HOOKS
-from pose_samples import LENGTH, make_sample
-
-import mmpose_integral  # noqa: F401  registers the visualizer and the hook
+from PIL import Image
 
 
 def make_runner(tmp_path, length=None):
@@ -18,17 +17,15 @@ def make_runner(tmp_path, length=None):
                            iter=0, epoch=2)
 
 
-def write_frame(tmp_path, image):
-    path = tmp_path / '00007.jpg'
-    cv2.imwrite(str(path), image)
-    return path
+@pytest.fixture
+def path(tmp_path, image):
+    """File of a frame."""
+    cv2.imwrite(str(tmp_path / '00007.jpg'), image)
+    return tmp_path / '00007.jpg'
 
 
 @pytest.mark.parametrize('kind', ['PoseVisualizationHook', 'IntegralVisualizationHook'])
-def test_both_hooks_write_pictures(image, visualizer, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(type(visualizer), 'get_current_instance', classmethod(lambda cls: visualizer))
-    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
-    path = write_frame(tmp_path, image)
+def test_both_hooks_write_pictures(visualizer, path, tmp_path, kind):
     hook = HOOKS.build(dict(type=kind, enable=True, interval=1, out_dir='shown'))
     assert isinstance(hook, PoseVisualizationHook)
     runner, sample = make_runner(tmp_path, LENGTH), make_sample(path)
@@ -39,30 +36,26 @@ def test_both_hooks_write_pictures(image, visualizer, tmp_path, monkeypatch, kin
     assert len(list(tmp_path.rglob('val*_*.png'))) == 1
 
 
-def test_our_hook_draws_truth_at_the_metrics_length(image, visualizer, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
+def test_interval_bone_length_and_truth(visualizer, path, tmp_path, monkeypatch):
     calls, draw = [], visualizer.add_datasample
     monkeypatch.setattr(visualizer, 'add_datasample', lambda *a, **k: calls.append(k) or draw(*a, **k))
-    path = write_frame(tmp_path, image)
     hook = HOOKS.build(dict(type='IntegralVisualizationHook', enable=True, interval=2, out_dir='shown'))
     runner = make_runner(tmp_path, LENGTH)
     hook.before_test_epoch(runner)
     hook.after_test_iter(runner, 0, None, [make_sample(path) for _ in range(3)])
-    assert len(calls) == 2, 'interval counts samples'
+    assert len(calls) == 2, 'the interval counts samples'
     assert calls[0]['draw_gt'] and calls[0]['bone_length'] == LENGTH and calls[0]['crop']
     hook.after_val_iter(runner, 1, None, [make_sample(path)])
     assert len(calls) == 2
     hook.after_val_iter(make_runner(tmp_path), 2, None, [make_sample(path)])
     assert calls[2]['bone_length'] is None
     HOOKS.build(dict(type='IntegralVisualizationHook')).after_test_iter(runner, 0, None, [make_sample(path)])
-    assert len(calls) == 3, 'off unless enabled'
+    assert len(calls) == 3, 'the hook is off by default'
     with pytest.raises(ValueError, match='interval'):
         HOOKS.build(dict(type='IntegralVisualizationHook', interval=0))
 
 
-def test_our_hook_reads_rgb_and_ignores_exif_as_the_data_set_does(visualizer, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmengine.visualization.Visualizer.get_current_instance', lambda: visualizer)
-    from PIL import Image
+def test_images_are_read_as_rgb_without_their_orientation(visualizer, tmp_path, monkeypatch):
     exif = Image.Exif()
     exif[0x0112] = 6  # rotated by 90 degrees
     path = tmp_path / '00009.jpg'

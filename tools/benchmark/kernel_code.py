@@ -1,7 +1,7 @@
-"""What Triton's compiler makes of the soft-argmax kernels, for GPUs that need not be here.
+"""Compile the Triton kernels of the soft-argmax for a GPU that need not be present, and examine the machine code.
 
-Compiles them for the paper's volume and counts registers, spilled bytes, instructions per logit (of the loop, where
-there is one), and reads and writes of 16 bytes in a step of two vectors per thread. Triton brings ptxas and cuobjdump.
+The output gives registers and spilled bytes per thread, instructions per logit (of the loop, if there is one), and the
+reads and writes of 16 bytes in a step of two vectors per thread. Triton brings ptxas and cuobjdump.
 """
 import argparse
 import json
@@ -9,11 +9,12 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterator, Sequence
 
-os.environ.pop('TRITON_INTERPRET', None)  # else the kernels are Python functions
+os.environ.pop('TRITON_INTERPRET', None)  # otherwise the kernels are Python functions
 
 import triton.language as tl
-from triton import knobs
+from triton import JITFunction, knobs
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
@@ -21,18 +22,17 @@ from mmpose_integral.ops import soft_argmax_kernels as kernels
 from mmpose_integral.ops.soft_argmax_triton import ROWS, WARPS
 
 VECTORS = {'float32': ('*fp32', 4), 'bfloat16': ('*bf16', 8), 'bfloat16, not aligned': ('*bf16', 1)}
-VARIANTS = {'forward': (kernels.moments_kernel, dict(STD=False)),
-            'forward with std': (kernels.moments_kernel, dict(STD=True)),
-            'backward': (kernels.gradient_kernel, dict(P0=2, P1=1, P2=0))}
+VARIANTS: dict[str, tuple[JITFunction, dict]] = {
+    'forward': (kernels.moments_kernel, dict(STD=False)),
+    'forward with std': (kernels.moments_kernel, dict(STD=True)),
+    'backward': (kernels.gradient_kernel, dict(P0=2, P1=1, P2=0))}
+VOLUME = dict(N0=72, N1=96, N2=72)  # the paper's
 STATISTICS = ('parts', 'lse', 'mean', 'std', 'grad_mean', 'steps')  # float32; other pointers are of the logits' type
 
 
-def compile_kernel(kernel, pointer, constants, capability, warps):
-    """Compile as a launch would: pointers are aligned to 16 bytes.
-
-    Returns:
-        tuple[bytes, dict]: Machine code, and registers and spilled bytes of a thread.
-    """
+def compile_kernel(kernel: JITFunction, pointer: str, constants: dict, capability: int,
+                   warps: int) -> tuple[bytes, dict[str, int]]:
+    """Machine code, and registers and spilled bytes per thread; pointers are aligned to 16 bytes, as in a launch."""
     pointers = dict.fromkeys(('logits', 'grad'), pointer) | dict.fromkeys(STATISTICS, '*fp32')
     names = kernel.arg_names
     signature = {name: 'constexpr' if name in constants else pointers.get(name, 'i32') for name in names}
@@ -44,8 +44,8 @@ def compile_kernel(kernel, pointer, constants, capability, warps):
     return cubin, dict(registers=int(usage['REG']), spilled_bytes=int(usage['STACK']) + int(usage['LOCAL']))
 
 
-def cuobjdump(cubin, option):
-    """Its text about a compiled kernel."""
+def cuobjdump(cubin: bytes, option: str) -> str:
+    """Output of cuobjdump for a compiled kernel."""
     with tempfile.NamedTemporaryFile(suffix='.cubin') as file:
         file.write(cubin)
         file.flush()
@@ -53,8 +53,8 @@ def cuobjdump(cubin, option):
                               check=True).stdout
 
 
-def instructions(cubin):
-    """Instructions of the longest loop, or of the whole kernel if it has none, as a list of text."""
+def instructions(cubin: bytes) -> list[str]:
+    """Instructions of the longest loop, or of the whole kernel if it has none."""
     lines = [(int(address, 16), text) for address, text in
              re.findall(r'/\*([0-9a-f]{4,5})\*/\s+(.*?);', cuobjdump(cubin, '-sass'))]
     loops = []
@@ -65,31 +65,30 @@ def instructions(cubin):
     return max(loops, key=len, default=[text for _, text in lines if not text.startswith('NOP')])
 
 
-def rows_of(capability, volume):
+def rows_of(capability: int) -> Iterator[dict]:
     """One row per type of logits and kernel."""
-    rows, sizes = [], dict(zip(('N0', 'N1', 'N2'), volume, strict=True))
     for logits, (pointer, vector) in VECTORS.items():
         for name, (kernel, more) in VARIANTS.items():
-            constants = dict(more, **sizes, V=vector, ROWS=ROWS, DTYPE=tl.float32, s2=1)
+            constants = dict(more, **VOLUME, V=vector, ROWS=ROWS, DTYPE=tl.float32, s2=1)
             cubin, resources = compile_kernel(kernel, pointer, constants, capability, WARPS)
             body = instructions(cubin)
-            rows.append(dict(capability=capability, type=logits, kernel=name, **resources,
-                             instructions_per_logit=round(len(body) / (vector * ROWS // (32 * WARPS)), 1),
-                             wide_reads=sum('LDG.E.128' in text for text in body),
-                             wide_writes=sum('STG.E.128' in text for text in body)))
+            yield dict(capability=capability, type=logits, kernel=name, **resources,
+                       instructions_per_logit=round(len(body) / (vector * ROWS // (32 * WARPS)), 1),
+                       wide_reads=sum('LDG.E.128' in text for text in body),
+                       wide_writes=sum('STG.E.128' in text for text in body))
     joined = compile_kernel(kernels.combine_kernel, '*fp32', dict(P0=2, P1=1, P2=0, PARTS=8), capability, 1)[1]
-    return [*rows, dict(capability=capability, type='float32', kernel='parts joined', **joined)]
+    yield dict(capability=capability, type='float32', kernel='parts joined', **joined)
 
 
-def main(args=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the tool."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--capability', type=int, nargs='+', default=[80, 90], help='80: A100, 90: H100 and H200')
-    parser.add_argument('--volume', type=int, nargs=3, default=[72, 96, 72], metavar=('D', 'H', 'W'))
-    args = parser.parse_args(args)
+    parser.add_argument('--capability', type=int, nargs='+', default=[80, 90],
+                        help='compute capabilities of the GPUs: 80 is A100, 90 is H100 and H200 (default: both)')
+    args = parser.parse_args(argv)
     for capability in args.capability:
-        for row in rows_of(capability, args.volume):
-            print(json.dumps(row))
+        for row in rows_of(capability):
+            print(json.dumps(row), flush=True)
 
 
 if __name__ == '__main__':

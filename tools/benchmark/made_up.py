@@ -1,4 +1,6 @@
-"""Arrays and files that stand in for a split: shaped, typed and spread as the real ones, drawn in no time."""
+"""Arrays and files in place of a split, with the shapes, types and spread of the real ones; drawing them is fast."""
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -11,12 +13,8 @@ STANDING = np.array([
     (-150, -450, 10), (-200, -180, 30), (-210, 60, -20)], dtype=np.float64)
 
 
-def poses(count, seed=0):
-    """Poses turned about the vertical, each joint moved by some 80 mm.
-
-    Returns:
-        np.ndarray: (count, 18, 3) float32, mm, root at the origin, thorax between the shoulders.
-    """
+def poses(count: int, seed: int = 0) -> np.ndarray:
+    """Poses turned about the vertical, with noise of 80 mm per axis: (count, 18, 3) float32, mm, root at the origin."""
     rng = np.random.default_rng(seed)
     joints = (STANDING * rng.normal(1, 0.05, (count, 1, 1))).astype(np.float32)
     joints[:, 1:] += rng.normal(0, 80, (count, NUM_FILE_JOINTS - 1, 3)).astype(np.float32)
@@ -27,44 +25,37 @@ def poses(count, seed=0):
     return add_thorax(joints)
 
 
-def image_joints(keypoints_mm, noise_px=3.0, wrong=0, seed=1):
-    """Coarse 2D joints as a detector of joints sees them in a 1000 px image.
+def image_joints(keypoints_mm: np.ndarray, noise_px: float = 3.0, wrong: int = 0,
+                 seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """2D joints as a 2D model predicts them in an image of 1000 px.
 
     Args:
-        keypoints_mm (np.ndarray): (N, 18, 3), mm.
-        noise_px (float): standard deviation along each axis.
-        wrong (int): joints a frame that are somewhere else, up to 300 px away along each axis.
-        seed (int): of all random numbers.
+        keypoints_mm: (N, 18, 3), mm.
+        noise_px: Standard deviation along each axis.
+        wrong: Number of joints per frame that are moved by up to 300 px along each axis.
+        seed: Seed of the random draws.
 
     Returns:
-        tuple[np.ndarray]: (N, 18, 2) float32 px, and (N, 18) bool, which of them are wrong.
+        (N, 18, 2) float32 px, and (N, 18) bool, which joints are wrong.
     """
     rng, shape = np.random.default_rng(seed), keypoints_mm.shape[:2]
     scale = rng.uniform(0.2, 0.3, shape[0]).astype(np.float32)
     flat = keypoints_mm[..., :2] * scale[:, None, None] + rng.uniform(400, 600, (shape[0], 1, 2)).astype(np.float32)
     flat += rng.normal(0, noise_px, flat.shape).astype(np.float32)
-    is_wrong = np.zeros(shape, bool)
-    if wrong:
-        is_wrong = rng.random(shape).argsort(axis=1) < wrong
-        flat[is_wrong] += rng.uniform(-300, 300, (is_wrong.sum(), 2)).astype(np.float32)
+    is_wrong = rng.random(shape).argsort(axis=1) < wrong
+    flat[is_wrong] += rng.uniform(-300, 300, (is_wrong.sum(), 2)).astype(np.float32)
     return flat, is_wrong
 
 
-def predictions(truth_mm, error_mm=40.0, seed=2):
-    """Predictions in image px that miss the truth by some ``error_mm`` along each axis: (N, 18, 3) float32."""
+def predictions(truth_mm: np.ndarray, error_mm: float = 40.0, seed: int = 2) -> np.ndarray:
+    """Predictions in image px with errors of ``error_mm`` (standard deviation along each axis): (N, 18, 3) float32."""
     rng = np.random.default_rng(seed)
     scale = rng.uniform(0.2, 0.3, (len(truth_mm), 1, 1)).astype(np.float32)
     return (truth_mm + rng.normal(0, error_mm, truth_mm.shape).astype(np.float32)) * scale + np.float32(500)
 
 
-def write_split(root, keypoints_mm, image_size=16):
-    """Write a Train split as CHALL_H80K lies on disk: ``Train/IMG/00001.jpg`` and ``Train/POSE/00001.csv``.
-
-    Args:
-        root (Path): Folder of the splits.
-        keypoints_mm (np.ndarray): (N, 18, 3), mm.
-        image_size (int): Width and height of the images in px; all are the same noise.
-    """
+def write_split(root: Path, keypoints_mm: np.ndarray, image_size: int = 16) -> None:
+    """Write (N, 18, 3) mm as a Train split of CHALL_H80K; all images are the same noise of ``image_size`` px square."""
     noise = np.random.default_rng(0).integers(0, 256, (image_size, image_size, 3), np.uint8)
     image = cv2.imencode('.jpg', noise)[1].tobytes()
     images, files = root / 'Train' / 'IMG', root / 'Train' / 'POSE'

@@ -1,55 +1,56 @@
-"""Rows of a scenario: a baseline and its candidates, first found to give the same results, then timed in turns."""
+"""Time baseline and candidates side by side: same results first, then timed in turns, or split by stage."""
+import contextlib
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from unittest import mock
 
 import numpy as np
+import torch
+
+Row = dict[str, Any]
+Check = Callable[[Any, Any], float]
 
 
 class ResultsDiffer(RuntimeError):
-    """A candidate does not give the baseline's results: how fast it is says nothing."""
+    """A candidate does not give the baseline's results, so its time has no meaning."""
 
 
-def both_clocks():
-    """Wall time and this process' computing time on all threads (not its children's), (2,) s."""
+def both_clocks() -> np.ndarray:
+    """Wall time and CPU time of this process (all its threads, without its child processes): (2,) s."""
     return np.array((time.perf_counter(), time.process_time()))
 
 
-def same_within(tolerance):
-    """A ``check`` for :func:`compare` that compares arrays, or sequences of arrays, one by one.
+def same_within(tolerance: float) -> Check:
+    """Make a check of arrays, or of sequences of arrays, by their largest difference.
 
-    Args:
-        tolerance (float): Largest absolute difference that passes. A longer result is compared as far as the shorter
-            one goes, because a baseline may handle the first units only.
-
-    Returns:
-        callable: Function of both results that gives the largest difference, float.
+    Both are compared up to the length of the shorter one, because a baseline may handle the first units only.
     """
-    def check(expected, found):
+    def check(expected: Any, found: Any) -> float:
         pairs = zip(expected, found, strict=True) if isinstance(expected, (tuple, list)) else [(expected, found)]
         largest = 0.0
         for number, (first, second) in enumerate(pairs):
             first, second = np.atleast_1d(first), np.atleast_1d(second)
             length = min(len(first), len(second))
             difference = float(np.abs(first[:length] - second[:length]).max())
-            if not difference <= tolerance:  # catches NaN too
+            if not difference <= tolerance:  # also true for NaN
                 raise ResultsDiffer(f'array {number} differs by up to {difference:.3g}, at most {tolerance:g} expected')
             largest = max(largest, difference)
         return largest
     return check
 
 
-def take_turns(calls, rounds, warmup=1, before=None):
-    """Time functions in turns within one process, so that other load on the machine falls on all of them.
+def take_turns(calls: Mapping[str, Callable], rounds: int, warmup: int = 1,
+               before: Mapping[str, Callable] | None = None) -> dict[str, np.ndarray]:
+    """Time functions in turns, so that other load on the machine affects all of them: (rounds, 2) wall and CPU seconds.
 
     Args:
-        calls (dict[str, callable]): Functions without arguments, which return when their work is done.
-        rounds (int): Timed calls of each. The order is reversed in every other round.
-        warmup (int): Calls of each before these.
-        before (dict[str, callable], optional): Functions that are called before each call of that name, untimed.
-
-    Returns:
-        dict[str, np.ndarray]: (rounds, 2) wall and CPU seconds of each.
+        calls: Functions by name. They return when their work is done.
+        rounds: Number of timed calls per function. The order is reversed in every other round.
+        warmup: Number of calls per function before these.
+        before: Functions that are called before each call of that name, without being timed.
     """
-    seconds = {name: [] for name in calls}
+    seconds: dict[str, list[np.ndarray]] = {name: [] for name in calls}
     for number in range(-warmup, rounds):
         for name in list(calls)[::1 if number % 2 == 0 else -1]:
             if before and name in before:
@@ -61,28 +62,25 @@ def take_turns(calls, rounds, warmup=1, before=None):
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, check=None, judge='cpu', before=None):
-    """Check that all contestants give the same, then time them in turns.
+def compare(case: str, contestants: Mapping[str, Callable | tuple[Callable, int]], rounds: int, *, unit: str = 'call',
+            warmup: int = 1, targets: Mapping[str, float] | None = None, check: Check | None = None,
+            judge: str = 'cpu', before: Mapping[str, Callable] | None = None) -> list[Row]:
+    """Check that all contestants give the same results (raises ResultsDiffer), then time them in turns.
 
     Args:
-        case (str): Name of what is done, the first cell of each row.
-        contestants (dict[str, callable | tuple]): Function without arguments, or function and the number of units that
-            one call handles. The first one is the baseline.
-        rounds (int): Timed calls of each.
-        unit (str): Name of what the time is given for.
-        warmup (int): Calls of each before these; the one for ``check`` comes on top.
-        target (float | dict[str, float], optional): Wanted ratio of the baseline's time to the candidates'.
-        check (callable, optional): Function of the baseline's and a candidate's result that gives the largest
-            difference (or None), or raises :class:`ResultsDiffer`.
-        judge (str): Clock whose ratio meets the target or does not, 'cpu' or 'wall'.
-        before (dict[str, callable], optional): See :func:`take_turns`.
+        case: Name of the task, the first cell of each row.
+        contestants: Functions by name, the baseline first; or pairs of a function and the number of units per call.
+        rounds: Number of timed calls per contestant.
+        unit: Name of a unit.
+        warmup: Number of calls per contestant before the timed ones, in addition to the one for ``check``.
+        targets: Wanted ratios of the baseline's time to the candidate's, by candidate.
+        check: Function of the baseline's and a candidate's result, which returns the largest difference.
+        judge: Clock whose ratio is compared with the target, 'cpu' or 'wall'.
+        before: See :func:`take_turns`.
 
     Returns:
-        list[dict]: One row per contestant. Triples are quartiles 25 %, 50 %, 75 % over the rounds; ratios are those of
-        the baseline's time per unit to the contestant's in the same round.
-
-    Raises:
-        ResultsDiffer: If a candidate gives something else.
+        One row per contestant. Triples are quartiles 25 %, 50 %, 75 % over the rounds. A ratio is that of the
+        baseline's time per unit to the contestant's in the same round.
     """
     calls = {name: call if isinstance(call, tuple) else (call, 1) for name, call in contestants.items()}
     baseline, differences = next(iter(calls)), {}
@@ -99,18 +97,66 @@ def compare(case, contestants, rounds, *, unit='call', warmup=1, target=None, ch
     for name, (_, units) in calls.items():
         wall, cpu = quartiles(micros[name]).T.tolist()
         wall_ratio, cpu_ratio = quartiles(micros[baseline] / np.maximum(micros[name], 1e-9)).T.tolist()
-        row = dict(case=case, contestant=name, unit=unit, units=units, wall_us=wall, cpu_us=cpu,
-                   wall_ms=[us / 1e3 for us in wall], cpu_ms=[us / 1e3 for us in cpu], wall_ratio=wall_ratio,
-                   cpu_ratio=cpu_ratio, difference=differences.get(name))
-        wanted = target.get(name) if isinstance(target, dict) else target
-        if name != baseline and wanted is not None:
-            slow, middle, fast = row[f'{judge}_ratio']
-            row.update(target=f'>= {wanted:g}x', measured=f'{middle:.1f}x ({slow:.1f}-{fast:.1f})',
-                       met=middle >= wanted)
+        row: Row = dict(
+            case=case, contestant=name, unit=unit, units=units, wall_us=wall, cpu_us=cpu, wall_ratio=wall_ratio,
+            wall_ms=[us / 1e3 for us in wall], cpu_ms=[us / 1e3 for us in cpu], cpu_ratio=cpu_ratio,
+            per_s=1e6 / max(wall[1], 1e-9), difference=differences.get(name))
+        target = (targets or {}).get(name)
+        if target is not None:
+            low, middle, high = row[f'{judge}_ratio']
+            row.update(target=f'>= {target:g}x', measured=f'{middle:.1f}x ({low:.1f}-{high:.1f})', met=middle >= target)
         rows.append(row)
     return rows
 
 
-def quartiles(values):
+def gpu_peak_bytes(call: Callable) -> int:
+    """Peak GPU memory of a call beyond the memory in use before it."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def quartiles(values: Any) -> np.ndarray:
     """25 %, 50 %, 75 % along the first axis: (N, ...) -> (3, ...)."""
     return np.percentile(values, (25, 50, 75), axis=0)
+
+
+def seconds_by_stage(call: Callable, parts: Mapping[str, list[tuple[Any, str]]], rest: str,
+                     clock: Callable[[], float] = time.process_time) -> dict[str, float]:
+    """Seconds per stage of a call. The time of a stage within another one counts for the inner stage only.
+
+    Args:
+        call: Function without arguments.
+        parts: Per stage, its functions as pairs of owner (module, class or object) and name.
+        rest: Stage of everything that is in no other stage.
+        clock: Function that gives seconds.
+    """
+    seconds, stack, last = dict.fromkeys([*parts, rest], 0.0), [rest], clock()
+
+    def switch() -> None:
+        nonlocal last
+        now = clock()
+        seconds[stack[-1]] += now - last
+        last = now
+
+    def timed(stage: str, function: Callable) -> Callable:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            switch()
+            stack.append(stage)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                switch()
+                stack.pop()
+        return wrapped
+
+    with contextlib.ExitStack() as patches:
+        for stage, places in parts.items():
+            for owner, name in places:
+                patches.enter_context(mock.patch.object(owner, name, timed(stage, getattr(owner, name))))
+        call()
+        switch()
+    return seconds

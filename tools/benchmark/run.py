@@ -1,96 +1,111 @@
-"""Measure what docs/benchmarks.md reports: each scenario times baseline and candidate in turns, in one run.
+"""Measure the figures of docs/benchmarks.md: each scenario times baseline and candidate in turns, in one run.
 
-Name scenarios first (default: all), then options; `run.py cameras --help` lists those of a scenario.
+Scenarios come first (default: all), options after them. `run.py cameras --help` lists the options of a scenario.
 """
 import argparse
 import importlib
 import itertools
+import logging
 import os
 import sys
 import tempfile
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-# numpy's BLAS reads it when it is imported; its waiting threads would count as computing time.
+# numpy's BLAS reads it when it is imported. Its idle threads would count as CPU time.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
+import cv2
 import report
+import torch
 from measure import ResultsDiffer
 
-# In the order of docs/benchmarks.md. A scenario is a module beside this file; README.md tells what it has.
-SCENARIOS = ('cameras', 'metrics', 'preparation', 'soft_argmax', 'data_loading', 'training_step', 'loss_curves',
-             'inference', 'visualizer', 'onnx_runtime')
+# In the order of docs/benchmarks.md. A scenario is a module beside this file; README.md describes its members.
+SCENARIOS = ('cameras', 'metrics', 'preparation', 'soft_argmax', 'data_loading', 'training_step', 'inference',
+             'visualizer', 'onnx_runtime')
 COMMON = ('quick', 'rounds', 'threads', 'device')
 
 
-def parse_args(args=None):
-    """Arguments, the modules of the chosen scenarios, and the parser's actions by scenario."""
-    args = sys.argv[1:] if args is None else list(args)
-    names = list(itertools.takewhile(lambda word: not word.startswith('-'), args))
+def parse_args(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, ModuleType | None], dict[str, str]]:
+    """Arguments, modules by scenario (None if the import failed), and commands that run one scenario again."""
+    names = list(itertools.takewhile(lambda word: not word.startswith('-'), argv))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      usage='run.py [SCENARIO ...] [options]',
                                      epilog=f'scenarios: {", ".join(SCENARIOS)}')
-    parser.add_argument('--quick', action='store_true', help='small sizes, seconds: to try it, not to measure')
+    parser.add_argument('--quick', action='store_true', help='use small sizes: a trial in seconds, not a measurement')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmark'), help='folder of records and tables')
-    parser.add_argument('--rounds', type=int, help="timed runs of each contestant (default: the scenario's)")
-    parser.add_argument('--threads', type=int, default=1, help='of torch and OpenCV (default: 1)')
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='for the scenarios that use torch')
+    parser.add_argument('--rounds', type=int, help="timed runs per contestant (default: the scenario's own number)")
+    parser.add_argument('--threads', type=int, default=1, help='threads of torch and OpenCV (default: 1)')
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='device of the scenarios with torch')
     unknown = set(names) - set(SCENARIOS)
     if unknown:
-        parser.error(f'no scenario {", ".join(sorted(unknown))}; there are {", ".join(SCENARIOS)}')
-    modules, actions = {}, {}
-    for name in names or SCENARIOS:
-        modules[name] = importlib.import_module(name)
-        group = parser.add_argument_group(f'{name}: {modules[name].TITLE}')
-        modules[name].add_arguments(group)
-        actions[name] = list(group._group_actions)
-    common = [action for action in parser._actions if action.dest in COMMON]
-    parsed = parser.parse_args(args[len(names):])
-    if parsed.threads < 1 or (parsed.rounds is not None and parsed.rounds < 1):
+        parser.error(f'unknown scenario {", ".join(sorted(unknown))}; the scenarios are {", ".join(SCENARIOS)}')
+    modules: dict[str, ModuleType | None] = dict.fromkeys(names or SCENARIOS)
+    for name in modules:
+        try:
+            module = modules[name] = importlib.import_module(name)
+        except ImportError as error:
+            print(f'{name}: {error}', file=sys.stderr)
+            continue
+        if hasattr(module, 'add_arguments'):
+            module.add_arguments(parser.add_argument_group(f'{name}: {module.TITLE}'))
+    args = parser.parse_args(argv[len(names):])
+    if args.threads < 1 or (args.rounds is not None and args.rounds < 1):
         parser.error('--threads, --rounds: numbers above 0 expected')
-    return parsed, modules, {name: common + own for name, own in actions.items()}
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda: torch finds no GPU')
+    return args, modules, {name: command_of(name, args, parser) for name in modules}
 
 
-def command_of(name, actions, args):
-    """The command line that runs one scenario again; files by their names only."""
+def command_of(name: str, args: argparse.Namespace, parser: argparse.ArgumentParser) -> str:
+    """Command that runs one scenario again; absolute paths are shortened to the name of the file."""
     words = ['python tools/benchmark/run.py', name]
-    for action in actions:
-        value = getattr(args, action.dest)
-        if value != action.default:
-            values = map(str, value if isinstance(value, list) else [] if value is True else [value])
-            words += [action.option_strings[0], *(Path(one).name if Path(one).is_absolute() else one for one in values)]
+    for key, value in vars(args).items():
+        if value != parser.get_default(key) and (key in COMMON or key.startswith(f'{name}_')):
+            values = value if isinstance(value, list) else [] if value is True else [value]
+            words.append('--' + key.replace('_', '-'))
+            words += [Path(one).name if Path(str(one)).is_absolute() else str(one) for one in values]
     return ' '.join(words)
 
 
-def run_one(name, module, actions, args):
-    """Run a scenario and write what it gives."""
-    if args.device == 'cuda' and not importlib.import_module('torch').cuda.is_available():
-        raise ValueError('--device cuda: torch finds no GPU here')
-    if 'cv2' in sys.modules:
-        sys.modules['cv2'].setNumThreads(args.threads)
-    if 'torch' in sys.modules:
-        sys.modules['torch'].set_num_threads(args.threads)
-    machine = report.describe_machine('numpy', *getattr(module, 'PACKAGES', ()))
-    with tempfile.TemporaryDirectory(prefix='benchmark_') as work:
-        args.work = Path(work)
-        rows = module.run(args)
-    record = dict(scenario=name, title=module.TITLE, what=module.__doc__, command=command_of(name, actions, args),
-                  columns=getattr(module, 'COLUMNS', report.COLUMNS), machine=machine, rows=rows)
-    print(report.write(args.out, name, record))
+def run_one(name: str, module: ModuleType, command: str, args: argparse.Namespace) -> bool:
+    """Run a scenario and write its record after each row; returns whether it was completed."""
+    cv2.setNumThreads(args.threads)
+    torch.set_num_threads(args.threads)
+    record: dict[str, Any] = dict(
+        scenario=name, title=module.TITLE, what=module.__doc__, command=command, complete=False,
+        columns=getattr(module, 'COLUMNS', report.COLUMNS),
+        machine=report.describe_machine('numpy', *getattr(module, 'PACKAGES', ())), rows=[])
+    try:
+        with tempfile.TemporaryDirectory(prefix='benchmark_') as work:
+            args.work = Path(work)
+            for row in module.run(args):
+                print(f'{name}: {row["case"]}, {row["contestant"]}', file=sys.stderr)
+                record['rows'].append(row)
+                report.write(args.out, record)
+        record['complete'] = True
+    except (ResultsDiffer, OSError, ValueError, ImportError) as error:
+        print(f'{name}: {error}', file=sys.stderr)
+    except Exception:  # the other scenarios still run
+        print(f'{name}: {traceback.format_exc()}', file=sys.stderr)
+    print(report.write(args.out, record), flush=True)
+    return record['complete']
 
 
-def main(args=None):
-    """Run the tool; returns the exit status."""
-    args, modules, actions = parse_args(args)
-    failed = False
-    for name, module in modules.items():
-        try:
-            run_one(name, module, actions[name], args)
-        except (ResultsDiffer, FileNotFoundError, ValueError, ImportError) as error:
-            print(f'{name}: {error}', file=sys.stderr)
-            failed = True
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the scenarios; returns 1 if one of them failed, else 0."""
+    args, modules, commands = parse_args(sys.argv[1:] if argv is None else argv)
+    failed = [name for name, module in modules.items()
+              if module is None or not run_one(name, module, commands[name], args)]
     print(f'{args.out}: records, tables, summary.md\n\n{report.summary(args.out)}')
-    return int(failed)
+    if failed:
+        print(f'not completed: {", ".join(failed)}; the errors are above', file=sys.stderr)
+    return int(bool(failed))
 
 
 if __name__ == '__main__':
+    logging.disable(logging.INFO)  # mmengine's messages would hide the tables
     sys.exit(main())

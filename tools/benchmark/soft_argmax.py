@@ -1,12 +1,15 @@
 """Soft-argmax, forward and backward.
 
-Baseline: softmax over the flattened volume, then three sums against the grids, as the paper's equation reads, in eager
-torch and the logits' own type up to float32. Beside it the same under torch.compile, and the project's backends. The
-gradient error is the largest difference from float64 over the largest gradient; memory is what a forward and backward
-pass take beyond logits and their gradient.
+Baseline: softmax over the flattened volume, then three sums against the grids, as in the paper's equation, in eager
+torch with float32 statistics. Candidates: the same under torch.compile, and the project's backends. The gradient error
+is the largest difference from float64 over the largest gradient. Extra memory is the peak of both passes without the
+logits and their gradient.
 """
+import argparse
+from collections.abc import Callable, Iterator
+
 import torch
-from measure import ResultsDiffer, compare
+from measure import ResultsDiffer, Row, compare, gpu_peak_bytes
 
 from mmpose_integral.ops import axis_grid, soft_argmax_3d
 from mmpose_integral.ops.soft_argmax import BACKENDS
@@ -16,28 +19,27 @@ PACKAGES = ('torch', )
 PLAIN, COMPILED = 'softmax and three sums', 'the same, torch.compile'
 COLUMNS = dict(case='logits', contestant='how', wall_us='wall, us', cpu_us='CPU, us', wall_ratio='times as fast, wall',
                cpu_ratio='times as fast, CPU', extra_mb='extra memory, MB', grad_error='gradient error')
-FAST_ENOUGH, MEMORY_SHARE, ERROR_SHARE = 4, 1 / 3, 2
-ROUNDING = 1e-6  # of float32 statistics, beside the largest gradient
-DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
+SPEED, MEMORY_SHARE, ERROR_SHARE = 4, 1 / 3, 2
+ROUNDING = 1e-6  # of float32 statistics, as a share of the largest gradient
+DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
 SMALL, LARGE = [2, 18, 24, 32, 24], [16, 18, 72, 96, 72]
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument('--soft-argmax-shape', type=int, nargs=5, metavar=tuple('BKDHW'),
-                        help=f'default: {SMALL} on a CPU, {LARGE} on a GPU')
-    parser.add_argument('--soft-argmax-dtypes', nargs='+', choices=DTYPES, default=['float32', 'bfloat16'])
-    parser.add_argument('--soft-argmax-no-compile', action='store_true', help='leave torch.compile out')
+                        help=f'shape of the logits (default: {SMALL} on a CPU, {LARGE} on a GPU)')
+    parser.add_argument('--soft-argmax-no-compile', action='store_true', help='leave out torch.compile')
 
 
-def plain(logits):
-    """(B, K, D, H, W) -> (B, K, 3), x, y, z: a softmax over the volume and three sums, float32 statistics."""
+def plain(logits: torch.Tensor) -> torch.Tensor:
+    """(B, K, D, H, W) -> (B, K, 3), x, y, z: a softmax over the volume and three sums, with float32 statistics."""
     probability = logits.flatten(2).softmax(-1, dtype=torch.float32).view_as(logits)
     marginals = (probability.sum((2, 3)), probability.sum((2, 4)), probability.sum((3, 4)))
     return torch.stack([(p * axis_grid(p.shape[-1], device=p.device)).sum(-1) for p in marginals], -1)
 
 
-def run(args):
-    """Rows of each type of logits."""
+def run(args: argparse.Namespace) -> Iterator[Row]:
+    """Rows of each type of logits: times, memory and errors."""
     on_gpu = args.device == 'cuda'
     shape = [1, 3, 8, 10, 6] if args.quick else args.soft_argmax_shape or (LARGE if on_gpu else SMALL)
     functions = {PLAIN: plain}
@@ -46,53 +48,43 @@ def run(args):
     for name in BACKENDS:
         if name != 'triton' or on_gpu:
             functions[name] = lambda logits, name=name: soft_argmax_3d(logits, name)
-    rows = []
-    for dtype in args.soft_argmax_dtypes:
-        rows += rows_of(f'{dtype}, {"x".join(map(str, shape))}', shape, DTYPES[dtype], functions, args)
-    return rows
+    for dtype in DTYPES:
+        generator = torch.Generator().manual_seed(0)
+        logits = (torch.randn(shape, generator=generator) * 3).to(args.device, DTYPES[dtype]).requires_grad_()
+        weight = torch.randn(*shape[:2], 3, generator=generator).to(args.device)
+        passes = {name: lambda function=function, logits=logits, weight=weight: gradient(function, logits, weight)
+                  for name, function in functions.items()}
+        case = f'{dtype}, {"x".join(map(str, shape))}'
+        errors = gradient_errors(case, passes, logits, weight)
+        rows = compare(case, passes, args.rounds or (2 if args.quick else 15), warmup=3, judge='wall',
+                       targets={'triton': SPEED})
+        # The logits and the gradient of the call before are in use already, and a call replaces that gradient.
+        memory = {name: gpu_peak_bytes(call) / 1e6 for name, call in passes.items()} if on_gpu else {}
+        for row in rows:
+            yield dict(row, grad_error=errors[row['contestant']], extra_mb=memory.get(row['contestant']))
+        if on_gpu:
+            share = memory['triton'] / max(memory[PLAIN], 1e-9)
+            yield dict(case=case, contestant='triton', target='<= 1/3 extra memory', measured=f'{share:.2f}',
+                       met=share <= MEMORY_SHARE)
 
 
-def rows_of(case, shape, dtype, functions, args):
-    """Rows of one type of logits: times, memory, errors; and what the default backend should reach."""
-    on_gpu, generator = args.device == 'cuda', torch.Generator().manual_seed(0)
-    logits = (torch.randn(shape, generator=generator) * 3).to(args.device, dtype).requires_grad_()
-    weight = torch.randn(*shape[:2], 3, generator=generator).to(args.device)
-    passes = {name: lambda function=function: gradient(function, logits, weight)
-              for name, function in functions.items()}
+def gradient_errors(case: str, passes: dict[str, Callable], logits: torch.Tensor,
+                    weight: torch.Tensor) -> dict[str, float]:
+    """Error of each contestant's gradient; raises ResultsDiffer if one is far beyond the baseline's own error."""
     exact = gradient(lambda volume: soft_argmax_3d(volume, 'reference'), logits.detach().double().requires_grad_(),
                      weight.double())
     errors = {name: float((call().double() - exact).abs().max() / exact.abs().max()) for name, call in passes.items()}
     for name, error in errors.items():
         if not error <= ERROR_SHARE * errors[PLAIN] + ROUNDING:
             raise ResultsDiffer(f'{case}: gradient error of {name} {error:.2g}, that of {PLAIN} is {errors[PLAIN]:.2g}')
-    rows = compare(case, passes, args.rounds or (2 if args.quick else 15), warmup=3, judge='wall',
-                   target={'triton': FAST_ENOUGH})
-    memory = {name: extra_memory(call, logits) for name, call in passes.items()} if on_gpu else {}
-    for row in rows:
-        row.update(grad_error=errors[row['contestant']], extra_mb=memory.get(row['contestant']))
-    if on_gpu:
-        share = memory['triton'] / max(memory[PLAIN], 1e-9)
-        rows.append(dict(case=case, contestant='triton', target='<= 1/3 extra memory', measured=f'{share:.2f}',
-                         met=share <= MEMORY_SHARE))
-    return rows
+    return errors
 
 
-def gradient(function, logits, weight):
-    """Gradient of the logits by a forward and a backward pass, when the device has it."""
+def gradient(function: Callable, logits: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Gradient of the logits by a forward and a backward pass; the device has finished."""
     logits.grad = None
     coordinates = function(logits)
     coordinates.backward(weight.to(coordinates.dtype))
     if logits.is_cuda:
         torch.cuda.synchronize()
     return logits.grad
-
-
-def extra_memory(call, logits):
-    """MB that a pass takes at its peak beyond the logits and their gradient (CUDA)."""
-    logits.grad = None
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    call()
-    gradient_bytes = logits.numel() * logits.element_size()
-    return max(torch.cuda.max_memory_allocated() - before - gradient_bytes, 0) / 1e6

@@ -27,7 +27,7 @@ mpii = dict(
     pipeline=[load_image, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'),
               dict(type='GetBBoxCenterScale', padding=1.35)])
 coco = dict(
-    type='CocoDataset', data_root=coco_root, ann_file='annotations/person_keypoints_train2017.json',
+    type='LabelledCocoDataset', data_root=coco_root, ann_file='annotations/person_keypoints_train2017.json',
     data_prefix=dict(img='train2017/'),
     pipeline=[load_image, dict(type='KeypointConverter3D', source='coco'),
               dict(type='GetBBoxCenterScale', padding=1.25)])
@@ -48,7 +48,7 @@ val_pipeline = [load_image, detected_box, crop, pack_inputs]
 train_dataloader = dict(
     batch_size=16, num_workers=4, persistent_workers=True, pin_memory=True,
     worker_init_fn=dict(type='keep_freed_memory'),
-    sampler=dict(type='EqualPartsSampler', seed=0), batch_sampler=dict(type='EqualPartsBatchSampler'),
+    sampler=dict(type='EqualPartsSampler'), batch_sampler=dict(type='EqualPartsBatchSampler'),
     dataset=dict(type='MixedPoseDataset', datasets=[h80k], pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=32, num_workers=4, persistent_workers=True, drop_last=False,

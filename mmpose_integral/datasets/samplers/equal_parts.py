@@ -1,5 +1,9 @@
+import math
+from collections.abc import Iterator
+
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
+from mmpose.datasets import CombinedDataset
 from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, Sampler
 
@@ -20,7 +24,7 @@ class EqualPartsSampler(Sampler):
     Use it with ``batch_sampler=dict(type='EqualPartsBatchSampler')``, which passes the loader's batch size to it.
 
     Args:
-        dataset (MixedPoseDataset): Dataset whose ``lens`` are the sizes of its sources.
+        dataset: :class:`MixedPoseDataset`, whose ``lens`` are the sizes of its sources.
         seed: Seed, the same on all ranks. Default: a random one that all ranks share.
         shuffle: Whether to shuffle each source.
 
@@ -28,7 +32,7 @@ class EqualPartsSampler(Sampler):
         ValueError: If a source is empty.
     """
 
-    def __init__(self, dataset, seed: int | None = None, shuffle: bool = True) -> None:
+    def __init__(self, dataset: CombinedDataset, seed: int | None = None, shuffle: bool = True) -> None:
         self.lens = list(dataset.lens)
         if min(self.lens) == 0:
             raise ValueError(f'source {self.lens.index(0)} of the training data is empty: check its ann_file')
@@ -37,54 +41,41 @@ class EqualPartsSampler(Sampler):
         self.epoch = 0
         self.rank, self.world_size = get_dist_info()
         self._starts = np.concatenate([[0], np.cumsum(self.lens)[:-1]])
-        self._layout = None
+        self._layout: np.ndarray | None = None
 
     def deal(self, batch_size: int) -> None:
-        """Lay out the slots of an epoch.
-
-        Args:
-            batch_size: Number of samples per batch and rank.
+        """Deal the slots of an epoch to the sources: slot i of batch g, counted over all ranks, to (i + g) mod S.
 
         Raises:
-            ValueError: If a batch is smaller than the number of sources.
+            ValueError: If a batch, of one rank, is smaller than the number of sources.
         """
-        if batch_size < len(self.lens):
-            raise ValueError(f'batch_size: at least {len(self.lens)} expected, one a source, got {batch_size}')
-        self._layout = self._plan(batch_size)
+        sources, first = len(self.lens), self.lens[0]
+        if batch_size < sources:
+            raise ValueError(f'batch_size: at least {sources} expected, one per source, got {batch_size}')
+        # S consecutive batches have batch_size slots of the first source, so that these steps are enough.
+        steps = math.ceil((first * sources / batch_size + sources) / self.world_size)
+        batches = np.arange(steps * self.world_size).reshape(steps, self.world_size, 1)
+        layout = (np.arange(batch_size) + batches) % sources
+        drawn = np.cumsum((layout == 0).sum(axis=(1, 2)))
+        last = int(np.searchsorted(drawn, first))
+        # The surplus slots of the last step become empty, each time on the rank that has most of them.
+        step = layout[last]
+        for _ in range(drawn[last] - first):
+            rank = int((step == 0).sum(1).argmax())
+            if (step[rank] >= 0).sum() == 1:  # a rank without a sample would block the others, so it gets one again
+                break
+            step[rank, np.flatnonzero(step[rank] == 0)[-1]] = -1
+        self._layout = layout[:last + 1]
 
     @property
-    def layout(self):
-        """np.ndarray: Source of every slot of an epoch, (steps, ranks, batch); -1 for slots left empty at the end."""
+    def layout(self) -> np.ndarray:
+        """Source of every slot of an epoch, (steps, ranks, batch); -1 for slots left empty at the end."""
         if self._layout is None:
-            raise RuntimeError("EqualPartsSampler does not know the batch size: add batch_sampler="
+            raise RuntimeError("EqualPartsSampler has no batch size: add batch_sampler="
                                "dict(type='EqualPartsBatchSampler') to the dataloader")
         return self._layout
 
-    def _plan(self, size):
-        """Make the :attr:`layout`: slot i of batch g, counted over all ranks, goes to source (i + g) mod S."""
-        sources = len(self.lens)
-        steps, drawn = 0, 0
-        while drawn < self.lens[0]:
-            batches = np.arange(steps * self.world_size, (steps + 1) * self.world_size)
-            drawn += np.count_nonzero((np.arange(size) + batches[:, None]) % sources == 0)
-            steps += 1
-        batches = np.arange(steps * self.world_size).reshape(steps, self.world_size, 1)
-        layout = (np.arange(size) + batches) % sources
-        self._trim(layout, drawn - self.lens[0])
-        return layout
-
-    @staticmethod
-    def _trim(layout, surplus):
-        """Empty the surplus slots of the first source in the last step, each time on the rank that has most of them."""
-        last = layout[-1]
-        for _ in range(surplus):
-            counts = (last == 0).sum(1)
-            rank = int(counts.argmax())
-            if (last[rank] >= 0).sum() == 1:  # a rank without a sample would block the others, so it gets one again
-                break
-            last[rank, np.flatnonzero(last[rank] == 0)[-1]] = -1
-
-    def _draw(self, source, start, count):
+    def _draw(self, source: int, start: int, count: int) -> np.ndarray:
         """Draw ``count`` global indices from position ``start`` of a source's endless sequence of shuffles."""
         length, drawn = self.lens[source], []
         while count > 0:
@@ -92,33 +83,20 @@ class EqualPartsSampler(Sampler):
             order = np.arange(length)
             if self.shuffle:
                 np.random.default_rng((self.seed, source, lap)).shuffle(order)
-            part = order[offset:offset + count]
-            drawn.append(part)
-            start, count = start + len(part), count - len(part)
+            drawn.append(order[offset:offset + count])
+            start, count = start + len(drawn[-1]), count - len(drawn[-1])
         return np.concatenate(drawn) + self._starts[source]
 
-    def epoch_indices(self, epoch: int) -> np.ndarray:
-        """Indices of all ranks for an epoch.
-
-        Args:
-            epoch: Number of the epoch, 0-based.
-
-        Returns:
-            Global indices (steps, ranks, batch), -1 for slots left empty in the last step.
-        """
-        indices = np.full(self.layout.shape, -1, dtype=np.int64)
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        indices = np.full_like(self.layout, -1)
         for source in range(len(self.lens)):
             slots = self.layout == source
             count = int(slots.sum())
-            start = epoch * (self.lens[0] if source == 0 else count)
-            indices[slots] = self._draw(source, start, count)
-        return indices
-
-    def __iter__(self):
-        own = self.epoch_indices(self.epoch)[:, self.rank].ravel()
+            indices[slots] = self._draw(source, self.epoch * (count if source else self.lens[0]), count)
+        own = indices[:, self.rank]
         return ((self.seed, self.epoch, index) for index in own[own >= 0].tolist())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int((self.layout[:, self.rank] >= 0).sum())
 
     def set_epoch(self, epoch: int) -> None:
@@ -129,10 +107,6 @@ class EqualPartsSampler(Sampler):
 @DATA_SAMPLERS.register_module()
 class EqualPartsBatchSampler(BatchSampler):
     """Batches of an :class:`EqualPartsSampler`, with the loader's own batch size; only the last may be smaller.
-
-    Args:
-        sampler: Sampler of the loader.
-        batch_size: Batch size of the loader.
 
     Raises:
         TypeError: If the sampler is of another kind.

@@ -1,11 +1,8 @@
 from .affine import RandomFlip3D, TopdownAffine3D
-from .bbox import GetBBoxFromKeypoints
-from .box_errors import PerturbBBox, RandomCropBox, ReleasedCodeCropBox
-from .camera import FitWeakPerspective
+from .boxes import GetBBoxFromKeypoints, PerturbBBox, RandomCropBox, ReleasedCodeCropBox
 from .color import RandomChannelGain
-from .formatting import PackPose3DInputs
-from .joints import KeypointConverter3D
-from .members import MemberInputs
+from .formatting import MemberInputs, PackPose3DInputs
+from .keypoints import FitWeakPerspective, KeypointConverter3D
 from .occlusion import RandomOcclusion
 
 __all__ = ['RandomFlip3D', 'TopdownAffine3D', 'GetBBoxFromKeypoints', 'FitWeakPerspective', 'RandomChannelGain',

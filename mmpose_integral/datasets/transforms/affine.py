@@ -27,7 +27,6 @@ class TopdownAffine3D(TopdownAffine):
         super().__init__(input_size)
 
     def transform(self, results: dict) -> dict:
-        """Crop one sample; see the class."""
         width, height = self.input_size
         results['bbox_scale'] = self._fix_aspect_ratio(results['bbox_scale'], aspect_ratio=width / height)
         center, scale = results['bbox_center'][0], results['bbox_scale'][0]
@@ -72,7 +71,6 @@ class RandomFlip3D(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        """Flip with probability ``prob``; see the class."""
         if 'transformed_keypoints' not in results:
             raise KeyError('transformed_keypoints: RandomFlip3D must follow TopdownAffine3D in the pipeline')
         results['flip'] = bool(np.random.rand() < self.prob)

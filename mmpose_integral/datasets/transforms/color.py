@@ -3,8 +3,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-_LEVELS = np.arange(256, dtype=np.uint8)[None]
-
 
 @TRANSFORMS.register_module()
 class RandomChannelGain(BaseTransform):
@@ -22,7 +20,6 @@ class RandomChannelGain(BaseTransform):
         self.gain = gain
 
     def transform(self, results: dict) -> dict:
-        """Multiply the channels of one sample; see the class."""
         gains = np.random.uniform(1 - self.gain, 1 + self.gain, size=3)
         table = np.clip(np.arange(256) * gains[:, None] + 0.5, 0, 255).astype(np.uint8)
         image = results['img']
@@ -30,12 +27,7 @@ class RandomChannelGain(BaseTransform):
             raise ValueError(f'img: (H, W, 3) uint8 expected, got {image.shape} {image.dtype}')
         planes = np.empty((3, *image.shape[:2]), np.uint8)  # one plane per channel is faster, and packing needs planes
         cv2.split(image, list(planes))
-        for plane, gain, column in zip(planes, gains.tolist(), table, strict=True):
-            # Products are four times as fast as a look-up. They are rounded in float32, so they are used only if all
-            # levels agree.
-            if np.array_equal(cv2.convertScaleAbs(_LEVELS, alpha=gain)[0], column):
-                cv2.convertScaleAbs(plane, plane, gain)
-            else:
-                cv2.LUT(plane, column, plane)
+        for plane, column in zip(planes, table, strict=True):
+            cv2.LUT(plane, column, plane)
         results['img'] = planes.transpose(1, 2, 0)
         return results

@@ -1,6 +1,8 @@
 import cv2
 import numpy as np
 import torch
+from mmcv.transforms import BaseTransform, Compose
+from mmengine.config import Config
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import TRANSFORMS
 
@@ -17,12 +19,11 @@ class PackPose3DInputs(PackPoseInputs):
 
     instance_mapping_table = dict(PackPoseInputs.instance_mapping_table, keypoints_mm='keypoints_mm')
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.meta_keys = (*self.meta_keys, 'box_found')
+        self.meta_keys: tuple[str, ...] = (*self.meta_keys, 'box_found')
 
     def transform(self, results: dict) -> dict:
-        """Pack one sample; see the class."""
         image = results.get('img')
         if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
             return super().transform(results)
@@ -34,3 +35,35 @@ class PackPose3DInputs(PackPoseInputs):
         packed = super().transform(dict(results, img=image[:1, :1]))
         packed['inputs'] = torch.from_numpy(planes)
         return packed
+
+
+@TRANSFORMS.register_module()
+class MemberInputs(BaseTransform):
+    """Prepare one sample once for each member of an :class:`EnsembleEstimator`.
+
+    The image is read once. The evaluation pipeline of each member crops and packs it.
+
+    Required keys: ``img`` and those that the members' pipelines need.
+    Result: ``inputs`` (list of tensors) and ``data_samples`` (list), one per member.
+
+    Args:
+        configs: Config files of the members, in the order of the ensemble.
+
+    Raises:
+        FileNotFoundError: If a config does not exist.
+        ValueError: If there are no configs, or one has no ``val_dataloader.dataset.pipeline``.
+    """
+
+    def __init__(self, configs: list[str]) -> None:
+        if not configs:
+            raise ValueError('configs: at least one config file expected, got none')
+        self.pipelines = []
+        for path in configs:
+            dataset = (Config.fromfile(path).get('val_dataloader') or {}).get('dataset', {})
+            if not dataset.get('pipeline'):
+                raise ValueError(f'{path}: no val_dataloader.dataset.pipeline to prepare its inputs with')
+            self.pipelines.append(Compose(dataset['pipeline']))
+
+    def transform(self, results: dict) -> dict:
+        packed = [pipeline(dict(results)) for pipeline in self.pipelines]  # they change no value in place
+        return {key: [one[key] for one in packed] for key in ('inputs', 'data_samples')}

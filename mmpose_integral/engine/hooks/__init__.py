@@ -1,11 +1,8 @@
-from .channels_last_hook import ChannelsLastHook
-from .checkpoint_after_validation_hook import CheckpointAfterValidationHook
+from .checkpoint_after_validation_hook import AtomicLocalBackend, CheckpointAfterValidationHook
 from .compile_hook import CompileHook
-from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
+from .fast_hooks import ChannelsLastHook, DeferredRuntimeInfoHook
 from .resumable_early_stopping_hook import ResumableEarlyStoppingHook
 from .skeleton_length_hook import SkeletonLengthHook
 
-__all__ = [
-    'ChannelsLastHook', 'CheckpointAfterValidationHook', 'CompileHook', 'DeferredRuntimeInfoHook',
-    'ResumableEarlyStoppingHook', 'SkeletonLengthHook'
-]
+__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CheckpointAfterValidationHook', 'CompileHook',
+           'DeferredRuntimeInfoHook', 'ResumableEarlyStoppingHook', 'SkeletonLengthHook']

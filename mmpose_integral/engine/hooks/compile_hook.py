@@ -1,6 +1,6 @@
 import logging
 from collections.abc import Sequence
-from operator import attrgetter
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook
@@ -11,20 +11,14 @@ from mmengine.runner import Runner
 
 
 def why_not_compiled(device: torch.device) -> str | None:
-    """Try the compiler on a few numbers.
-
-    Args:
-        device: Device of the model.
-
-    Returns:
-        Reason why the compiler does not work, or None if it works.
-    """
+    """Try the compiler on a few numbers; return the reason why it does not work on a device, or None if it works."""
     try:
         x = torch.ones(2, 3, device=device)
         works = bool((torch.compile(lambda value: (value * 2 + 1).relu())(x) == 3).all())
     # Each backend has its own exceptions. Any failure is reported, and the training continues without the compiler.
     except Exception as error:
-        return f'{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else "no message"}'
+        first_line, *_ = str(error).strip().splitlines() or ['no message']
+        return f'{type(error).__name__}: {first_line}'
     return None if works else 'it computes wrong numbers'
 
 
@@ -38,12 +32,12 @@ class CompileHook(Hook):
 
     Args:
         parts: Dotted names of modules; names that the model does not have are left out.
-        devices: Kinds of devices to compile for. On a CPU, the gain is too small for the waiting time.
+        devices: Kinds of devices to compile for. On a CPU, the gain is too small for the time that compilation takes.
         **options: Options of :meth:`torch.nn.Module.compile`.
     """
 
     def __init__(self, parts: Sequence[str] = ('backbone', 'head.deconv_layers'), devices: Sequence[str] = ('cuda', ),
-                 **options) -> None:
+                 **options: Any) -> None:
         self.parts, self.devices, self.options = tuple(parts), tuple(devices), options
 
     def before_train(self, runner: Runner) -> None:
@@ -51,22 +45,17 @@ class CompileHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         device = next(model.parameters()).device
         if device.type not in self.devices:
-            print_log(f'CompileHook: nothing to do on {device.type}, it is for {", ".join(self.devices)}', 'current')
+            print_log(f'CompileHook: the model is on {device.type} and stays eager; compilation is only for '
+                      f'{", ".join(self.devices)}', 'current')
             return
         problem = why_not_compiled(device)
         if problem:
             print_log(f'CompileHook: torch.compile does not work here, the model stays eager ({problem})', 'current',
                       logging.WARNING)
             return
-        done = [name for name in self.parts if self._compile(model, name)]
-        print_log(f'CompileHook: compiled {", ".join(done) or "nothing"} (of {", ".join(self.parts)}); the first steps '
-                  'are slow', 'current')
-
-    def _compile(self, model, name):
-        """Compile a part in place; return whether the model has it."""
-        try:
-            part = attrgetter(name)(model)
-        except AttributeError:
-            return False
-        part.compile(**self.options)
-        return True
+        modules = dict(model.named_modules(remove_duplicate=False))
+        found = [name for name in self.parts if name in modules]
+        for name in found:
+            modules[name].compile(**self.options)
+        print_log(f'CompileHook: compiled {", ".join(found) or "nothing"} (of {", ".join(self.parts)}); the first '
+                  'steps are slow', 'current')

@@ -1,3 +1,5 @@
+from typing import Any
+
 from mmengine.hooks import EarlyStoppingHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -10,27 +12,20 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
     The message hub holds them, and every checkpoint contains it. Use this hook with
     :class:`CheckpointAfterValidationHook`, which writes the checkpoint after this hook has counted. A run that has
     stopped does not continue when it is resumed, unless ``patience`` was raised. It then continues with the rest of the
-    new patience.
-
-    Args:
-        *args, **kwargs: Arguments of :class:`mmengine.hooks.EarlyStoppingHook`.
+    new patience. The arguments are those of mmengine's hook.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stopped = False
-
-    @property
-    def key(self) -> str:
-        """Key of the state in the message hub, one per monitored metric."""
-        return f'early_stopping/{self.monitor}'
+        self._key = f'early_stopping/{self.monitor}'  # of the state in the message hub, one per monitored metric
 
     def before_run(self, runner: Runner) -> None:
         """Do nothing; the base class would build the training data here, also for a test run."""
 
     def before_train(self, runner: Runner) -> None:
         """Restore the state of a resumed run, and stop at once if that had stopped."""
-        state = runner.message_hub.runtime_info.get(self.key)
+        state = runner.message_hub.runtime_info.get(self._key)
         if state is None:
             return
         self.wait_count, self.best_score = state['wait_count'], state['best_score']
@@ -39,16 +34,16 @@ class ResumableEarlyStoppingHook(EarlyStoppingHook):
             runner.train_loop.stop_training = True
             runner.logger.info(
                 f'This training has stopped early at epoch {runner.epoch}: {self.monitor} was best at '
-                f'{self.best_score:.3f}, {self.wait_count} validations before. To go on, raise the patience '
+                f'{self.best_score:.3f}, {self.wait_count} validations before. To continue, raise the patience '
                 f'above {state["patience"]}.')
 
-    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Decide whether to stop, and store the state for the checkpoint."""
         super().after_val_epoch(runner, metrics)
-        runner.message_hub.update_info(self.key, dict(
+        runner.message_hub.update_info(self._key, dict(
             wait_count=self.wait_count, best_score=float(self.best_score), stopped=self.stopped,
             patience=self.patience))
 
-    def _check_stop_condition(self, current_score):
+    def _check_stop_condition(self, current_score: float) -> tuple[bool, str]:
         self.stopped, message = super()._check_stop_condition(current_score)
         return self.stopped, message

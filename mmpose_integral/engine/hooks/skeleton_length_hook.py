@@ -3,7 +3,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmpose_integral.evaluation.functional import mean_skeleton_length
-from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.h80k_index import load_index_with_poses
 
 
 @HOOKS.register_module()
@@ -19,20 +19,18 @@ class SkeletonLengthHook(Hook):
     """
 
     def __init__(self, train: str, val: str | None = None) -> None:
-        self.paths = dict(train=train, val=val) if val else dict(train=train)
-        self._lengths = None
-
-    def _measure(self):
-        poses = {name: load_index(path).keypoints_mm for name, path in self.paths.items()}
-        lengths = {'train': mean_skeleton_length(poses['train'])}
-        if 'val' in poses:
-            lengths['train+val'] = mean_skeleton_length(poses['train'], poses['val'])
-        return {name: float(length) for name, length in lengths.items()}
+        self.train, self.val = train, val
+        self._lengths: dict[str, float] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Compute the lengths once, so that a wrong path stops the run before the first step."""
-        self._lengths = self._measure()
+        _, poses = load_index_with_poses(self.train)
+        self._lengths = {'train': float(mean_skeleton_length(poses))}
+        if self.val:
+            self._lengths['train+val'] = float(mean_skeleton_length(poses, load_index_with_poses(self.val)[1]))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the lengths to the checkpoint before it is written."""
-        checkpoint['meta'].setdefault('dataset_meta', {})['skeleton_length'] = dict(self._lengths or self._measure())
+        if not self._lengths:
+            self.before_train(runner)
+        checkpoint['meta'].setdefault('dataset_meta', {})['skeleton_length'] = dict(self._lengths)

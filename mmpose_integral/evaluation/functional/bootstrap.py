@@ -5,17 +5,13 @@ import numpy as np
 
 
 class Difference(NamedTuple):
-    """Mean error of the second method minus that of the first; below 0, the second one is better."""
+    """Mean error of the second method minus that of the first, mm, and the ends of the 95 % interval."""
     mean: float
-    """Difference, mm."""
     low: float
-    """Lower end of the 95 % interval, mm."""
     high: float
-    """Upper end of the 95 % interval, mm."""
 
 
-def paired_bootstrap(first: np.ndarray, second: np.ndarray, same_trainings: bool = False, num_resamples: int = 2000,
-                     seed: int = 0) -> Difference:
+def paired_bootstrap(first: np.ndarray, second: np.ndarray, same_trainings: bool = False, seed: int = 0) -> Difference:
     """Compute the difference of two methods' mean errors with a 95 % percentile interval.
 
     Frames are drawn with replacement, the same ones for both methods, because a frame is similarly difficult for both.
@@ -30,11 +26,7 @@ def paired_bootstrap(first: np.ndarray, second: np.ndarray, same_trainings: bool
         second: (S2, N), errors of the second method on the same frames.
         same_trainings: Whether row s of both is of one training run, evaluated in two ways. Rows are then drawn
             together.
-        num_resamples: Number of draws.
-        seed: Seed of the draws.
-
-    Returns:
-        Difference and its interval.
+        seed: Seed of the random draws.
 
     Raises:
         ValueError: If the shapes do not fit together.
@@ -46,8 +38,8 @@ def paired_bootstrap(first: np.ndarray, second: np.ndarray, same_trainings: bool
         raise ValueError(f'same_trainings: as many rows of both expected, got {len(first)} and {len(second)}')
     rng = np.random.default_rng(seed)
     count = first.shape[1]
-    draws = np.empty(num_resamples)
-    for i in range(num_resamples):
+    draws = np.empty(2000)
+    for i in range(len(draws)):
         # The mean only depends on how often each frame was drawn.
         frames = np.bincount(rng.integers(count, size=count), minlength=count) / count
         rows = [rng.integers(len(errors), size=len(errors)) for errors in (first, second)]

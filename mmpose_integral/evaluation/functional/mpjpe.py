@@ -9,8 +9,6 @@ import numpy as np
 
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
 
-ALIGNMENTS = ('none', 'rigid', 'similarity', 'scale')
-
 
 def mpjpe(pred: np.ndarray, gt: np.ndarray, align: str = 'none',
           joints: Sequence[int] = range(NUM_FILE_JOINTS)) -> np.ndarray:
@@ -29,27 +27,24 @@ def mpjpe(pred: np.ndarray, gt: np.ndarray, align: str = 'none',
     Raises:
         ValueError: If the alignment is unknown, shapes differ or are not (..., K, 3), or values are not finite.
     """
-    joints = np.asarray(list(joints), dtype=int)
-    aligned = align_poses(pred, gt, align)
-    return distances(aligned[..., joints, :], np.asarray(gt)[..., joints, :])
-
-
-def align_poses(pred: np.ndarray, gt: np.ndarray, align: str) -> np.ndarray:
-    """Align each predicted pose to its true one; the arguments are those of :func:`mpjpe`.
-
-    Returns:
-        (..., K, 3), mm, float64.
-    """
-    pred, gt = _check(pred, gt)
-    if align == 'none':
-        return pred
+    pred, gt = np.asarray(pred, dtype=np.float64), np.asarray(gt, dtype=np.float64)
+    if pred.ndim < 2 or pred.shape[-1] != 3 or pred.shape != gt.shape:
+        raise ValueError(f'pred, gt: equal shapes (..., K, 3) expected, got {pred.shape} and {gt.shape}')
+    for name, poses in (('pred', pred), ('gt', gt)):
+        bad = np.argwhere(~np.isfinite(poses).all(axis=(-2, -1)))
+        if len(bad):
+            raise ValueError(f'{name}: {len(bad)} pose(s) have values that are not finite, first at index '
+                             f'{tuple(bad[0].tolist())}')
     if align == 'scale':
         dot, norm = (np.einsum('...kc,...kc->...', pred, other) for other in (gt, pred))
-        return pred * _safe_ratio(dot, norm)[..., None, None]
-    if align in ('rigid', 'similarity'):
+        pred = pred * _safe_ratio(dot, norm)[..., None, None]
+    elif align in ('rigid', 'similarity'):
         rotated, centre, scale = procrustes(pred, gt)
-        return (rotated * scale[..., None, None] if align == 'similarity' else rotated) + centre
-    raise ValueError(f'align: one of {ALIGNMENTS} expected, got {align!r}')
+        pred = (rotated * scale[..., None, None] if align == 'similarity' else rotated) + centre
+    elif align != 'none':
+        raise ValueError(f"align: one of 'none', 'rigid', 'similarity', 'scale' expected, got {align!r}")
+    rows = list(joints)
+    return distances(pred[..., rows, :], gt[..., rows, :])
 
 
 def procrustes(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,20 +85,6 @@ def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     return u @ vt
 
 
-def _safe_ratio(numerator, denominator):
+def _safe_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Quotient, 0 where the denominator is 0: a pose whose joints coincide is the same at any scale."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
-
-
-def _check(pred, gt):
-    """Return both as float64, of one shape (..., K, 3) and finite, or raise ValueError."""
-    pred, gt = np.asarray(pred, dtype=np.float64), np.asarray(gt, dtype=np.float64)
-    if pred.ndim < 2 or pred.shape[-1] != 3 or pred.shape != gt.shape:
-        raise ValueError(f'pred, gt: equal shapes (..., K, 3) expected, got {pred.shape} and {gt.shape}')
-    for name, poses in (('pred', pred), ('gt', gt)):
-        finite = np.isfinite(poses).all(axis=(-2, -1))
-        if not finite.all():
-            index = tuple(int(i) for i in np.argwhere(~finite)[0])
-            raise ValueError(f'{name}: {(~finite).sum()} pose(s) have values that are not finite, '
-                             f'first at index {index}')
-    return pred, gt

@@ -1,13 +1,15 @@
 """Shared functions of the metrics: one plain record per frame, sorted and without repeats, and bone lengths by name."""
+from typing import Any
+
 import numpy as np
-import torch
+from mmpose.utils.tensor_utils import to_numpy
 
 from mmpose_integral.evaluation.functional import mean_skeleton_length
-from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.h80k_index import load_index_with_poses
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 
-def make_record(sample: dict, metric: str) -> dict:
+def make_record(sample: dict, metric: str) -> dict[str, Any]:
     """Extract a frame's prediction and identity from a data sample.
 
     Args:
@@ -24,31 +26,26 @@ def make_record(sample: dict, metric: str) -> dict:
     """
     absent = [key for key in ('img_id', 'img_path', 'box_found') if key not in sample]
     if absent:
-        raise ValueError(f'{metric}: samples carry no {", ".join(absent)}; pack them with PackPose3DInputs')
-    name = f'{metric}: frame {sample["img_id"]} ({sample["img_path"]})'
-    pred = to_array(sample['pred_instances']['keypoints'])
-    if pred.shape != (1, NUM_JOINTS, 3):
-        raise ValueError(f'{name}: pred_instances.keypoints of shape (1, {NUM_JOINTS}, 3) expected, got {pred.shape}')
-    if not np.isfinite(pred).all():
-        raise ValueError(f'{name}: the prediction has values that are not finite; has the training diverged?')
-    if (pred == pred[:, :1]).all():
-        raise ValueError(f'{name}: all predicted joints coincide, so no bone length can scale them')
+        raise ValueError(f'{metric}: samples have no {", ".join(absent)}; pack them with PackPose3DInputs')
     record = dict(frame_id=int(sample['img_id']), path=str(sample['img_path']), box_found=bool(sample['box_found']),
-                  pred=pred[0])
-    std = sample['pred_instances'].get('keypoint_std')
-    if std is not None:
-        record['std'] = to_array(std)[0]
-        if record['std'].shape != (NUM_JOINTS, 3):
-            raise ValueError(f'{name}: pred_instances.keypoint_std of shape (1, {NUM_JOINTS}, 3) expected, got '
-                             f'(1, {", ".join(map(str, record["std"].shape))})')
+                  pred=read_pose(sample, 'pred_instances', 'keypoints', metric)[0])
+    if (record['pred'] == record['pred'][0]).all():
+        raise ValueError(f'{metric}: frame {record["frame_id"]} ({record["path"]}): all predicted joints coincide, so '
+                         'no bone length can scale them')
+    if 'keypoint_std' in sample['pred_instances']:
+        record['std'] = read_pose(sample, 'pred_instances', 'keypoint_std', metric)[0]
     return record
 
 
-def to_array(values: torch.Tensor | np.ndarray) -> np.ndarray:
-    """Copy a tensor of any device, or an array, to a float32 numpy array."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu().float().numpy()
-    return np.array(values, dtype=np.float32)
+def read_pose(sample: dict, instances: str, field: str, metric: str) -> np.ndarray:
+    """Copy ``sample[instances][field]`` to a float32 array; raise ValueError unless it is finite and (1, 18, 3)."""
+    values = np.array(to_numpy(sample[instances][field]), dtype=np.float32)
+    name = f'{metric}: frame {sample["img_id"]} ({sample["img_path"]}): {instances}.{field}'
+    if values.shape != (1, NUM_JOINTS, 3):
+        raise ValueError(f'{name} of shape (1, {NUM_JOINTS}, 3) expected, got {values.shape}')
+    if not np.isfinite(values).all():
+        raise ValueError(f'{name} has values that are not finite; if it is a prediction, has the training diverged?')
+    return values
 
 
 def sort_records(records: list[dict], metric: str) -> list[dict]:
@@ -59,7 +56,7 @@ def sort_records(records: list[dict], metric: str) -> list[dict]:
     """
     if not records:
         raise ValueError(f'{metric}: there are no frames to evaluate')
-    by_id = {}
+    by_id: dict[int, dict] = {}
     for record in records:
         first = by_id.setdefault(record['frame_id'], record)
         if first['path'] != record['path']:
@@ -69,17 +66,10 @@ def sort_records(records: list[dict], metric: str) -> list[dict]:
 
 
 def mean_length_of(choice: str, index_files: dict[str, str]) -> float:
-    """Compute the mean skeleton length of one split, or of several joined by '+', from their indexes.
-
-    Args:
-        choice: Name of the splits, such as 'train', 'val' or 'train+val'.
-        index_files: Index files (npz) by split name.
-
-    Returns:
-        Mean over all frames of the splits, mm.
+    """Compute the mean skeleton length, mm, over all frames of 'train', 'val', or both ('train+val').
 
     Raises:
-        ValueError: If a split has no index file, or its index has no poses.
+        ValueError: If a split has no entry in ``index_files``, or its index has no poses.
         FileNotFoundError: If an index does not exist.
     """
     splits = choice.split('+')
@@ -87,9 +77,4 @@ def mean_length_of(choice: str, index_files: dict[str, str]) -> float:
     if absent:
         raise ValueError(f'bone length {choice!r}: index_files has no {" and no ".join(map(repr, absent))} (it has '
                          f'{sorted(index_files)}); name the index, or give the length in mm as a number')
-    poses = []
-    for split in splits:
-        poses.append(load_index(index_files[split]).keypoints_mm)
-        if poses[-1] is None:
-            raise ValueError(f'bone length {choice!r}: {index_files[split]} is the index of a split without poses')
-    return mean_skeleton_length(*poses)
+    return mean_skeleton_length(*(load_index_with_poses(index_files[split])[1] for split in splits))

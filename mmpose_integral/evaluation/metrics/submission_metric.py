@@ -1,17 +1,17 @@
+from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from mmpose_integral.evaluation.functional import rescale_to_bone_length
+from mmpose_integral.evaluation.functional import px_to_mm
 from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, sort_records
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.predictions import save_predictions
 from mmpose_integral.formats.submission import SubmissionError, validate_submission, write_submission
-
-DEFAULT_CHOICE = 'train+val'
 
 
 @METRICS.register_module()
@@ -28,9 +28,7 @@ class SubmissionMetric(BaseMetric):
             Default: 'train+val'.
         index_files: Index files (npz) of 'train' and 'val', for lengths by name.
         outfile: File for all predictions; see :mod:`mmpose_integral.formats.predictions`.
-        collect_device: Argument of mmengine's :class:`BaseMetric`.
-        prefix: Argument of mmengine's :class:`BaseMetric`.
-        collect_dir: Argument of mmengine's :class:`BaseMetric`.
+        **kwargs: Further arguments of mmengine's :class:`BaseMetric`.
 
     Raises:
         ValueError: If the bone length is unknown, or a prediction cannot be scaled.
@@ -40,36 +38,32 @@ class SubmissionMetric(BaseMetric):
     default_prefix = 'submission'
 
     def __init__(self, out: str, index_file: str, bone_length: float | str | None = None,
-                 index_files: dict[str, str] | None = None, outfile: str | None = None, collect_device: str = 'cpu',
-                 prefix: str | None = None, collect_dir: str | None = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+                 index_files: dict[str, str] | None = None, outfile: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.out = out
         self.outfile = outfile
         self.index = load_index(index_file)
-        self.bone_length = bone_length
-        if index_files and (bone_length is None or isinstance(bone_length, str)):
-            self.bone_length = mean_length_of(bone_length or DEFAULT_CHOICE, index_files)
+        self.bone_length = 'train+val' if bone_length is None else bone_length
+        if index_files and isinstance(self.bone_length, str):
+            self.bone_length = mean_length_of(self.bone_length, index_files)
 
-    def process(self, data_batch, data_samples) -> None:
-        """Store one record per frame."""
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Store one record per frame; see :func:`make_record`."""
         self.results.extend(make_record(sample, 'SubmissionMetric') for sample in data_samples)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Write and validate the submission.
-
-        Args:
-            results: Records of :meth:`process`.
-
-        Returns:
-            Results; see the class.
-        """
+        """Write and validate the submission from the records of :meth:`process`."""
         length = self._length()
         records = sort_records(results, 'SubmissionMetric')
         frame_ids = [record['frame_id'] for record in records]
-        self._check_frames(frame_ids)
+        have, want = set(frame_ids), set(self.index.frame_ids.tolist())
+        faults = [f'frame {frame_id} was not predicted' for frame_id in sorted(want - have)]
+        faults += [f'frame {frame_id} is not in the index of Test' for frame_id in sorted(have - want)]
+        if faults:
+            raise SubmissionError(self.out, faults)
         if self.outfile:
             save_predictions(self.outfile, records)
-        keypoints_mm = rescale_to_bone_length(np.stack([record['pred'] for record in records]), length)
+        keypoints_mm = px_to_mm(np.stack([record['pred'] for record in records]), length).keypoints
         write_submission(self.out, keypoints_mm, frame_ids, [PurePath(record['path']).stem for record in records])
         validate_submission(self.out, self.index)
         without_box = sum(not record['box_found'] for record in records)
@@ -78,21 +72,12 @@ class SubmissionMetric(BaseMetric):
             'no detected box (whole image used)')
         return dict(frames=len(records), frames_without_box=without_box, bone_length=length)
 
-    def _check_frames(self, frame_ids):
-        """Raise SubmissionError, before anything is written, unless the frames are exactly those of Test."""
-        have, want = set(frame_ids), set(self.index.frame_ids.tolist())
-        faults = [f'frame {frame_id} was not predicted' for frame_id in sorted(want - have)]
-        faults += [f'frame {frame_id} is not in the index of Test' for frame_id in sorted(have - want)]
-        if faults:
-            raise SubmissionError(self.out, faults)
-
-    def _length(self):
-        """Bone length, mm."""
-        if self.bone_length is not None and not isinstance(self.bone_length, str):
+    def _length(self) -> float:
+        """Bone length, mm. A name is looked up in ``dataset_meta``, which mmengine sets before the pass over Test."""
+        if not isinstance(self.bone_length, str):
             return float(self.bone_length)
-        choice = self.bone_length or DEFAULT_CHOICE
         stored = (self.dataset_meta or {}).get('skeleton_length', {})
-        if choice not in stored:
-            raise ValueError(f'SubmissionMetric: bone length {choice!r} is not known: dataset_meta has lengths for '
-                             f'{sorted(stored)}; give bone_length in mm, or index_files')
-        return float(stored[choice])
+        if self.bone_length not in stored:
+            raise ValueError(f'SubmissionMetric: bone length {self.bone_length!r} is not known: dataset_meta has '
+                             f'lengths for {sorted(stored)}; give bone_length in mm, or index_files')
+        return float(stored[self.bone_length])

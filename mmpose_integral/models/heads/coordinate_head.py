@@ -1,14 +1,18 @@
 import torch
 from mmengine.structures import InstanceData
+from mmpose.models.heads.base_head import BaseHead
 from mmpose.models.utils.tta import flip_coordinates
 from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
 
+FeatureMaps = tuple[torch.Tensor, ...]
+Coordinates = torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]  # means, or means and standard deviations
 
-class Coordinate3DHeadMixin:
+
+class Coordinate3DHead(BaseHead):
     """Loss and prediction of heads whose ``forward`` returns normalised coordinates, (B, K, 3).
 
-    The head has ``loss_module``, ``decoder`` (:class:`Integral3DLabel`), and ``forward(feats, return_std=False)``;
+    Subclasses have ``loss_module``, ``decoder`` (:class:`Integral3DLabel`), and ``forward(feats, return_std=False)``;
     the standard deviations may be None.
     """
 
@@ -19,38 +23,32 @@ class Coordinate3DHeadMixin:
         return (torch.cat([one.keypoint_labels for one in instances]),
                 torch.cat([one.keypoint_weights for one in instances]))
 
-    @staticmethod
-    def outside_share(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Share of the supervised joints whose label lies outside the crop, a scalar tensor."""
-        supervised = weights[..., :2].amin(-1) > 0
-        outside = ((labels[..., :2] < 0) | (labels[..., :2] >= 1)).any(-1) & supervised
-        return outside.sum() / supervised.sum().clamp(min=1)
+    def coordinate_loss(self, output: torch.Tensor, labels: torch.Tensor,
+                        weights: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Compute ``loss_kpt``, and per axis the share of supervised labels outside the volume.
 
-    def loss(self, feats: tuple[torch.Tensor, ...], batch_data_samples: list[PoseDataSample],
-             train_cfg: dict | None = None) -> dict[str, torch.Tensor]:
-        """Compute the loss of a batch, and the share of supervised joints whose label lies outside the crop.
-
-        Args:
-            feats: Feature maps of the backbone.
-            batch_data_samples: Samples with ``keypoint_labels`` and ``keypoint_weights`` (1, K, 3).
-            train_cfg: Unused argument of mmpose's interface.
-
-        Returns:
-            Entries ``loss_kpt`` and ``outside_share``, scalars.
+        The shares are ``outside_x``, ``outside_y`` (outside the crop) and ``outside_z`` (outside the depth range).
         """
-        labels, weights = self.gather_labels(batch_data_samples)
-        return dict(loss_kpt=self.loss_module(self.forward(feats), labels, weights),
-                    outside_share=self.outside_share(labels, weights))
+        supervised = weights > 0
+        outside = ((labels < 0) | (labels >= 1)) & supervised
+        shares = outside.sum((0, 1)) / supervised.sum((0, 1)).clamp(min=1)
+        return dict(loss_kpt=self.loss_module(output, labels, weights),
+                    **dict(zip(('outside_x', 'outside_y', 'outside_z'), shares, strict=True)))
 
-    def predict(self, feats: tuple[torch.Tensor, ...] | list[tuple[torch.Tensor, ...]],
-                batch_data_samples: list[PoseDataSample], test_cfg: dict | None = None) -> list[InstanceData]:
+    def loss(self, feats: FeatureMaps, batch_data_samples: list[PoseDataSample],
+             train_cfg: dict | None = None) -> dict[str, torch.Tensor]:
+        """Compute the losses of a batch (see :meth:`coordinate_loss`) from the backbone's feature maps."""
+        return self.coordinate_loss(self.forward(feats), *self.gather_labels(batch_data_samples))
+
+    def predict(self, feats: FeatureMaps | list[FeatureMaps], batch_data_samples: list[PoseDataSample],
+                test_cfg: dict | None = None) -> list[InstanceData]:
         """Predict the joints of a batch.
 
         With ``test_cfg['flip_test']`` the coordinates of the plain and of the mirrored input are averaged. Averaging
         the mirrored volumes instead would be off by W / n - 1 px.
 
         Args:
-            feats: Feature maps; two sets with ``flip_test``.
+            feats: Feature maps; with ``flip_test`` those of the plain and those of the mirrored input.
             batch_data_samples: Samples; their ``flip_indices`` are needed.
             test_cfg: Options; ``flip_test`` is used.
 
@@ -58,19 +56,17 @@ class Coordinate3DHeadMixin:
             Predictions per sample: ``keypoints`` (1, K, 3) in input px, root depth at 0, ``keypoint_scores`` (1, K),
             and ``keypoint_std`` (1, K, 3) in input px if the head has them.
         """
-        if (test_cfg or {}).get('flip_test', False):
-            feats, feats_flip = feats
+        flip_test = (test_cfg or {}).get('flip_test', False)
+        mean, std = self.forward(feats[0] if flip_test else feats, return_std=True)
+        if flip_test:
             indices = batch_data_samples[0].metainfo['flip_indices']
-            mean_flip, std_flip = self.forward(feats_flip, return_std=True)
+            mean_flip, std_flip = self.forward(feats[1], return_std=True)
             mean_flip = flip_coordinates(mean_flip, indices, shift_coords=True, input_size=self.decoder.input_size)
-            mean, std = self.forward(feats, return_std=True)
-            mean, std = (mean + mean_flip) / 2, None if std is None else (std + std_flip[:, indices]) / 2
-        else:
-            mean, std = self.forward(feats, return_std=True)
-        mean, std = to_numpy(mean), None if std is None else to_numpy(std)
-        keypoints, scores = self.decoder.decode(mean, std)
+            mean = (mean + mean_flip) / 2
+            std = None if std is None else (std + std_flip[:, indices]) / 2
+        std = None if std is None else to_numpy(std)
+        keypoints, scores = self.decoder.decode(to_numpy(mean), std)
         fields = dict(keypoints=keypoints, keypoint_scores=scores)
         if std is not None:
             fields['keypoint_std'] = self.decoder.decode_std(std)
-        return [InstanceData(**{name: field[i:i + 1] for name, field in fields.items()})
-                for i in range(len(keypoints))]
+        return [InstanceData(**{name: field[i:i + 1] for name, field in fields.items()}) for i in range(len(mean))]

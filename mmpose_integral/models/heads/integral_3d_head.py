@@ -1,15 +1,18 @@
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 
-from mmpose_integral.models.heads.coordinate_head import Coordinate3DHeadMixin
+from mmpose_integral.models.heads.coordinate_head import Coordinate3DHead, Coordinates, FeatureMaps
 from mmpose_integral.ops import argmax_3d, remove_background, soft_argmax_3d
 
 
 @MODELS.register_module()
-class Integral3DHead(Coordinate3DHeadMixin, HeatmapHead):
+class Integral3DHead(Coordinate3DHead, HeatmapHead):
     """Deconvolutions and a 1x1 convolution to one (D, H, W) volume per joint, integrated to x, y, z.
 
     The layers are those of mmpose's :class:`HeatmapHead`. Channel k * D + d of the last layer is depth bin d of joint
@@ -27,56 +30,55 @@ class Integral3DHead(Coordinate3DHeadMixin, HeatmapHead):
         volume_loss: Config of a further loss, called with the logits, target and weights, such as
             :class:`VolumeCrossEntropyLoss`. The paper has none.
         debias: Whether to integrate without the volume's background; see :func:`remove_background`.
-        peak: Whether to predict the largest cell instead of the integral, as a model needs it that is trained with a
-            volume loss alone.
+        argmax: Whether to predict the position of the largest cell instead of the integral. A model that is trained
+            with a volume loss alone needs this.
         decoder: Config of the codec, :class:`Integral3DLabel`.
         backend: Backend of :func:`soft_argmax_3d`.
+        peak: Old name of ``argmax``, which works for one more release.
         **kwargs: Further arguments of :class:`HeatmapHead`.
     """
 
     def __init__(self, in_channels: int, num_joints: int, depth_bins: int,
                  deconv_out_channels: Sequence[int] = (256, 256, 256), deconv_kernel_sizes: Sequence[int] = (4, 4, 4),
-                 loss: dict | None = None, volume_loss: dict | None = None, debias: bool = False, peak: bool = False,
-                 decoder: dict | None = None, backend: str = 'auto', **kwargs) -> None:
+                 loss: dict | None = None, volume_loss: dict | None = None, debias: bool = False, argmax: bool = False,
+                 decoder: dict | None = None, backend: str = 'auto', peak: bool | None = None, **kwargs: Any) -> None:
         super().__init__(in_channels, num_joints * depth_bins, deconv_out_channels, deconv_kernel_sizes,
                          loss=loss or dict(type='CoordinateL1Loss'), decoder=decoder, **kwargs)
+        if peak is not None:
+            warnings.warn('Integral3DHead: the argument peak is now called argmax; the old name will be removed in the '
+                          'next release', DeprecationWarning, stacklevel=2)
+            argmax = peak
         self.num_joints = num_joints
         self.depth_bins = depth_bins
         self.volume_loss = MODELS.build(volume_loss) if volume_loss else None
         self.debias = debias
-        self.peak = peak
+        self.argmax = argmax
         self.backend = backend
 
-    def logits(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def logits(self, feats: FeatureMaps) -> torch.Tensor:
         """Convert feature maps (last one (B, C, h, w)) to logits (B, K, D, H, W)."""
         return super().forward(feats).unflatten(1, (self.num_joints, self.depth_bins))
 
-    def integrate(self, logits: torch.Tensor,
-                  return_std: bool = False) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Convert logits (B, K, D, H, W) to coordinates and, if wanted, standard deviations; see :meth:`forward`."""
+    def integrate(self, logits: torch.Tensor, return_std: bool = False) -> Coordinates:
+        """Convert logits (B, K, D, H, W) to integrals and, on request, standard deviations; see :meth:`forward`."""
         return soft_argmax_3d(remove_background(logits) if self.debias else logits, self.backend, return_std)
 
-    def forward(self, feats: tuple[torch.Tensor, ...],
-                return_std: bool = False) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Predict the coordinates of a batch.
+    def forward(self, feats: FeatureMaps, return_std: bool = False) -> Coordinates:
+        """Predict (B, K, 3), normalised x, y, z, at least float32, from the backbone's last feature map.
 
-        Args:
-            feats: Feature maps of the backbone; the last one is used.
-            return_std: Whether to return the standard deviation of each axis, too.
-
-        Returns:
-            (B, K, 3), normalised x, y, z, at least float32; with ``return_std`` a pair of such tensors.
+        With ``return_std``, the result is a pair of this and the standard deviation of each axis, (B, K, 3).
         """
         logits = self.logits(feats)
-        if not self.peak:
+        if not self.argmax:
             return self.integrate(logits, return_std)
         return (argmax_3d(logits), self.integrate(logits, True)[1]) if return_std else argmax_3d(logits)
 
-    def loss(self, feats, batch_data_samples, train_cfg=None):
-        """Do what :meth:`Coordinate3DHeadMixin.loss` does, with ``loss_volume`` if there is a volume loss."""
+    def loss(self, feats: FeatureMaps, batch_data_samples: list[PoseDataSample],
+             train_cfg: dict | None = None) -> dict[str, torch.Tensor]:
+        """Compute the losses of :meth:`Coordinate3DHead.loss` and, if there is a volume loss, ``loss_volume``."""
         labels, weights = self.gather_labels(batch_data_samples)
         logits = self.logits(feats)
-        losses = dict(loss_kpt=self.loss_module(self.integrate(logits), labels, weights))
+        losses = self.coordinate_loss(self.integrate(logits), labels, weights)
         if self.volume_loss is not None:
             losses['loss_volume'] = self.volume_loss(logits, labels, weights)
-        return dict(losses, outside_share=self.outside_share(labels, weights))
+        return losses

@@ -1,12 +1,11 @@
-from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 from torch import nn
 
-from mmpose_integral.models.heads.coordinate_head import Coordinate3DHeadMixin
+from mmpose_integral.models.heads.coordinate_head import Coordinate3DHead, Coordinates, FeatureMaps
 
 
 @MODELS.register_module()
-class Regression3DHead(Coordinate3DHeadMixin, BaseHead):
+class Regression3DHead(Coordinate3DHead):
     """Direct regression by average pooling and one linear layer to x, y, z, the baseline of the integral papers.
 
     Codec, labels and losses are those of :class:`Integral3DHead`. Without a volume, there are no standard deviations.
@@ -28,7 +27,7 @@ class Regression3DHead(Coordinate3DHeadMixin, BaseHead):
         self.loss_module = MODELS.build(loss or dict(type='CoordinateL1Loss'))
         self.decoder = KEYPOINT_CODECS.build(decoder) if decoder else None
 
-    def forward(self, feats, return_std=False):
+    def forward(self, feats: FeatureMaps, return_std: bool = False) -> Coordinates:
         """Convert feature maps (last one (B, C, h, w)) to (B, K, 3), normalised; ``return_std`` adds None."""
         mean = self.fc(self.pool(feats[-1]).flatten(1)).unflatten(1, (self.num_joints, 3)).float()
         return (mean, None) if return_std else mean

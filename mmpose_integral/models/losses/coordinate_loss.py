@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from mmpose.registry import MODELS
@@ -8,29 +10,25 @@ class CoordinateLoss(nn.Module):
     """Weighted sum of one error per coordinate over joints and axes, divided by the batch size.
 
     The scale is that of the released code. A coordinate of weight 0 adds nothing and gets no gradient, for any
-    label. Subclasses define the error.
+    label. Subclasses define ``error_function``, which is called with output, target and ``reduction='none'``.
 
     Args:
         loss_weight: Factor of the result.
     """
 
-    error_function = None
-    """Function that is called with output, target and ``reduction='none'``."""
+    error_function: Callable[..., torch.Tensor]
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
 
     def forward(self, output: torch.Tensor, target: torch.Tensor, target_weight: torch.Tensor) -> torch.Tensor:
-        """Compute the loss of a batch.
+        """Compute the loss of a batch, a scalar.
 
         Args:
             output: (B, K, 3), predicted x, y, z, normalised.
             target: (B, K, 3), labels, normalised.
             target_weight: (B, K, 3), weights, 0 or more.
-
-        Returns:
-            Loss, a scalar.
 
         Raises:
             ValueError: If the three shapes differ.

@@ -30,39 +30,32 @@ class VolumeCrossEntropyLoss(nn.Module):
         self.sigma = sigma
         self.loss_weight = loss_weight
 
-    def _target(self, label, size):
+    def _target(self, label: torch.Tensor, size: int) -> torch.Tensor:
         """Gaussian of each label, (M,) normalised, on an axis of ``size`` cells: (M, size), whose rows sum to 1."""
         cells = axis_grid(size, dtype=label.dtype, device=label.device) * size
         return (-0.5 * ((cells - label[:, None] * size) / self.sigma)**2).softmax(-1)
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor, target_weight: torch.Tensor) -> torch.Tensor:
-        """Compute the loss of a batch.
+        """Compute the loss of a batch, a scalar, at least float32.
 
         Args:
             logits: (B, K, D, H, W).
             target: (B, K, 3), labels x, y, z, normalised.
-            target_weight: (B, K, 3), weights. A joint is used if x and y have a weight, and its depth if z has one,
-                too.
-
-        Returns:
-            Loss, a scalar, at least float32.
+            target_weight: (B, K, 3), weights. A joint is used if x and y have a weight, and its depth if z has one.
         """
         known = target_weight > 0
         target = torch.where(known, target, 0)  # an absent label may be anything
         inside = (target >= 0) & (target < 1)
-        flat = known[..., :2].all(-1) & inside.all(-1)
-        deep = flat & known[..., 2]
-        flat &= ~deep
+        used = known[..., :2].all(-1) & inside.all(-1)
+        deep, flat = used & known[..., 2], used & ~known[..., 2]
+        dtype = torch.promote_types(logits.dtype, torch.float32)
         with torch.autocast(logits.device.type, enabled=False):
-            loss = logits.new_zeros((), dtype=torch.promote_types(logits.dtype, torch.float32))
-            if deep.any():
-                loss = loss + self._cross_entropy(logits[deep].to(loss.dtype), target[deep]).sum()
-            if flat.any():
-                summed = logits[flat].to(loss.dtype).logsumexp(1, keepdim=True)
-                loss = loss + self._cross_entropy(summed, target[flat]).sum()
+            summed = logits[flat].to(dtype).logsumexp(1, keepdim=True)
+            loss = (self._cross_entropy(logits[deep].to(dtype), target[deep]).sum()
+                    + self._cross_entropy(summed, target[flat]).sum())
         return self.loss_weight * loss / len(logits)
 
-    def _cross_entropy(self, volume, label):
+    def _cross_entropy(self, volume: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Loss of M joints, (M,), from (M, D, H, W) logits and (M, 3) labels. An axis of one cell has a target of 1."""
         depth, height, width = volume.shape[1:]
         label = label.to(volume.dtype)

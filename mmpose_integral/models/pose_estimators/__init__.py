@@ -1,4 +1,4 @@
-from .ensemble import EnsembleEstimator
+from .ensemble_estimator import EnsembleEstimator
 from .integral_3d_estimator import Integral3DEstimator
 
 __all__ = ['EnsembleEstimator', 'Integral3DEstimator']

@@ -1,4 +1,6 @@
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -7,7 +9,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 
-def split_halves(feats):
+def split_halves(feats: torch.Tensor | Sequence[Any]) -> tuple[Any, ...]:
     """Split feature maps of a doubled batch into those of its halves; a tensor, or nested sequences of tensors."""
     if isinstance(feats, torch.Tensor):
         return feats.chunk(2)
@@ -32,14 +34,7 @@ class Integral3DEstimator(TopdownPoseEstimator):
     """
 
     def predict(self, inputs: torch.Tensor, data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
-        """Predict a batch; see the class.
-
-        Args:
-            inputs: (B, 3, H, W), normalised.
-            data_samples: Samples as for :meth:`add_pred_to_datasample`.
-
-        Returns:
-            Samples with ``pred_instances``.
+        """Predict a batch of crops (B, 3, H, W), normalised; see the class.
 
         Raises:
             ValueError: If the value of ``autocast`` or ``flip_batched`` is unknown.
@@ -49,23 +44,19 @@ class Integral3DEstimator(TopdownPoseEstimator):
             raise ValueError(f"test_cfg.autocast: 'bfloat16', 'float16' or None expected, got {name!r}")
         # Without the option, an autocast region around the call stays in force.
         with torch.autocast(inputs.device.type, getattr(torch, name)) if name else nullcontext():
-            if self.test_cfg.get('flip_test', False) and self._wants_one_batch(inputs):
-                return self._predict_doubled(inputs, data_samples)
-            return super().predict(inputs, data_samples)
-
-    def _wants_one_batch(self, inputs):
-        """Whether ``flip_batched`` puts these crops into one batch."""
-        wish = self.test_cfg.get('flip_batched', 'auto')
-        if wish not in (True, False, 'auto'):
-            raise ValueError(f"test_cfg.flip_batched: True, False or 'auto' expected, got {wish!r}")
-        return inputs.device.type != 'cpu' or len(inputs) == 1 if wish == 'auto' else wish
-
-    def _predict_doubled(self, inputs, data_samples):
-        """Run the flip test with one pass through the backbone."""
-        halves = split_halves(self.extract_feat(torch.cat([inputs, inputs.flip(-1)])))
-        preds = self.head.predict(list(halves), data_samples, test_cfg=self.test_cfg)
+            if not self.test_cfg.get('flip_test', False) or not self._wants_one_batch(inputs):
+                return super().predict(inputs, data_samples)
+            halves = split_halves(self.extract_feat(torch.cat([inputs, inputs.flip(-1)])))
+            preds = self.head.predict(list(halves), data_samples, test_cfg=self.test_cfg)
         instances, fields = preds if isinstance(preds, tuple) else (preds, None)
         return self.add_pred_to_datasample(instances, fields, data_samples)
+
+    def _wants_one_batch(self, inputs: torch.Tensor) -> bool:
+        """Whether ``flip_batched`` puts these crops into one batch."""
+        value = self.test_cfg.get('flip_batched', 'auto')
+        if value not in (True, False, 'auto'):
+            raise ValueError(f"test_cfg.flip_batched: True, False or 'auto' expected, got {value!r}")
+        return inputs.device.type != 'cpu' or len(inputs) == 1 if value == 'auto' else value
 
     def add_pred_to_datasample(self, batch_pred_instances: list[InstanceData],
                                batch_pred_fields: list[PixelData] | None,
@@ -74,13 +65,7 @@ class Integral3DEstimator(TopdownPoseEstimator):
 
         The crop keeps the aspect ratio, so one factor, box width divided by input width, applies to every axis.
 
-        Args:
-            batch_pred_instances: Predictions; see :meth:`Integral3DHead.predict`.
-            batch_pred_fields: Fields that the base class adds to the samples.
-            batch_data_samples: Samples with ``input_center``, ``input_scale``, ``input_size``.
-
-        Returns:
-            Samples with ``pred_instances``.
+        The samples need ``input_center``, ``input_scale`` and ``input_size``.
         """
         for pred, sample in zip(batch_pred_instances, batch_data_samples, strict=True):
             px_per_input_px = sample.metainfo['input_scale'][0] / sample.metainfo['input_size'][0]

@@ -11,16 +11,16 @@ class COCO(coco.COCO):
         annotation_file: Path of the file. None gives an empty object.
     """
 
-    def __init__(self, annotation_file=None):
+    def __init__(self, annotation_file: str | None = None) -> None:
         super().__init__(annotation_file)
         for annotation in self.dataset.get('annotations', []):
             annotation.setdefault('iscrowd', False)
 
-    def loadRes(self, resFile):
-        """Load detections for these images. There may be none.
+    def loadRes(self, resFile: str | list[dict]) -> coco.COCO:
+        """Load any number of detections, even none, for these images.
 
         Args:
-            resFile: Path of a JSON file, or its content as a list of dicts.
+            resFile: Path of a JSON file, or its content.
 
         Returns:
             A COCO object whose annotations are the detections.

@@ -1,8 +1,11 @@
 """Average precision and recall of keypoints, for any number of keypoints."""
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from pycocotools import cocoeval
+
+from .coco import COCO
 
 
 class COCOeval(cocoeval.COCOeval):
@@ -23,13 +26,14 @@ class COCOeval(cocoeval.COCOeval):
         NotImplementedError: If ``iouType`` is not 'keypoints'.
     """
 
-    def __init__(self, cocoGt=None, cocoDt=None, iouType='keypoints', sigmas=None, use_area=True):
+    def __init__(self, cocoGt: COCO | None = None, cocoDt: COCO | None = None, iouType: str = 'keypoints',
+                 sigmas: Sequence[float] | np.ndarray | None = None, use_area: bool = True) -> None:
         _require_keypoints(iouType)
         super().__init__(cocoGt, cocoDt, iouType)
         self.sigmas = self.params.kpt_oks_sigmas if sigmas is None else np.asarray(sigmas)
         self.use_area = use_area
 
-    def _prepare(self):
+    def _prepare(self) -> None:
         params = self.params
         _require_keypoints(params.iouType)  # pycocotools changes it if params.useSegm is set
         params.kpt_oks_sigmas = self.sigmas
@@ -47,13 +51,13 @@ class COCOeval(cocoeval.COCOeval):
                 self._dts[dt['image_id'], dt['category_id']].append(dt)
 
 
-def _require_keypoints(iou_type):
+def _require_keypoints(iou_type: str) -> None:
     if iou_type != 'keypoints':
         raise NotImplementedError(
             f'iouType {iou_type!r} needs the original xtcocotools (Python 3.10 or 3.11, numpy 1.26), because this '
             "replacement on pycocotools evaluates 'keypoints' only.")
 
 
-def _has_keypoints(annotation):
-    """Tell whether the label of any annotated keypoint, or the score of any detected keypoint, is positive."""
+def _has_keypoints(annotation: dict) -> bool:
+    """Whether the label of any annotated keypoint, or the score of any detected keypoint, is positive."""
     return any(value > 0 for value in annotation['keypoints'][2::3])

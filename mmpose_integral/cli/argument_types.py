@@ -1,0 +1,26 @@
+"""Types for argparse, whose error messages name the argument and the values that are expected."""
+import argparse
+import math
+
+
+def positive(text: str) -> float:
+    """A positive finite number."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'a positive number expected, got {text}')
+    return number
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f'a number from 0 to 1 expected, got {text}')
+    return number
+
+
+def at_least_one(text: str) -> int:
+    """A whole number of at least 1."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'at least 1 expected, got {text}')
+    return int(text)

@@ -1,0 +1,207 @@
+"""Inference on many images and videos with one inferencer; a bad file does not stop the others."""
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from mmpose_integral.apis import IntegralPose3DInferencer
+from mmpose_integral.apis.media import Frame, Media, chunks, is_camera, read_picture
+from mmpose_integral.apis.person_boxes import check_boxes
+from mmpose_integral.apis.result_files import ResultFiles
+from mmpose_integral.cli.infer.command_inputs import Inputs, file_names
+from mmpose_integral.formats.people_table import FrameResult, make_table, people_arrays
+from mmpose_integral.utils.progress import progress_bar
+
+# File in the folder of the predictions. It has one line per image: the stem of its JSON file, and its fingerprint.
+DONE_FILE = '.images.jsonl'
+
+
+class _Item(NamedTuple):
+    """An image that has been read; ``number`` is its index in the inputs, ``name`` the name of its files."""
+    number: int
+    path: str
+    name: str
+    frame: Frame
+
+
+@dataclass
+class BatchRun:
+    """One run over inputs; results so far are available at any time, also after Ctrl-C."""
+    inferencer: IntegralPose3DInferencer  # with its detector
+    call: dict[str, Any]  # further keyword arguments of its calls
+    vis_out_dir: str  # folder for pictures; '' for none
+    pred_out_dir: str  # folder for JSON files; '' for none
+    batch_size: int  # number of images or frames per batch; always 1 for a camera
+    smooth: bool  # whether to track people in videos and smooth their joints
+    skip_done: bool  # whether to read existing JSON files instead of predicting their images again
+    collect: bool  # whether to keep all results for `table`
+    say: Callable[[str], None]  # function that prints a message
+    progress: bool | None  # whether to show a progress bar on stderr; None shows it on a terminal only
+
+    def __post_init__(self) -> None:
+        # Counts of finished 'images', 'image_people' in them, 'empty_images' without a person, and 'skipped' ones that
+        # were finished earlier; of 'videos', 'frames', 'poses' (one person in one frame), 'empty_frames' and
+        # 'empty_videos'; and of images and videos that 'failed'.
+        self.counts: Counter[str] = Counter()
+        self._collected: list[tuple[int, FrameResult]] = []
+        self._done = self._read_done() if self.skip_done else {}
+        self._start = time.monotonic()
+
+    def process(self, inputs: Inputs) -> None:
+        """Process the images in batches, then one video after another; OSError if a file cannot be written."""
+        names = file_names(inputs)
+        if inputs.images:
+            self._process_images(inputs.images, names)
+        for number, video in enumerate(inputs.videos, len(inputs.images)):
+            try:
+                self._process_video(number, video)
+            except (ValueError, OSError) as error:
+                self._fail(video, error)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """All people found so far, images before videos, as ``people_table.make_table`` arranges them."""
+        # Sorting is needed because images that were done earlier are collected before the rest of their batch.
+        return make_table([frame for _, frame in sorted(self._collected, key=lambda entry: entry[0])])
+
+    def summary(self) -> str:
+        """Counts of the run in one line."""
+        count, parts = self.counts, []
+        if count['images'] or not count['videos']:
+            earlier = f', {count["skipped"]} of them done earlier' if count['skipped'] else ''
+            parts.append(f'{_number(count["images"], "image")} ({_number(count["image_people"], "person", "people")}, '
+                         f'{count["empty_images"]} without a person{earlier})')
+        if count['videos']:
+            parts.append(f'{_number(count["videos"], "video")} ({_number(count["frames"], "frame")}, '
+                         f'{_number(count["poses"], "pose")}, {count["empty_frames"]} without a person)')
+        return f'{", ".join(parts)}, {count["failed"]} failed, {time.monotonic() - self._start:.1f} s'
+
+    def is_without_person(self, strict: bool = False) -> bool:
+        """Whether no person was found in any input; with ``strict``, whether an image or a video has none."""
+        one_is_empty = self.counts['empty_images'] + self.counts['empty_videos'] > 0
+        return strict and one_is_empty or self.counts['image_people'] + self.counts['poses'] == 0
+
+    def _process_images(self, paths: list[str], names: Sequence[str]) -> None:
+        with ResultFiles(self.vis_out_dir, self.pred_out_dir, Media(paths)) as files, \
+                self._bar(len(paths), 'Images', 'image') as bar:
+            for batch in chunks(self._readable(paths, names, bar), self.batch_size):
+                for item, result in self._predict(batch):
+                    people = result['predictions'][0]
+                    picture = result['visualization'][0] if self.vis_out_dir else None
+                    files.add(item.name, 0, picture, people)
+                    if self.pred_out_dir and Path(item.path).is_file():
+                        with open(Path(self.pred_out_dir) / DONE_FILE, 'a') as file:
+                            file.write(json.dumps([Path(item.name).stem, *fingerprint(item.path)]) + '\n')
+                    self._note_image(item.number, item.path, people)
+                bar.update(len(batch))
+
+    def _readable(self, paths: Sequence[str], names: Sequence[str], bar: tqdm) -> Iterator[_Item]:
+        """Yield the images one by one, without those that are done or cannot be read."""
+        for number, (path, name) in enumerate(zip(paths, names, strict=True)):
+            people = self._done_earlier(path, name)
+            if people is not None:
+                self.counts['skipped'] += 1
+                self._note_image(number, path, people)
+                bar.update()
+                continue
+            try:
+                frame = read_picture(path)
+                if 'bboxes' in self.call:
+                    check_boxes(self.call['bboxes'], frame.image, path)
+            except (ValueError, OSError) as error:
+                self._fail(path, error)
+                bar.update()
+            else:
+                yield _Item(number, path, name, frame)
+
+    def _done_earlier(self, path: str, name: str) -> list[dict] | None:
+        """Return the people in the JSON file of an image; None without a valid file of this image."""
+        if not self.skip_done or self._done.get(Path(name).stem) != fingerprint(path):
+            return None
+        try:
+            people = json.loads((Path(self.pred_out_dir) / f'{Path(name).stem}.json').read_text())
+            people_arrays(people)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+        return people
+
+    def _read_done(self) -> dict[str, list]:
+        """Read the fingerprint of each JSON file's image, by stem; incomplete lines of a killed run are ignored."""
+        done = {}
+        with contextlib.suppress(OSError):
+            for line in (Path(self.pred_out_dir) / DONE_FILE).read_text().splitlines():
+                with contextlib.suppress(ValueError):
+                    stem, *image = json.loads(line)
+                    done[stem] = image
+        return done
+
+    def _predict(self, batch: Sequence[_Item]) -> Iterator[tuple[_Item, dict]]:
+        """Yield (item, result) of a batch; if the batch fails, its images are predicted one by one."""
+        try:
+            results = list(self.inferencer([item.frame.image for item in batch], batch_size=len(batch),
+                                           return_vis=bool(self.vis_out_dir), **self.call))
+        except (ValueError, cv2.error) as error:
+            if len(batch) == 1:
+                self._fail(batch[0].path, error)
+            else:
+                for item in batch:
+                    yield from self._predict([item])
+            return
+        yield from zip(batch, results, strict=True)
+
+    def _note_image(self, number: int, path: str, people: list[dict]) -> None:
+        self.counts.update(images=1, image_people=len(people), empty_images=int(not people))
+        if not people:
+            self.say(f'{path}: no person found')
+        self._collect(number, path, 0, float('nan'), people)
+
+    def _process_video(self, number: int, path: str) -> None:
+        camera = is_camera(path)
+        # A URL would be fetched twice, and a camera can be opened only once.
+        media = None if camera or '://' in path else Media(path)
+        step_s = 1 / media.fps if media is not None and media.fps > 0 else float('nan')
+        results = self.inferencer(path, batch_size=1 if camera else self.batch_size, vis_out_dir=self.vis_out_dir,
+                                  pred_out_dir=self.pred_out_dir, smooth=self.smooth, **self.call)
+        seen = found = 0
+        with contextlib.closing(results), self._bar(media.count if media else None, Path(path).name, 'frame') as bar:
+            try:
+                for seen, result in enumerate(results, 1):
+                    people = result['predictions'][0]
+                    found += len(people)
+                    self.counts.update(frames=1, poses=len(people), empty_frames=int(not people))
+                    self._collect(number, path, seen - 1, (seen - 1) * step_s, people)
+                    bar.update()
+            finally:
+                self.counts.update(videos=int(seen > 0), empty_videos=int(seen > 0 and not found))
+        if not found:
+            self.say(f'{path}: no person found in any frame')
+
+    def _collect(self, number: int, path: str, frame_id: int, time_s: float, people: list[dict]) -> None:
+        if self.collect:
+            self._collected.append((number, FrameResult(str(path), frame_id, time_s, people_arrays(people))))
+
+    def _fail(self, path: str, error: Exception) -> None:
+        self.counts['failed'] += 1
+        self.say(str(error) if str(path) in str(error) else f'{path}: {error}')
+
+    def _bar(self, total: int | None, title: str, unit: str) -> tqdm:
+        hidden = None if self.progress is None else not self.progress  # with None, tqdm shows it on a terminal only
+        return progress_bar(title=title, unit=unit, total=total, disable=hidden)
+
+
+def fingerprint(path: str | Path) -> list:
+    """Return what identifies an image file and its version: absolute path, size, and modification time."""
+    path = Path(path)
+    state = path.stat() if path.is_file() else None
+    return [str(path.absolute()), state and state.st_size, state and state.st_mtime_ns]
+
+
+def _number(number: int, one: str, many: str | None = None) -> str:
+    return f'{number} {one if number == 1 else many or one + "s"}'

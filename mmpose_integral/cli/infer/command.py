@@ -1,0 +1,185 @@
+"""Predict 3D poses, in millimetres, of the people in images, folders, videos or a camera stream.
+
+The command writes annotated pictures and videos, JSON files in the format of mmpose's inferencers, and optionally one
+CSV or NPZ file of all people. Images are rotated as their EXIF data says. docs/cli.md describes the files.
+
+Exit status: 0 success; 1 an input failed, or another error, see stderr; 2 wrong usage; 3 no person was found in any
+input (with --strict: in one of the inputs); 130 interrupted, finished work is kept.
+"""
+import argparse
+import contextlib
+import io
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import urllib.error
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+from mmpose.models.pose_estimators.base import BasePoseEstimator
+from tqdm import tqdm
+
+from mmpose_integral.apis.arguments import first_line
+from mmpose_integral.apis.integral_pose3d_inferencer import IntegralPose3DInferencer
+from mmpose_integral.apis.media import is_camera
+from mmpose_integral.apis.model_zoo import list_aliases
+from mmpose_integral.cli.infer.arguments import parse_args
+from mmpose_integral.cli.infer.batch_run import BatchRun
+from mmpose_integral.cli.infer.command_inputs import Inputs, find_inputs
+from mmpose_integral.formats.people_table import write_csv, write_npz
+from mmpose_integral.visualization import check_window
+from mmpose_integral.visualization.view_3d import resolve_view
+
+# Arguments that are passed on to each call of the inferencer.
+CALL_ARGUMENTS = (
+    'bbox_thr', 'nms_thr', 'bone_length', 'body_height', 'focal_length', 'principal_point', 'tracking_thr', 'show',
+    'draw_bbox', 'kpt_thr', 'num_instances', 'radius', 'thickness', 'black_background', 'draw_std')
+
+
+class UsageError(ValueError):
+    """Arguments that contradict each other or the inputs."""
+
+
+def say(message: object) -> None:
+    """Print a message to stderr, above the progress bar."""
+    tqdm.write(f'infer: {message}', file=sys.stderr)
+
+
+def check_inputs(args: argparse.Namespace, inputs: Inputs) -> None:
+    """Raise UsageError if the arguments do not fit the inputs, and OSError if no window can be opened but is needed."""
+    if args.bbox and (len(inputs.images) != 1 or inputs.videos):
+        raise UsageError(f'--bbox needs exactly one image; got {len(inputs.images)} images and '
+                         f'{len(inputs.videos)} videos')
+    if args.smooth and not inputs.videos:
+        raise UsageError('--smooth is for videos and cameras, but none is given')
+    if Path(args.vis_out_dir).suffix and len(inputs.images) + len(inputs.videos) != 1:
+        raise UsageError(f'--vis-out-dir {args.vis_out_dir} is taken for a file because of its ending, but there are '
+                         'several inputs; give a folder, or --out-dir')
+    reason = '--show' if args.show else next(filter(is_camera, inputs.videos), None)
+    if reason:
+        try:
+            check_window()
+        except OSError as error:
+            raise OSError(f'{reason}: {error}') from error
+
+
+def make_folders(args: argparse.Namespace) -> None:
+    """Make the folders of all outputs before any other work; raise OSError if one is not writable."""
+    pictures = Path(args.vis_out_dir)
+    folders = [Path(file).parent for file in (args.csv, args.npz) if file]
+    folders += [pictures.parent if pictures.suffix else pictures] if args.vis_out_dir else []
+    folders += [Path(args.pred_out_dir)] if args.pred_out_dir else []
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise OSError(f'{folder} is not writable ({error.strerror})') from error
+
+
+def call_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of the inferencer's calls."""
+    call = {name: getattr(args, name) for name in CALL_ARGUMENTS}
+    if args.bbox:
+        call['bboxes'] = np.array(args.bbox, dtype=np.float32)
+    if args.views is not None:
+        call['views'] = [] if args.views == 'none' else args.views.split(',')
+        try:
+            for view in call['views']:
+                resolve_view(view)
+        except ValueError as error:
+            raise UsageError(f'--views: {error}') from error
+    return call
+
+
+def load_inferencer(args: argparse.Namespace) -> IntegralPose3DInferencer:
+    """Load the model and the person detector without printing to stdout; OSError or ValueError if that fails."""
+    det_model = 'whole_image' if args.whole_image or args.bbox else args.det_model
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            inferencer = IntegralPose3DInferencer(
+                args.pose3d, args.pose3d_weights, args.device, det_model=det_model, det_weights=args.det_weights,
+                det_cat_ids=args.det_cat_ids)
+            inferencer.load_detector()
+    except urllib.error.URLError as error:
+        raise OSError(f'the weights of pose3d {args.pose3d} could not be fetched ({error.reason}); where there is no '
+                      'network, give the file') from error
+    except (RuntimeError, KeyError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f'the model cannot be loaded: {first_line(error)}') from error
+    if args.flip_test:
+        for module in inferencer.model.modules():  # includes the members of an ensemble
+            if isinstance(module, BasePoseEstimator):
+                module.test_cfg = dict(module.test_cfg or {}, flip_test=True)
+    return inferencer
+
+
+def run(args: argparse.Namespace) -> int:
+    """Process all inputs; return the exit status."""
+    inputs, call = find_inputs(args.inputs), call_arguments(args)
+    check_inputs(args, inputs)
+    inferencer = load_inferencer(args)
+    make_folders(args)
+    work = BatchRun(inferencer, call, args.vis_out_dir, args.pred_out_dir, args.batch_size, args.smooth,
+                    args.skip_done, bool(args.csv or args.npz), say, args.show_progress)
+    interrupted = False
+    try:
+        work.process(inputs)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        for path, write in ((args.csv, write_csv), (args.npz, write_npz)):
+            if path:
+                write(path, work.table())
+    places = [('CSV', args.csv), ('NPZ', args.npz)]
+    if work.counts['images'] or work.counts['videos']:
+        places = [('pictures in', args.vis_out_dir), ('JSON in', args.pred_out_dir), *places]
+    print(work.summary() + ''.join(f'; {what} {where}' for what, where in places if where))
+    if interrupted:
+        say('interrupted; finished work is kept')
+        return 130
+    return 1 if work.counts['failed'] else 3 if work.is_without_person(args.strict) else 0
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence warnings and log lines of other packages, which would break the progress bar."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # FFmpeg reads it when the first video is opened
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv, __doc__)
+    if args.show_alias:
+        print('\n'.join(f'{name:20} {config}' for name, config in sorted(list_aliases().items())))
+        return 0
+    if argv is None:  # SIGTERM, which schedulers send, has the effect of Ctrl-C
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with quiet():
+            return run(args)
+    except KeyboardInterrupt:
+        say('interrupted before any input was finished')
+        return 130
+    except (OSError, ValueError) as error:
+        say(error)
+        return 2 if isinstance(error, UsageError) else 1
+    except torch.cuda.OutOfMemoryError:
+        say('the GPU has too little memory; a smaller --batch-size needs less')
+        return 1

@@ -1,0 +1,69 @@
+"""The script `mmpose-integral`, which is also `python -m mmpose_integral`: one command per module of this package."""
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+# Command: (module below mmpose_integral.cli, what it does).
+COMMANDS = {
+    'infer': ('infer.command', 'predict 3D poses in images, folders, videos or a camera stream'),
+    'demo': ('demo', 'serve a web page that shows the 3D pose of the people in a photo'),
+    'train': ('train', 'train a model'),
+    'test': ('test', 'evaluate a checkpoint'),
+    'submit': ('submit', 'write or check a challenge submission'),
+    'ensemble': ('ensemble', 'average the predictions of several models'),
+    'export': ('export', 'write a model as ONNX, TorchScript or a torch.export program'),
+    'convert-official': ('convert_official', "fetch and convert the authors' released weights"),
+    'publish': ('publish', 'reduce a checkpoint to what inference needs'),
+    'prepare index': ('prepare.index_h80k', 'check the files of CHALL_H80K and write an index per split'),
+    'prepare boxes': ('prepare.detect_boxes', 'detect the person in every frame'),
+    'prepare keypoints-2d': ('prepare.predict_keypoints_2d', 'predict coarse 2D joints in every frame'),
+    'prepare cameras': ('prepare.fit_cameras', 'fit a camera per frame to the coarse 2D joints'),
+    'prepare h36m': ('prepare.h36m_to_h80k', 'convert the full Human3.6M into the layout of CHALL_H80K'),
+    'prepare official-caches': ('prepare.import_official_caches', "import the authors' cache files"),
+    'quickstart': ('quickstart.command', 'run the whole chain on rendered stand-in data'),
+    'make-standin': ('make_standin', 'render the stand-in data'),
+    'ablation': ('ablation.command', "train and evaluate the rows of the paper's Table 2"),
+    'visualize-batch': ('visualize_batch', 'draw augmented training samples with their labels'),
+    'plot-curve': ('plot_curve', 'draw the learning curve of a training'),
+    'plot-calibration': ('plot_calibration', 'compare predicted standard deviations with errors'),
+    'plateau-epochs': ('plateau_epochs', 'read from a log when the learning rate dropped'),
+    'box-sensitivity': ('box_sensitivity', 'measure how errors of the boxes change MPJPE'),
+    'smoothing-report': ('smoothing_report', 'measure what smoothing does to videos'),
+}
+
+
+def run_command(command: str, argv: Sequence[str] | None = None) -> int:
+    """Run a command of ``COMMANDS``. Expected errors and Ctrl-C end with a sentence on stderr, others with a traceback.
+
+    The exit status is returned: 0 for success, 1 for an error, 130 for Ctrl-C; some commands document further ones. It
+    is raised as SystemExit if the arguments are wrong (status 2), or the command ends with a message.
+    """
+    module = import_module(f'mmpose_integral.cli.{COMMANDS[command][0]}')
+    try:
+        return module.main(argv) or 0
+    except KeyboardInterrupt:
+        print('\nStopped. Finished work is kept; the same command continues from there.', file=sys.stderr)
+        return 130
+    except getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def usage() -> str:
+    """All commands, one per line."""
+    lines = [f'  {command:24} {what}' for command, (_, what) in COMMANDS.items()]
+    return '\n'.join(['usage: mmpose-integral COMMAND [arguments]; COMMAND --help lists its arguments', '', *lines])
+
+
+def main() -> int:
+    """Run the command that the arguments of the process name; return its exit status."""
+    arguments = sys.argv[1:]
+    words = next((n for n in (2, 1) if ' '.join(arguments[:n]) in COMMANDS), None)
+    if words is None:
+        is_help = arguments[:1] in (['-h'], ['--help'])
+        unknown = [] if is_help or not arguments else [f'mmpose-integral: no such command: {" ".join(arguments[:2])}']
+        print('\n'.join([*unknown, usage()]), file=sys.stdout if is_help else sys.stderr)
+        return 0 if is_help else 2
+    command = ' '.join(arguments[:words])
+    sys.argv = [f'mmpose-integral {command}', *arguments[words:]]  # argparse shows the first as the program's name
+    return run_command(command)

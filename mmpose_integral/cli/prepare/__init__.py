@@ -1,0 +1,1 @@
+"""The commands `mmpose-integral prepare ...`: from the raw CHALL_H80K files to the files that training reads."""

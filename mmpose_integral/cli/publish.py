@@ -1,0 +1,60 @@
+"""Reduce a checkpoint to what inference needs, with weights in half precision.
+
+The weights, ``dataset_meta`` (joints, mean skeleton lengths; a detector's classes), and the name and text of the config
+are kept. Optimizer, schedulers and message hub are left out. A model that loads the weights converts them to float32.
+"""
+import argparse
+import os
+from collections.abc import Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
+
+import mmpose_integral
+from mmpose_integral.utils.files import check_file, replace_when_done
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config that the checkpoint was trained with')
+    parser.add_argument('checkpoint', help='checkpoint of a training')
+    parser.add_argument('out', help='file to write')
+    parser.add_argument('--full-precision', action='store_true', help='keep the precision of the weights')
+    return parser.parse_args(argv)
+
+
+def pack(weights: dict[str, torch.Tensor], dataset_meta: dict, config: Config, epoch: int | None) -> dict:
+    """Make a checkpoint for inference: ``state_dict``, and ``meta`` with joints, lengths, config, epoch and version."""
+    return dict(state_dict=weights, meta=dict(
+        dataset_meta=dataset_meta, config_name=os.path.basename(config.filename), cfg=config.pretty_text, epoch=epoch,
+        mmpose_integral_version=mmpose_integral.__version__))
+
+
+def publish(checkpoint: dict, config: Config, half: bool = True) -> dict:
+    """Reduce a checkpoint of mmengine's runner; with ``half``, floating-point weights become float16.
+
+    ValueError is raised if a pose model has no mean skeleton lengths, which the conversion to millimetres needs.
+    """
+    meta = checkpoint.get('meta', {})
+    dataset_meta = meta.get('dataset_meta', {})
+    if 'skeleton_length' not in dataset_meta and 'classes' not in dataset_meta:
+        raise ValueError('its dataset_meta has no skeleton_length; train with SkeletonLengthHook')
+    weights = {name: value.half() if half and value.is_floating_point() else value
+               for name, value in checkpoint['state_dict'].items()}
+    return pack(weights, dataset_meta, config, meta.get('epoch'))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    check_file(args.config, 'config file')
+    check_file(args.checkpoint, 'checkpoint')
+    checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
+    try:
+        small = publish(checkpoint, Config.fromfile(args.config), not args.full_precision)
+    except ValueError as error:
+        raise ValueError(f'{args.checkpoint}: {error}') from error
+    with replace_when_done(args.out) as temporary:
+        torch.save(small, temporary)
+    print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
+    return 0

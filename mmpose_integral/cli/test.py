@@ -1,0 +1,60 @@
+"""Evaluate a checkpoint on the test data of a config."""
+import argparse
+from collections.abc import Sequence
+
+import mmengine
+from mmengine.config import Config
+
+from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
+from mmpose_integral.utils.files import check_file, replace_when_done
+
+EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during an evaluation needs its traceback
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', nargs='?', help=(
+        'checkpoint file; left out for an ensemble, whose config names its checkpoints'))
+    parser.add_argument('--out', help='write the metrics to this file (json, yaml or pkl)')
+    parser.add_argument('--predictions', metavar='NPZ', help='write H80K predictions for the command ensemble')
+    parser.add_argument('--dump', help='write all predictions to this file (pkl)')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the arguments of the command into the config."""
+    if 'members' in cfg.model:
+        if args.checkpoint:
+            raise SystemExit(f'{args.config}: an ensemble names its own checkpoints, so no checkpoint is expected as '
+                             f'an argument; got {args.checkpoint}')
+    elif args.checkpoint is None:
+        raise SystemExit(f'{args.config}: a checkpoint is expected as second argument; only ensembles name their own')
+    else:
+        check_file(args.checkpoint, 'checkpoint')
+    cfg.load_from = args.checkpoint
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
+    if args.predictions:
+        metrics = [evaluator for evaluator in evaluators if evaluator.type == 'H80KMetric']
+        if not metrics or not args.predictions.endswith('.npz'):
+            raise SystemExit(f'--predictions: a name that ends in .npz and a config with H80KMetric are expected, got '
+                             f'{args.predictions} and {[evaluator.type for evaluator in evaluators]}')
+        metrics[0].outfile = args.predictions
+    if args.dump:
+        if not args.dump.endswith(('.pkl', '.pickle')):
+            raise SystemExit(f'--dump: a name that ends in .pkl expected, got {args.dump}')
+        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+    cfg.merge_from_dict(args.cfg_options)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    cfg = load_config(args)
+    apply_arguments(cfg, args)
+    runner = make_runner(cfg)
+    metrics = runner.test()
+    if args.out and runner.rank == 0:
+        with replace_when_done(args.out) as temporary:
+            mmengine.dump(metrics, temporary)
+    return 0

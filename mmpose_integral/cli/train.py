@@ -1,0 +1,60 @@
+"""Train a model of this package, or any other model of mmpose or mmdet (detectors, coarse 2D models)."""
+import argparse
+from collections.abc import Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmpose_integral.engine import make_fast
+from mmpose_integral.engine.tool_config import add_common_arguments, load_config, start_processes
+
+EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during a training needs its traceback
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help=(
+        'continue from this checkpoint; without a value, from the latest checkpoint in the work folder'))
+    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument('--fast', action='store_true',
+                        help='bfloat16, channels last, fused optimizer, compiled backbone, batches in one copy')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
+    parser.add_argument('--auto-scale-lr', action='store_true', help=(
+        'scale the learning rate by the batch size divided by auto_scale_lr.base_batch_size'))
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the arguments of the command into the config."""
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.fast:
+        try:
+            make_fast(cfg)
+        except ValueError as error:
+            raise SystemExit(f'{args.config}: --fast: {error}') from None
+    if args.amp:
+        # On a GPU, mmengine's wrapper scales float16 losses. It does not support CPUs, where ours uses bfloat16.
+        cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'BFloat16OptimWrapper'
+        if torch.cuda.is_available():
+            cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            raise SystemExit(f'--auto-scale-lr: {args.config} has no auto_scale_lr = dict(base_batch_size=...)')
+        cfg.auto_scale_lr.enable = True
+    cfg.merge_from_dict(args.cfg_options)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    cfg = load_config(args)
+    apply_arguments(cfg, args)
+    start_processes(cfg)
+    Runner.from_cfg(cfg).train()
+    return 0

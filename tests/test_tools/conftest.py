@@ -1,0 +1,44 @@
+"""Fixtures of the tests of the command infer."""
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from small_training import run_tool
+
+
+@pytest.fixture(scope='module')
+def infer():
+    """Run the command in this process."""
+    return lambda *args, model=('--pose3d', 'standin'), device='cpu': run_tool(
+        'infer', *args, *model, '--device', device)
+
+
+@pytest.fixture(scope='module')
+def photo(standin, tmp_path_factory):
+    """Upright photo with different width and height, stored rotated by 90 degrees with a matching EXIF orientation."""
+    image = Image.open(standin / 'h80k' / 'Val' / 'IMG' / '00001.jpg').crop((10, 0, 100, 120))
+    path = tmp_path_factory.mktemp('photo') / 'turned.jpg'
+    image.save(path.with_name('upright.jpg'), quality=100, subsampling=0)
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be shown rotated clockwise
+    image.rotate(90, expand=True).save(path, exif=exif, quality=100, subsampling=0)
+    return path
+
+
+@pytest.fixture(scope='module')
+def frames(standin):
+    """Five images of 128 px with one person each."""
+    return sorted((standin / 'h80k' / 'Val' / 'IMG').iterdir())[:5]
+
+
+@pytest.fixture(scope='module')
+def video(frames, tmp_path_factory):
+    """Seven frames of a picture that moves to the right."""
+    path = tmp_path_factory.mktemp('video') / 'walk.mp4'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 8, (128, 128))
+    image = cv2.imread(str(frames[0]))
+    for shift in range(7):
+        move = np.float32([[1, 0, 2 * shift], [0, 1, 0]])
+        writer.write(cv2.warpAffine(image, move, (128, 128), borderMode=cv2.BORDER_REPLICATE))
+    writer.release()
+    return path
