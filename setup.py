@@ -11,7 +11,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = 'mmpose_integral'
-# OpenMMLab's packages carry these under <package>/.mim; `mmpose_integral::name.py` in a config finds them there.
+# As OpenMMLab's packages do, the wheel carries these under <package>/.mim: the commands find their configs there.
 MIM_ITEMS = ('configs', 'tools', 'model-index.yml')
 
 

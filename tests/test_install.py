@@ -28,6 +28,8 @@ case "$*" in
     *check_install.py*) exit "${FAKE_CHECK:-0}" ;;
 esac
 '''
+# The answer of `df -Pk` for a disk with room for an installation, or without, whatever the real disk has.
+FAKE_DF = '#!/bin/sh\necho "Filesystem 1024-blocks Used Available"; echo "/dev/x 9 9 {free_kb}"\n'
 
 
 def write_command(path, text):
@@ -49,6 +51,7 @@ def install(tmp_path):
     commands = tmp_path / 'commands'
     commands.mkdir()
     write_command(commands / 'python3', FAKE_PYTHON)
+    write_command(commands / 'df', FAKE_DF.format(free_kb=20_000_000))
 
     def run(*args, **variables):
         log = tmp_path / 'log'
@@ -123,8 +126,7 @@ def test_wrong_python_is_refused(install):
 
 
 def test_full_disk(install):
-    write_command(install.commands / 'df',
-                  '#!/bin/sh\necho "Filesystem 1024-blocks Used Available"; echo "/dev/x 9 9 5000000"\n')
+    write_command(install.commands / 'df', FAKE_DF.format(free_kb=5_000_000))
     assert_refused(install(), '11 GB are needed', str(install.environment), '5 GB are free')
     assert install(FAKE_HAS='torch').returncode == 0
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Run a tool in several processes: tools/dist_run.sh SCRIPT PROCESSES [the script's arguments]
 # For every script that takes --launcher, for example: tools/dist_run.sh tools/dataset_converters/detect_boxes.py 4 ...
-# One process a GPU; on a machine without one, the processes share the CPU cores. Several machines: the same command on
-# each, with NNODES, NODE_RANK (0 on the first), MASTER_ADDR (its address) and PORT set. PYTHON names the interpreter.
+# One process per GPU. On a machine without a GPU, the processes share the CPU cores. Several machines: the same command
+# on each, with NNODES, NODE_RANK (0 on the first), MASTER_ADDR (its address) and PORT set. PYTHON names the interpreter.
 set -euo pipefail
 if (($# < 2)); then
     sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train in several processes: tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
-# One process a GPU; on a machine without one, GPUS processes share the CPU cores. Several machines: the same command on
-# each, with NNODES, NODE_RANK (0 on the first), MASTER_ADDR (its address) and PORT set. PYTHON names the interpreter.
+# One process per GPU. On a machine without a GPU, GPUS processes share the CPU cores. Several machines: the same command
+# on each, with NNODES, NODE_RANK (0 on the first), MASTER_ADDR (its address) and PORT set. PYTHON names the interpreter.
 set -euo pipefail
 if (($# < 2)); then
     sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}" >&2

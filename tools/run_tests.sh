@@ -16,7 +16,6 @@ export MPLBACKEND=Agg  # draws into files, no window
 "$environment/bin/python" -m ruff check .
 "$environment/bin/lint-imports" --no-cache
 "$environment/bin/python" -m mypy
-# A test file to a process, in the order of tests/conftest.py; networks as small as those of the tests are fastest with
-# one thread.
+# Each test file runs in one process, in the order of tests/conftest.py. Small networks are fastest with one thread.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$environment/bin/python" -m pytest -q -n auto --maxprocesses 4 --dist loadfile \
     --no-loadscope-reorder "$@"

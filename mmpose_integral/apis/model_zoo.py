@@ -190,6 +190,6 @@ def _remedy(name: str) -> str:
     if entry is None:
         return 'register it again, or give config and checkpoint'
     if 'Converted From' in entry:
-        return (f'`python tools/model_converters/convert_official.py --alias {name} --config {entry["Config"]}` makes '
+        return (f'`mmpose-integral convert-official --alias {name} --config {entry["Config"]}` makes '
                 f'it from the released weights, {entry["Converted From"]["Weights"]}')
-    return f'train it, `python tools/train.py {entry["Config"]}`, and give the checkpoint'
+    return f'train it, `mmpose-integral train {entry["Config"]}`, and give the checkpoint'

@@ -87,7 +87,7 @@ class PoseSmoother:
 
     Speeds of root and pose are in skeleton lengths per second. One ``beta`` therefore fits near and far people, and
     large and small pictures. A total length is about 4.5 m, so a hand at 2 m/s moves at 0.44. The defaults were chosen
-    with ``tools/smoothing_report.py``: they are among the smoothest settings that cost no accuracy.
+    with ``mmpose-integral smoothing-report``: they are among the smoothest settings that cost no accuracy.
 
     Args:
         iou_thr: Lowest overlap of one person's boxes, see :class:`PersonTracker`.

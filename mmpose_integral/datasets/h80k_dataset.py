@@ -19,7 +19,7 @@ BOX_SOURCES = ('detector', 'keypoints', 'image')
 class H80KDataset(BaseCocoStyleDataset):
     """CHALL_H80K, one sample per frame, from an index, detected boxes and fitted cameras.
 
-    The tools in ``tools/dataset_converters`` make its files, and ``docs/data.md`` describes them. A sample holds
+    The commands `mmpose-integral prepare ...` make its files, and ``docs/data.md`` describes them. A sample holds
     ``img_path``, ``img_id`` (the 1-based frame number), ``bbox`` (1, 4) xyxy image px, ``bbox_score`` (1,) of 1, and
     ``box_found`` (False: the whole image is used). Where known it also holds ``keypoints_mm`` (1, 18, 3), ``camera``
     (of one frame), ``keypoints_2d`` (1, 18, 2) image px and ``keypoints_2d_score`` (1, 18).
@@ -50,7 +50,7 @@ class H80KDataset(BaseCocoStyleDataset):
         if box_source not in BOX_SOURCES:
             raise ValueError(f'box_source: one of {BOX_SOURCES} expected, got {box_source!r}')
         if box_source == 'detector' and not bbox_file:
-            raise ValueError("box_source='detector' needs bbox_file; tools/dataset_converters/detect_boxes.py makes it")
+            raise ValueError("box_source='detector' needs bbox_file; mmpose-integral prepare boxes makes it")
         if box_source == 'keypoints' and not camera_file and not keypoints_2d_file:
             raise ValueError("box_source='keypoints' needs camera_file; fit_cameras.py makes it")
         self.box_source = box_source

@@ -1,4 +1,4 @@
-"""Run a model that tools/export.py has written: joints in millimetres from a photo, without torch and mmpose.
+"""Run a model that mmpose-integral export has written: joints in millimetres from a photo, without torch and mmpose.
 
 This file needs only numpy, opencv and onnxruntime and may be copied to the .onnx file:
 
@@ -30,9 +30,9 @@ def read_facts(metadata: dict[str, str], path: str) -> dict:
     """Read all ``FACTS``, and any further entries, from the metadata of the .onnx file ``path``.
 
     Raises:
-        ValueError: If tools/export.py did not write them, they are damaged, or the format is another one.
+        ValueError: If mmpose-integral export did not write them, they are damaged, or the format is another one.
     """
-    remedy = 'export it with tools/export.py'
+    remedy = 'export it with mmpose-integral export'
     if METADATA_KEY not in metadata:
         raise ValueError(f'{path}: its metadata has no {METADATA_KEY!r}, so units and joints are unknown; {remedy}')
     try:
@@ -150,7 +150,7 @@ class OnnxIntegralPose:
     """An exported model, with its ``facts`` (see ``docs/export.md``) and the names of its ``joints`` as attributes.
 
     Args:
-        path: .onnx file of tools/export.py.
+        path: .onnx file of mmpose-integral export.
         providers: Execution providers of onnxruntime; the CPU by default.
         threads: Number of CPU threads; chosen by onnxruntime by default.
 
@@ -182,7 +182,7 @@ class OnnxIntegralPose:
         shape = list(self.session.get_inputs()[0].shape)
         if shape[1:] != [3, *self.input_size[::-1]]:
             raise ValueError(f'{path}: its input is {shape}, its metadata says {self.input_size} (W, H); export it '
-                             'with tools/export.py again')
+                             'with mmpose-integral export again')
 
     def __call__(self, image: np.ndarray | str | os.PathLike, bboxes: ArrayLike | None,
                  bone_length: ArrayLike | None = None, flip_test: bool | None = None) -> list[dict]:
@@ -250,7 +250,7 @@ class OnnxIntegralPose:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('model', help='.onnx file of tools/export.py')
+    parser.add_argument('model', help='.onnx file of mmpose-integral export')
     parser.add_argument('image', help='photo')
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument('--bbox', type=float, nargs=4, action='append', metavar='PX',

@@ -41,7 +41,7 @@ def load_boxes(path: str | Path) -> dict[int, list[float]]:
         ValueError: If the file holds something else.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'boxes {path} do not exist; make them with tools/dataset_converters/detect_boxes.py')
+        raise FileNotFoundError(f'boxes {path} do not exist; make them with mmpose-integral prepare boxes')
     try:
         boxes = sorted(json.loads(Path(path).read_text()), key=lambda box: box['score'])
         return {box['image_id']: [float(value) for value in box['bbox']] for box in boxes}

@@ -28,14 +28,14 @@ def load_cameras(path: str | Path, frame_ids: np.ndarray) -> WeakPerspectiveCame
     """Read the cameras of given frames.
 
     Args:
-        path: Product of ``tools/dataset_converters/fit_cameras.py``.
+        path: Product of ``mmpose-integral prepare cameras``.
         frame_ids: (N,) wanted frames, in this order.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If a wanted frame is not in it, it holds another model, or its arrays do not fit together.
     """
-    remedy = 'make it with tools/dataset_converters/fit_cameras.py'
+    remedy = 'make it with mmpose-integral prepare cameras'
     arrays = read_arrays(path, 'file of cameras', ('model', 'frame_ids', *_SHAPES), remedy)
     if str(arrays['model']) != WEAK:
         raise ValueError(f'{path}: cameras of model {str(arrays["model"])!r}, {WEAK!r} expected; {remedy}')

@@ -50,13 +50,13 @@ def save_index(index: H80KIndex, path: str | Path) -> None:
 
 
 def load_index(path: str | Path) -> H80KIndex:
-    """Read a product of ``tools/dataset_converters/index_h80k.py``, and add the thorax to its poses.
+    """Read a product of ``mmpose-integral prepare index``, and add the thorax to its poses.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no index.
     """
-    remedy = 'make it with tools/dataset_converters/index_h80k.py'
+    remedy = 'make it with mmpose-integral prepare index'
     required = ('split', 'frame_ids', 'img_paths', 'img_sizes', 'faulty')
     arrays = read_arrays(path, 'H80K index', required, remedy)
     shapes = dict(frame_ids=(), img_paths=(), img_sizes=(2,), keypoints_mm=(NUM_FILE_JOINTS, 3))

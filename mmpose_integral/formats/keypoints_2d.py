@@ -25,7 +25,7 @@ def load_keypoints_2d(path: str | Path, frame_ids: np.ndarray) -> tuple[np.ndarr
     """Read coarse 2D joints of given frames.
 
     Args:
-        path: Product of ``tools/dataset_converters/predict_keypoints_2d.py``.
+        path: Product of ``mmpose-integral prepare keypoints-2d``.
         frame_ids: (N,), wanted frames, in this order.
 
     Returns:
@@ -35,7 +35,7 @@ def load_keypoints_2d(path: str | Path, frame_ids: np.ndarray) -> tuple[np.ndarr
         FileNotFoundError: If there is no such file.
         ValueError: If a wanted frame is not in it, or its arrays have the wrong shape.
     """
-    remedy = 'make it with tools/dataset_converters/predict_keypoints_2d.py'
+    remedy = 'make it with mmpose-integral prepare keypoints-2d'
     shapes = dict(keypoints_2d=(NUM_JOINTS, 2), keypoints_2d_score=(NUM_JOINTS,))
     arrays = read_arrays(path, 'file of coarse 2D joints', ('frame_ids', *shapes), remedy)
     check_rows(arrays, shapes, f'file of coarse 2D joints {path}', remedy)

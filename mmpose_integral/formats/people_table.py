@@ -127,7 +127,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         ValueError: If the file does not hold such a table.
     """
     table = read_arrays(path, 'table of people', (*_FRAME_ARRAYS, *_PERSON_ARRAYS, 'joint_names'),
-                        'make it with tools/infer.py --npz')
+                        'make it with mmpose-integral infer --npz')
     for names, like in ((_FRAME_ARRAYS, 'frame_path'), (_PERSON_ARRAYS, 'frame')):
         for name in names:
             if len(table[name]) != len(table[like]):

@@ -28,7 +28,7 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """Read predictions.
 
     Args:
-        path: Product of ``tools/test.py --predictions`` or ``tools/submit.py --predictions``.
+        path: Product of ``mmpose-integral test --predictions`` or ``mmpose-integral submit --predictions``.
 
     Returns:
         Arrays ``frame_ids`` (N,), ``paths`` (N,) str, ``box_found`` (N,) bool, ``pred_px`` (N, 18, 3) image px. Models
@@ -40,7 +40,7 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds something else.
     """
-    remedy = 'make it with tools/test.py --predictions, or tools/submit.py --predictions for Test'
+    remedy = 'make it with mmpose-integral test --predictions, or mmpose-integral submit --predictions for Test'
     arrays = read_arrays(path, 'file of predictions', FIELDS, remedy)
     check_rows(arrays, dict.fromkeys(('pred_px', STD), (NUM_JOINTS, 3)), f'predictions {path}', remedy)
     return arrays

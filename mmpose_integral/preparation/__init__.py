@@ -1,1 +1,1 @@
-"""Jobs of the tools in ``tools/dataset_converters``: from the raw CHALL_H80K files to the files that training reads."""
+"""Jobs of `mmpose-integral prepare`: from the raw CHALL_H80K files to the files that training reads."""

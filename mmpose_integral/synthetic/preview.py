@@ -34,7 +34,7 @@ def save_preview(root: str | Path, path: str | Path, per_part: int = 6) -> None:
     if path.suffix.lower() not in ('.jpg', '.jpeg', '.png'):
         raise ValueError(f'path: a .jpg or .png name expected, got {str(path)!r}')
     if not (root / 'truth').is_dir():
-        raise FileNotFoundError(f'{root} has no finished stand-in data; run tools/make_standin.py first')
+        raise FileNotFoundError(f'{root} has no finished stand-in data; run mmpose-integral make-standin first')
     rows = [_row('H80K Train, whole frames', _studio_tiles(root, 'train', per_part, whole=True)),
             _row('the same people, true joints', _studio_tiles(root, 'train', per_part)),
             _row('H80K Val', _studio_tiles(root, 'val', per_part)),

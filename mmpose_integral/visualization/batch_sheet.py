@@ -65,7 +65,7 @@ def draw_sample(inputs: torch.Tensor, data_sample: PoseDataSample, codec: BaseKe
     else:
         keypoints, trained = labels
         known = np.all(trained[:, :2], axis=1)
-        inside = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] <= np.array(image.shape[1::-1]) - 1)).all(axis=1)
+        inside = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] < np.array(image.shape[1::-1]))).all(axis=1)
         shown = np.where(known[:, None], keypoints[:, :2] + rim, np.nan)
         crop = image_tile(framed, height, shown, scores=inside.astype(float), score_thr=0.5, scale=1.2)
         deep = np.where(trained[:, 2:], keypoints - keypoints[0], np.nan) if trained[:, 2].any() else None

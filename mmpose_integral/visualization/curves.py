@@ -30,7 +30,7 @@ def read_scalars(work_dir: str | Path) -> Scalars:
     """Read the scalars of a run, with its resumed parts joined; of repeated steps, the later values are used.
 
     Args:
-        work_dir: Work dir of ``tools/train.py``, with files ``<time>/vis_data/scalars.json``; or such a file itself.
+        work_dir: Work folder of a training, with files ``<time>/vis_data/scalars.json``; or such a file itself.
 
     Raises:
         FileNotFoundError: If there is no such file below ``work_dir``.
@@ -62,8 +62,8 @@ def read_records(work_dir: str | Path) -> Iterator[dict[str, Any]]:
     path = Path(work_dir)
     paths = [path] if path.is_file() else sorted(path.glob('*/vis_data/scalars.json'))
     if not paths:
-        raise FileNotFoundError(f'{work_dir}: no <time>/vis_data/scalars.json below it; a folder that tools/train.py '
-                                'wrote with LocalVisBackend is expected')
+        raise FileNotFoundError(f'{work_dir}: no <time>/vis_data/scalars.json below it; the work folder of a training '
+                                'with LocalVisBackend is expected')
     for path in paths:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
         for number, line in enumerate(lines, 1):

@@ -234,7 +234,7 @@ def test_mistakes_in_a_call_are_named(error, kwargs, message, inferencer, images
 @pytest.mark.parametrize('error, kwargs, message', [
     (ValueError, dict(pose3d=CONFIG), 'a checkpoint is needed beside the config'),
     (FileNotFoundError, dict(pose3d='absent.py'), 'absent.py: no such config'),
-    (ValueError, dict(pose3d='official'), 'without weights; `python tools/model_converters/convert_official.py'),
+    (ValueError, dict(pose3d='official'), 'without weights; `mmpose-integral convert-official'),
     (ValueError, dict(pose3d='standin', pose2d='human'), 'takes no 2D model'),
     (ValueError, dict(pose3d='standin', pose3d_weights=DETECTOR), 'the checkpoint is not of this config: it has no'),
     (ValueError, dict(pose3d='standin', det_weights='a.pth'), 'belong to a det_model'),

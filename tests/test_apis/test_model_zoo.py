@@ -39,7 +39,7 @@ def test_the_default_folder_is_in_the_users_cache(monkeypatch, tmp_path):
 def test_errors_name_the_alias_the_known_ones_and_the_command(files):
     register_alias('mine', files / 'a.py', files / 'a.pth')
     with pytest.raises(ValueError, match=r"'official' is in .*model-index.yml without weights; "
-                                         r'.*convert_official.py --alias official --config configs/official/'):
+                                         r'.*convert-official --alias official --config configs/official/'):
         find_alias('official')
     with pytest.raises(ValueError, match=r"'none' is neither in .*aliases.json nor in .*model-index.yml; known "
                                          r'aliases: mine, official, official-trainval, standin'):
@@ -57,7 +57,7 @@ def test_names_and_aliases_of_the_index(files):
     assert by_name == by_alias and by_alias.checkpoint.endswith('assets/integral_r18w32_standin.pth')
     assert by_alias.config.endswith('configs/quickstart/integral_r18_standin.py')
     assert find_alias('rtmdet_m_640-8xb32_coco-person').checkpoint.startswith('https://download.openmmlab.com/')
-    with pytest.raises(ValueError, match='train it, `python tools/train.py configs/integral_r152_h80k.py`'):
+    with pytest.raises(ValueError, match='train it, `mmpose-integral train configs/integral_r152_h80k.py`'):
         find_alias('integral_r152_h80k')
     register_alias('standin', files / 'a.py', files / 'b.pth')
     assert find_alias('standin').checkpoint == str(files / 'b.pth')  # a registered alias takes precedence

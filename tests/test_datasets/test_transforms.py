@@ -133,7 +133,7 @@ def test_frame_without_a_camera_has_no_weight():
         keypoints_mm=mm, keypoints_2d=mm[..., :2], keypoints_2d_score=np.zeros((1, 18))))
     assert result['keypoints_visible'].shape == (1, 18, 3) and not result['keypoints_visible'].any()
     assert np.isfinite(result['keypoints']).all()
-    with pytest.raises(KeyError, match='a.jpg: .*fit_cameras.py'):
+    with pytest.raises(KeyError, match='a.jpg: .*prepare cameras'):
         apply('FitWeakPerspective', dict(img_path='a.jpg', keypoints_mm=mm))
     with pytest.raises(TypeError, match='a WeakPerspectiveCamera expected, got str'):
         apply('FitWeakPerspective', dict(keypoints_mm=mm, camera='camera'))

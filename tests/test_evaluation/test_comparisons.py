@@ -68,7 +68,7 @@ def test_predictions_come_back_from_their_file(tmp_path):
 def test_bad_prediction_files_are_named(tmp_path):
     np.savez(tmp_path / 'other.npz', frame_ids=np.arange(3))
     (tmp_path / 'text.npz').write_text('no')
-    for name, error, match in (('nowhere', FileNotFoundError, r'nowhere\.npz.*tools/test\.py'),
+    for name, error, match in (('nowhere', FileNotFoundError, r'nowhere\.npz.*mmpose-integral test'),
                                ('other', ValueError, r'other\.npz.*pred_px'), ('text', ValueError, r'text\.npz')):
         with pytest.raises(error, match=match):
             load_predictions(tmp_path / f'{name}.npz')

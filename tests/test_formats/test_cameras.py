@@ -31,7 +31,7 @@ def test_faults_are_named(saved, tmp_path):
     path, _ = saved
     with pytest.raises(ValueError, match='cameras.npz has no entry for 1 of 2 frames, first 4'):
         load_cameras(path, np.array([3, 4]))
-    with pytest.raises(FileNotFoundError, match='fit_cameras.py'):
+    with pytest.raises(FileNotFoundError, match='prepare cameras'):
         load_cameras(tmp_path / 'absent.npz', np.array([3]))
     arrays = dict(np.load(path))
     for changes, message in [

@@ -169,7 +169,7 @@ def test_pose_csv_has_17_rows_of_four_decimals():
 
 
 def test_files_that_are_no_index_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match='index_h80k.py'):
+    with pytest.raises(FileNotFoundError, match='prepare index'):
         load_index(tmp_path / 'none.npz')
     (tmp_path / 'text.npz').write_text('text')
     np.savez(tmp_path / 'other.npz', a=1)

@@ -77,7 +77,7 @@ def test_boxes_file_round_trip(tmp_path):
     path.write_text('[{"image_id": 3}]')
     with pytest.raises(ValueError, match='no list of COCO detection results'):
         load_boxes(path)
-    with pytest.raises(FileNotFoundError, match='detect_boxes.py'):
+    with pytest.raises(FileNotFoundError, match='prepare boxes'):
         load_boxes(tmp_path / 'none.json')
 
 

@@ -41,7 +41,7 @@ class FitWeakPerspective(BaseTransform):
         camera = results.get('camera')
         if results.get('keypoints_mm') is None or camera is None and results.get('keypoints_2d') is None:
             raise KeyError(f'{results.get("img_path")}: FitWeakPerspective needs keypoints_mm and a camera; give the '
-                           'dataset a camera_file, which tools/dataset_converters/fit_cameras.py makes')
+                           'dataset a camera_file, which mmpose-integral prepare cameras makes')
         if camera is None:
             score = results['keypoints_2d_score']
             camera = fit_weak_perspective(

@@ -57,8 +57,8 @@ class H80KMetric(BaseMetric):
             record = make_record(sample, 'H80KMetric')
             if 'keypoints_mm' not in sample.get('gt_instances', {}):
                 raise ValueError(f'H80KMetric: frame {record["frame_id"]} ({record["path"]}) has no gt_instances.'
-                                 'keypoints_mm; Test has no truth (tools/submit.py is for Test), the other splits get '
-                                 'theirs from PackPose3DInputs')
+                                 'keypoints_mm. Test has no truth; use mmpose-integral submit for it. In other splits, '
+                                 'PackPose3DInputs adds the truth')
             self.results.append(dict(record, gt=read_pose(sample, 'gt_instances', 'keypoints_mm', 'H80KMetric')))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
