@@ -90,7 +90,7 @@ def test_preview(made, tmp_path):
     assert sheet.shape[0] > sheet.shape[1] > 300 and sheet.std() > 20
     with pytest.raises(ValueError, match='.jpg or .png'):
         save_preview(made, tmp_path / 'sheet.gif')
-    with pytest.raises(FileNotFoundError, match='make_standin.py'):
+    with pytest.raises(FileNotFoundError, match='mmpose-integral make-standin'):
         save_preview(tmp_path, tmp_path / 'sheet.jpg')
 
 
