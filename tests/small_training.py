@@ -32,14 +32,16 @@ train_dataloader = dict(
              data_prefix=dict(img='images/'),
              pipeline=[load, dict(type='KeypointConverter3D', source='mpii'), dict(type='GetBBoxFromKeypoints'), box,
                        *augment])]))
-val_dataloader = dict(
+crop, pack = dict(type='TopdownAffine3D', input_size=(32, 64)), dict(type='PackPose3DInputs')
+evaluation_set = dict(
+    type='H80KDataset', data_root='{standin}/h80k', ann_file=annotations + 'h80k_val.npz',
+    bbox_file=annotations + 'h80k_val_boxes.json', test_mode=True, pipeline=[load, box, crop, pack])
+test_dataloader = dict(
     batch_size=2, num_workers=0, drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='H80KDataset', data_root='{standin}/h80k', ann_file=annotations + 'h80k_val.npz',
-        bbox_file=annotations + 'h80k_val_boxes.json', test_mode=True,
-        pipeline=[load, box, dict(type='TopdownAffine3D', input_size=(32, 64)), dict(type='PackPose3DInputs')]))
-test_dataloader = val_dataloader
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False), dataset=evaluation_set)
+val_dataloader = dict(test_dataloader, dataset=dict(
+    evaluation_set, camera_file=annotations + 'h80k_val_cameras.npz',
+    pipeline=[load, dict(type='FitWeakPerspective'), box, crop, dict(type='GenerateTarget', encoder=codec), pack]))
 val_evaluator = dict(
     type='H80KMetric', index_files=dict(train=annotations + 'h80k_train.npz', val=annotations + 'h80k_val.npz'))
 test_evaluator = val_evaluator

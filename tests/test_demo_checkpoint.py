@@ -45,7 +45,7 @@ def test_it_predicts_poses_that_are_not_in_its_training_data(frames):
     model = MODELS.build(cfg.model).eval()
     checkpoint = load_checkpoint(model, str(CHECKPOINT), map_location='cpu', strict=True)
     assert next(model.parameters()).dtype == torch.float32
-    dataset = DATASETS.build(dict(cfg.val_dataloader.dataset, data_root=str(root / 'h80k')))
+    dataset = DATASETS.build(dict(cfg.test_dataloader.dataset, data_root=str(root / 'h80k')))
     with torch.no_grad():
         samples = model.test_step(pseudo_collate([dataset[i] for i in range(len(dataset))]))
     pred = np.concatenate([sample.pred_instances.keypoints for sample in samples])

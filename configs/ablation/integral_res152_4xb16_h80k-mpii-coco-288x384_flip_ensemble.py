@@ -13,6 +13,5 @@ pipeline = [
     dict(type='LoadImage', color_type='color_ignore_orientation'),
     dict(type='MemberInputs', configs=[member['config'] for member in members]),
 ]
-val_dataloader = dict(dataset=dict(pipeline=pipeline))
-test_dataloader = val_dataloader
-submission_dataloader = dict(dataset=dict(pipeline=pipeline))
+test_dataloader = dict(dataset=dict(pipeline=pipeline))
+submission_dataloader = test_dataloader

@@ -4,6 +4,7 @@ _base_ = './integral_res50_4xb16_h80k-256x256_no-box.py'
 train_dataloader = dict(dataset=dict(datasets=[{{_base_.h80k}}], pipeline={{_base_.train_pipeline}}))
 val_dataloader = dict(dataset=dict(
     box_source='detector', bbox_file='annotations/h80k_val_boxes.json', pipeline={{_base_.val_pipeline}}))
-test_dataloader = val_dataloader
+test_dataloader = dict(dataset=dict(
+    box_source='detector', bbox_file='annotations/h80k_val_boxes.json', pipeline={{_base_.test_pipeline}}))
 submission_dataloader = dict(dataset=dict(
-    box_source='detector', bbox_file='annotations/h80k_test_boxes.json', pipeline={{_base_.val_pipeline}}))
+    box_source='detector', bbox_file='annotations/h80k_test_boxes.json', pipeline={{_base_.test_pipeline}}))

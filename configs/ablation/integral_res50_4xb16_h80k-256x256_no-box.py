@@ -8,13 +8,15 @@ train_dataloader = dict(dataset=dict(
     datasets=[
         dict(type='H80KDataset', data_root={{_base_.h80k_root}}, ann_file='annotations/h80k_train.npz',
              box_source='image', camera_file='annotations/h80k_train_cameras.npz',
-             pipeline=[{{_base_.load_image}}, dict(type='FitWeakPerspective'), whole_image])],
+             pipeline=[{{_base_.load_image}}, {{_base_.project}}, whole_image])],
     pipeline=[{{_base_.crop}}, {{_base_.generate_target}}, {{_base_.pack_inputs}}]))
-evaluation_dataset = dict(
+val_dataloader = dict(dataset=dict(
     box_source='image', bbox_file=None,
-    pipeline=[{{_base_.load_image}}, whole_image, {{_base_.crop}}, {{_base_.pack_inputs}}])
-val_dataloader = dict(dataset=evaluation_dataset)
-test_dataloader = val_dataloader
-submission_dataloader = dict(dataset=evaluation_dataset)
+    pipeline=[{{_base_.load_image}}, {{_base_.project}}, whole_image, {{_base_.crop}}, {{_base_.generate_target}},
+              {{_base_.pack_inputs}}]))
+test_dataloader = dict(dataset=dict(
+    box_source='image', bbox_file=None,
+    pipeline=[{{_base_.load_image}}, whole_image, {{_base_.crop}}, {{_base_.pack_inputs}}]))
+submission_dataloader = test_dataloader
 
 custom_hooks = [{{_base_.early_stopping}}, dict(type='SyncBuffersHook'), {{_base_.skeleton_length}}]

@@ -5,13 +5,9 @@ The joints are projected into the image by a plain similarity, fitted to the coa
 """
 _base_ = './integral_r152_train_288x384.py'
 
-val_pipeline = [
+test_pipeline = [
     {{_base_.load_image}},
     dict(type='FitWeakPerspective', rotation=True, robust=False),
     dict(type='GetBBoxFromKeypoints'),
-    dict(type='GetBBoxCenterScale', padding=1.25),
-    {{_base_.crop}}, {{_base_.pack_inputs}}]
-val_dataloader = dict(dataset=dict(
-    box_source='keypoints', bbox_file=None, keypoints_2d_file='annotations/h80k_val_keypoints_2d.npz',
-    pipeline=val_pipeline))
-test_dataloader = val_dataloader
+    {{_base_.detected_box}}, {{_base_.crop}}, {{_base_.pack_inputs}}]
+test_dataloader = dict(dataset=dict(box_source='keypoints', pipeline=test_pipeline))

@@ -25,7 +25,7 @@ move_box = dict(type='RandomCropBox', input_size=input_size, scale_factor=(0.85,
 crop = dict(type='TopdownAffine3D', input_size=input_size)
 generate_target = dict(type='GenerateTarget', encoder=codec)
 train_pipeline = [move_box, crop, {{_base_.flip}}, {{_base_.color_gain}}, generate_target, {{_base_.pack_inputs}}]
-val_pipeline = [{{_base_.load_image}}, {{_base_.detected_box}}, crop, {{_base_.pack_inputs}}]
+test_pipeline = [{{_base_.load_image}}, {{_base_.detected_box}}, crop, {{_base_.pack_inputs}}]
 
 train_dataloader = dict(
     num_workers=2, pin_memory=False,
@@ -35,9 +35,10 @@ train_dataloader = dict(
              pipeline={{_base_.h80k.pipeline}}),
         dict(type='ZeroBasedMpiiDataset', data_root=mpii_root, ann_file='annotations/mpii_train.json',
              data_prefix=dict(img='images/'), pipeline={{_base_.mpii.pipeline}})]))
-val_dataloader = dict(batch_size=64, num_workers=2, dataset=dict(data_root=h80k_root, pipeline=val_pipeline))
-test_dataloader = val_dataloader
-submission_dataloader = val_dataloader
+test_dataloader = dict(batch_size=64, num_workers=2, dataset=dict(data_root=h80k_root, pipeline=test_pipeline))
+submission_dataloader = test_dataloader
+val_dataloader = dict(  # without cameras, and so without Val's loss, which this schedule does not use
+    batch_size=64, num_workers=2, dataset=dict(data_root=h80k_root, camera_file=None, pipeline=test_pipeline))
 
 index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root + 'annotations/h80k_val.npz')
 val_evaluator = dict(index_files=index_files)

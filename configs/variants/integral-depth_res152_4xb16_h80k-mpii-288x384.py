@@ -11,4 +11,8 @@ generate_target = dict(type='GenerateTarget', encoder=codec)
 train_pipeline = [
     {{_base_.move_box}}, {{_base_.crop}}, {{_base_.flip}}, {{_base_.color_gain}}, generate_target,
     {{_base_.pack_inputs}}]
+val_pipeline = [
+    {{_base_.load_image}}, {{_base_.project}}, {{_base_.detected_box}}, {{_base_.crop}}, generate_target,
+    {{_base_.pack_inputs}}]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -26,7 +26,7 @@ from .arguments import arguments_of, check_arguments, check_device
 from .media import Frame, Input, Media, chunks
 from .model_zoo import find_model, is_image_based
 from .people import Millimetres, add_cameras, check_millimetres, lengths_of, merge_people, to_dicts, to_millimetres
-from .person_boxes import Detector, boxes_by_frame, build_detector, check_boxes
+from .person_boxes import Detector, JointBoxes, boxes_by_frame, build_detector, check_boxes
 from .result_files import ResultFiles
 from .smoothing import PoseSmoother, make_smoother
 
@@ -38,7 +38,8 @@ PEOPLE_PER_PASS = 32
 class IntegralPose3DInferencer(BaseMMPoseInferencer):
     """Predicts the 3D pose of every person in an image, in millimetres.
 
-    The steps are: person detection, crop, integral model, scaling to the bone length.
+    The steps are: person detection, crop, integral model, scaling to the bone length. If the config has
+    ``joint_boxes``, arguments of :class:`JointBoxes`, a coarse 2D model replaces each box by the extent of its joints.
 
     Args:
         model: Config of a model of this package, its name or alias in ``model-index.yml``, or a registered alias.
@@ -112,9 +113,18 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         """Detector, built when it is first needed; None stands for whole images."""
         return self._make_detector()
 
+    @functools.cached_property
+    def joint_boxes(self) -> JointBoxes | None:
+        """2D model whose joints give the boxes, built when it is first needed; None keeps the boxes."""
+        options = self.cfg.get('joint_boxes')
+        return JointBoxes(**options, device=str(self.device)) if options else None
+
     def load_detector(self) -> None:
-        """Build the detector now rather than at the first image; see :func:`build_detector` for the errors."""
-        self.detector  # noqa: B018
+        """Build the models that give the boxes now rather than at the first image.
+
+        See :func:`build_detector` and :class:`JointBoxes` for the errors.
+        """
+        self.detector, self.joint_boxes  # noqa: B018
 
     def __call__(self, inputs: Input, return_datasamples: bool = False, batch_size: int = 1,
                  out_dir: str | Path | None = None, **kwargs: Any) -> Generator[dict[str, list], None, None]:
@@ -200,6 +210,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                 whole: list[ArrayLike] = [(0, 0, *frame.image.shape[1::-1]) for frame in frames]
                 boxes = [check_boxes(box, frame.image, frame.name)
                          for frame, box in zip(frames, whole if given is None else given, strict=False)]
+            if self.joint_boxes is not None:
+                boxes = [self.joint_boxes(frame.image, found) for frame, found in zip(frames, boxes, strict=True)]
             crops = (self.pipeline(dict(self.model.dataset_meta, img=frame.image, img_path=frame.name,
                                         bbox=box[None, :4], bbox_score=box[4:]))
                      for frame, found in zip(frames, boxes, strict=True) for box in found)

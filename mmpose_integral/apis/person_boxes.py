@@ -1,4 +1,4 @@
-"""Bounding boxes of people: from a detector, from the caller, or the whole image on request."""
+"""Bounding boxes of people: from a detector, from the caller, around 2D joints, or the whole image on request."""
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.error import URLError
@@ -6,9 +6,14 @@ from urllib.error import URLError
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmpose.structures.bbox import bbox_xyxy2xywh
 from numpy.typing import ArrayLike
 
+from mmpose_integral.datasets.transforms.boxes import joint_extent
+from mmpose_integral.preparation.keypoints_2d import TopdownModel
+
 from .media import Media
+from .model_zoo import find_model
 
 # Such a function returns (N, 5) float32 x1, y1, x2, y2 px and score for each image, see people_detector.py.
 Detector = Callable[[list[np.ndarray], float, float], list[np.ndarray]]
@@ -42,6 +47,40 @@ def build_detector(det_model: str | Path | Config | None = None, det_weights: st
             f'the weights of the person detector {name} could not be fetched ({error.reason}). Give '
             "det_model=CONFIG, det_weights=CHECKPOINT; or det_model='whole_image' and bboxes= in each call, or for "
             'images that one person fills') from error
+
+
+class JointBoxes:
+    """Replaces boxes of people by the extent of their coarse 2D joints, as the released code makes its boxes for Test.
+
+    Args:
+        model: Config or name in ``model-index.yml`` of a top-down 2D model of MPII or COCO format.
+        weights: Its checkpoint; by default that of the name, or the config's ``load_from``.
+        device: Device of the model, such as 'cpu'.
+        padding: Side of the crop of the 2D model divided by the side of the box.
+
+    Raises:
+        OSError, ValueError: If a file does not exist, the weights cannot be fetched, or the model is of another kind.
+    """
+
+    def __init__(self, model: str, device: str, weights: str | None = None, padding: float | None = None) -> None:
+        config, weights = find_model(model, weights)
+        if weights is None:
+            raise ValueError(f'joint_boxes: {model} has no weights; give weights=CHECKPOINT')
+        try:
+            self.model = TopdownModel(config, weights, device, padding=padding)
+        except URLError as error:
+            raise OSError(f'the weights of the 2D model {model}, whose joints give the boxes, could not be fetched '
+                          f'({error.reason}). Set joint_boxes = None in the config to use the boxes of the detector, '
+                          'which are larger') from error
+
+    def __call__(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Convert boxes (N, 5), x1, y1, x2, y2 px and score, of an (H, W, 3) BGR image; too small ones are kept."""
+        if not len(boxes):
+            return boxes
+        keypoints, scores = self.model.predict([
+            self.model.prepare(0, image, box) for box in bbox_xyxy2xywh(boxes[:, :4]).tolist()])
+        extents = joint_extent(keypoints, scores > 0)
+        return np.concatenate([np.where(np.isfinite(extents), extents, boxes[:, :4]), boxes[:, 4:]], axis=1)
 
 
 def check_boxes(bboxes: ArrayLike, image: np.ndarray, name: str) -> np.ndarray:

@@ -136,8 +136,8 @@ def make_ensemble(cfg: Config, checkpoints: Sequence[str], weights: Sequence[flo
     to the work folder. Every process writes the same file. A hash of the content in its name separates runs with
     different options.
     """
-    # MemberInputs takes the crop of a member from its val_dataloader, and the crop of Test may be another one.
-    member = dict(cfg.to_dict(), val_dataloader=cfg.to_dict()['submission_dataloader'])
+    # MemberInputs takes the crop of a member from its test_dataloader, and the crop of Test may be another one.
+    member = dict(cfg.to_dict(), test_dataloader=cfg.to_dict()['submission_dataloader'])
     # The same Python text as Config.dump writes, without its formatting, which takes seconds.
     text = ''.join(f'{name} = {pprint.pformat(value, width=118, sort_dicts=False)}\n' for name, value in member.items())
     path = osp.join(cfg.work_dir, f'submission_member_{hashlib.sha256(text.encode()).hexdigest()[:8]}.py')

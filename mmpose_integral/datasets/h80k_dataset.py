@@ -5,6 +5,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
+from mmpose_integral.datasets.transforms.boxes import joint_extent
 from mmpose_integral.formats.boxes import load_boxes
 from mmpose_integral.formats.cameras import load_cameras
 from mmpose_integral.formats.h80k_index import H80KIndex, load_index
@@ -12,7 +13,7 @@ from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.structures.skeleton import build_metainfo
 from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera
 
-BOX_SOURCES = ('detector', 'keypoints', 'image')
+BOX_SOURCES = ('detector', 'keypoints', 'keypoints_2d', 'image')
 
 
 @DATASETS.register_module()
@@ -26,14 +27,15 @@ class H80KDataset(BaseCocoStyleDataset):
 
     Args:
         ann_file: Index (npz). This and the next three are joined to ``data_root``.
-        bbox_file: COCO detection results, one box per frame, for ``box_source='detector'``. Frames without a box are
-            dropped in training, and use the whole image with ``test_mode``.
+        bbox_file: COCO detection results, one box per frame, for ``box_source='detector'``.
         camera_file: Cameras (npz) of ``fit_cameras.py``, which training needs.
-        keypoints_2d_file: Coarse 2D joints (npz), in place of ``camera_file``: :class:`FitWeakPerspective` then fits a
-            camera to each sample.
-        box_source: Source of the boxes: 'detector', 'keypoints', or 'image' (the whole image). 'keypoints' uses boxes
-            around the joints, as the released code does: ``GetBBoxFromKeypoints`` sets them after
-            ``FitWeakPerspective`` in the pipeline. These boxes depend on the ground truth.
+        keypoints_2d_file: Coarse 2D joints (npz), for ``box_source='keypoints_2d'``, or in place of ``camera_file``:
+            :class:`FitWeakPerspective` then fits a camera to each sample.
+        box_source: Source of the boxes: 'detector', 'keypoints_2d', 'keypoints', or 'image' (the whole image).
+            'keypoints_2d' uses boxes around the predicted 2D joints, as the released code does for Test. 'keypoints'
+            uses boxes around the true joints, as it does for Train and Val: ``GetBBoxFromKeypoints`` sets them after
+            ``FitWeakPerspective`` in the pipeline. The first two omit frames without a box in training, and use the
+            whole image for them with ``test_mode``.
         data_root: Folder of the data; images are found relative to it.
         data_prefix: Folder of the images, as ``img``.
         **kwargs: Further arguments of mmpose's :class:`BaseCocoStyleDataset`.
@@ -53,6 +55,9 @@ class H80KDataset(BaseCocoStyleDataset):
             raise ValueError("box_source='detector' needs bbox_file; mmpose-integral prepare boxes makes it")
         if box_source == 'keypoints' and not camera_file and not keypoints_2d_file:
             raise ValueError("box_source='keypoints' needs camera_file; fit_cameras.py makes it")
+        if box_source == 'keypoints_2d' and not keypoints_2d_file:
+            raise ValueError("box_source='keypoints_2d' needs keypoints_2d_file; mmpose-integral prepare keypoints-2d "
+                             'makes it')
         self.box_source = box_source
         files = dict(boxes=bbox_file, cameras=camera_file, keypoints_2d=keypoints_2d_file)
         self._paths = {kind: osp.join(data_root or '', file) for kind, file in files.items() if file}
@@ -66,7 +71,10 @@ class H80KDataset(BaseCocoStyleDataset):
         if 'keypoints_2d' in self._paths:
             arrays['keypoints_2d'], arrays['keypoints_2d_score'] = load_keypoints_2d(
                 self._paths['keypoints_2d'], index.frame_ids)
-        boxes = self._load_boxes(index)
+        if self.box_source == 'keypoints_2d':
+            boxes = joint_extent(arrays['keypoints_2d'], arrays['keypoints_2d_score'] > 0)
+        else:
+            boxes = self._load_boxes(index)
         found = np.isfinite(boxes[:, 0])
         arrays['bbox'] = np.where(found[:, None], boxes, np.pad(index.img_sizes, ((0, 0), (2, 0)))).astype(np.float32)
         if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints has no joints
@@ -74,7 +82,7 @@ class H80KDataset(BaseCocoStyleDataset):
                      np.count_nonzero(arrays['keypoints_2d_score'] > 0, axis=1) > 2)
         samples: list[dict] = []
         for row, frame_id in enumerate(index.frame_ids.tolist()):
-            if self.box_source == 'detector' and not found[row] and not self.test_mode:
+            if self.box_source in ('detector', 'keypoints_2d') and not found[row] and not self.test_mode:
                 continue
             sample = dict(
                 img_path=osp.join(self.data_prefix['img'], index.img_paths[row]), img_id=frame_id, id=len(samples),
@@ -84,8 +92,9 @@ class H80KDataset(BaseCocoStyleDataset):
                 sample['camera'] = WeakPerspectiveCamera(*(field[row:row + 1] for field in cameras))
             samples.append(sample)
         if not samples:
-            raise ValueError(f'{self.ann_file}: no frame is left to train on, because {self._paths.get("boxes")} has '
-                             'no box for any of them; run detect_boxes.py with another detector')
+            source = self._paths['boxes' if self.box_source == 'detector' else 'keypoints_2d']
+            raise ValueError(f'{self.ann_file}: no frame is left to train on, because {source} gives no box for any of '
+                             'them; run detect_boxes.py with another detector')
         return samples
 
     def _load_boxes(self, index: H80KIndex) -> np.ndarray:

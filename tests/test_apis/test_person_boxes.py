@@ -5,11 +5,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmpose.apis import inference_topdown, init_model
+from small_training import REPO, save_random_weights
 from torchvision.ops import box_iou
 
+from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.media import Media
 from mmpose_integral.apis.people_detector import PeopleDetector
-from mmpose_integral.apis.person_boxes import boxes_by_frame, build_detector, check_boxes
+from mmpose_integral.apis.person_boxes import JointBoxes, boxes_by_frame, build_detector, check_boxes
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 
@@ -76,3 +80,40 @@ def test_boxes_by_image():
     assert first([box], one) == [box] and [next(boxes) for _ in range(3)] == [two, [], [box]]
     with pytest.raises(ValueError, match='one entry per image expected, 3 in total; got 2'):
         first(two, three)
+
+
+KEYPOINTS_2D = REPO / 'configs' / 'quickstart' / 'keypoints_2d_r18_mpii.py'
+
+
+@pytest.fixture(scope='module')
+def pose_2d(tmp_path_factory):
+    return str(save_random_weights(KEYPOINTS_2D, tmp_path_factory.mktemp('pose_2d') / 'pose.pth', large_head=True))
+
+
+def test_a_config_can_take_boxes_around_2d_joints(images, pose_2d, tmp_path):
+    """As configs/official does; the joints are those of mmpose's own inference in a box that is 1.1 times as large."""
+    config, image = tmp_path / 'config.py', cv2.imread(str(images / '00001.jpg'))
+    config.write_text(f"_base_ = '{REPO}/configs/quickstart/integral_r18_standin.py'\n"
+                      f"joint_boxes = dict(model='{KEYPOINTS_2D}', weights='{pose_2d}', padding=1.1)\n")
+    inferencer = MMPoseInferencer(
+        pose3d=str(config), pose3d_weights=str(REPO / 'mmpose_integral/assets/integral_r18w32_standin.pth'), device='cpu')
+    boxes = [[60, 20, 180, 240], [10, 30, 90, 200]]
+    people = next(inferencer(image, bboxes=boxes))['predictions'][0]
+    cfg = Config.fromfile(KEYPOINTS_2D)
+    step = next(step for step in cfg.test_dataloader.dataset.pipeline if step.type == 'GetBBoxCenterScale')
+    step.padding = 1.1
+    found = inference_topdown(init_model(cfg, pose_2d, device='cpu'), image, np.array(boxes, np.float32))
+    for person, sample in zip(people, found, strict=True):
+        joints = sample.pred_instances.keypoints[sample.pred_instances.keypoint_scores > 0]
+        np.testing.assert_allclose(person['bbox'][0], [*joints.min(0), *joints.max(0)], atol=1e-3)
+    assert next(inferencer(image, bboxes=[[]]))['predictions'][0] == []
+
+
+def test_without_network_the_2d_model_of_the_boxes_names_the_remedy(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise URLError('no route to host')
+
+    monkeypatch.setattr('mmpose_integral.apis.person_boxes.TopdownModel', refuse)
+    options = Config.fromfile(REPO / 'configs/official/integral_r152_train_288x384.py').joint_boxes
+    with pytest.raises(OSError, match=r'td-hm_hrnet-w32_8xb64-210e_mpii-256x256, .*no route.*joint_boxes = None'):
+        JointBoxes(**options, device='cpu')

@@ -56,6 +56,7 @@ def test_training_and_evaluation(path, tmp_path):
     saved = list(tmp_path.glob('*.pth'))
     if runner.cfg.get('val_dataloader'):
         assert 20 < runner.message_hub.get_scalar('val/h80k/MPJPE').current() < 2000
+        assert 0 < runner.message_hub.get_scalar('val/h80k/loss').current() < 50
         assert any(file.name.startswith('best_') for file in saved)
     else:
         assert saved and 'trainval' in path.name
@@ -95,19 +96,19 @@ def differences(first, second, name=''):
 
 def used_parts(path):
     cfg = Config.fromfile(path).to_dict()
-    return {key: cfg[key] for key in ('model', 'train_dataloader', 'val_dataloader', 'optim_wrapper', 'param_scheduler',
-                                      'train_cfg', 'custom_hooks')}
+    return {key: cfg[key] for key in ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper',
+                                      'param_scheduler', 'train_cfg', 'custom_hooks')}
 
 
 @pytest.mark.parametrize(('above', 'row', 'expected'), [
-    ('res50*k-256x256_no-box', 'res50*k-256x256', ['.train_dataloader.dataset', '.val_dataloader.dataset']),
+    ('res50*k-256x256_no-box', 'res50*k-256x256', ['.train_dataloader.dataset', '.val_dataloader.dataset', '.test_dataloader.dataset']),
     ('res50*k-256x256', 'res50*k-mpii-256x256', ['.train_dataloader.dataset.datasets']),
     ('res50*k-mpii-256x256', 'res152*k-mpii-256x256', ['.model.backbone.depth', '.model.backbone.init_cfg']),
     ('res152*k-mpii-256x256', 'res152*k-mpii-288x384',
-     ['.model.head.d', '.train_dataloader.dataset.pipeline', '.val_dataloader.dataset.pipeline']),
+     ['.model.head.d', *(f'.{part}_dataloader.dataset.pipeline' for part in ('train', 'val', 'test'))]),
     ('res152*k-mpii-288x384', 'res152*-mpii-coco-288x384', ['.train_dataloader.dataset.datasets']),
     ('res152*-coco-288x384', 'res152*-coco-288x384_flip', ['.model.test_cfg.flip_test']),
-    ('res152*-coco-288x384_flip', 'res152*_ensemble', ['.model', '.val_dataloader.dataset.pipeline'])])
+    ('res152*-coco-288x384_flip', 'res152*_ensemble', ['.model', '.test_dataloader.dataset.pipeline'])])
 def test_a_row_differs_from_the_row_above_in_the_expected_parts_only(above, row, expected):
     above, row = (next((CONFIGS / 'ablation').glob(f'integral_{pattern}.py')) for pattern in (above, row))
     assert f"'./{above.name}'" in row.read_text()
@@ -134,7 +135,8 @@ def test_headline_follows_the_paper():
     scheduler, = cfg.param_scheduler
     assert scheduler.type == 'ReduceOnPlateauLR' and scheduler.min_value == 1e-6 and scheduler.factor == 0.01
     stop = next(hook for hook in cfg.custom_hooks if hook.get('monitor'))
-    assert stop.patience > scheduler.patience and stop.rule == 'less'
+    assert scheduler.monitor == 'h80k/loss' and stop.monitor == 'h80k/MPJPE'
+    assert stop.after_lr_drop and stop.rule == scheduler.rule == 'less'
     sizes = {step.input_size for step in cfg.train_dataloader.dataset.pipeline if 'input_size' in step}
     assert sizes == {(288, 384)}
 

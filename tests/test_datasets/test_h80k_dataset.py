@@ -113,6 +113,7 @@ def test_frames_without_2d_joints_keep_the_whole_image_as_box(prepared, tmp_path
 @pytest.mark.parametrize('options, message', [
     (dict(box_source='boxes'), "'boxes'"), (dict(bbox_file=None), 'prepare boxes'),
     (dict(box_source='keypoints', camera_file=None), 'fit_cameras.py'),
+    (dict(box_source='keypoints_2d'), 'prepare keypoints-2d'),
     (dict(split='val', bbox_file='{}/h80k_train_boxes.json'), 'different splits'),
     (dict(bbox_file='{}/none.json'), 'no frame is left'),
     (dict(camera_file='{}/h80k_val_cameras.npz'), 'h80k_val_cameras.npz has no entry'),

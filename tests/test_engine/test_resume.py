@@ -12,13 +12,14 @@ SATURATED = '''
 custom_imports = dict(imports=['mmpose_integral', 'kill_hooks'])
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [dict(
-    type='ReduceOnPlateauLR', monitor='h80k/MPJPE', rule='less', factor=0.01, min_value=1e-6, patience=0,
+    type='ReduceOnPlateauLR', monitor='h80k/loss', rule='less', factor=0.01, min_value=1e-6, patience=0,
     threshold=1e4, threshold_rule='abs')]
 train_cfg = dict(max_epochs=8)
 default_hooks = dict(logger=dict(interval=1))
 custom_hooks = [
     dict(type='SyncBuffersHook'), dict(type='NoteSamples'), dict(type='Kill', priority='LOWEST'),
-    dict(type='ResumableEarlyStoppingHook', monitor='h80k/MPJPE', rule='less', min_delta=1e4, patience=4)]
+    dict(type='ResumableEarlyStoppingHook', monitor='h80k/MPJPE', rule='less', min_delta=1e4, patience=4,
+         after_lr_drop=True)]
 '''
 
 HOOKS = '''
@@ -125,6 +126,8 @@ def test_uninterrupted_run_drops_the_rate_and_stops_early(unbroken):
     assert files(folder) == sorted([state['best_ckpt'], 'epoch_5.pth'])
     scores = [float(score) for score in re.findall(r'h80k/MPJPE: ([\d.]+)', output)]
     assert len(scores) == 5 and state['best_score'] == pytest.approx(min(scores), abs=1e-3)
+    losses = [float(loss) for loss in re.findall(r'h80k/loss: ([\d.]+)', output)]
+    assert len(losses) == 5 and state['scheduler']['best'] == pytest.approx(losses[0], abs=1e-3)
     rates = re.findall(r'Epoch\(train\)\s+\[(\d)\].*? lr: (\S+)', output)
     assert {(int(epoch), float(rate)) for epoch, rate in rates} == {
         (1, 1e-3), (2, 1e-3), (3, 1e-5), (4, 1e-6), (5, 1e-6)}

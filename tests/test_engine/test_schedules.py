@@ -17,25 +17,30 @@ def compose(tmp_path, schedule, lines=''):
     return cfg, optimizer, PARAM_SCHEDULERS.build(dict(cfg.param_scheduler[0], optimizer=optimizer))
 
 
-@pytest.mark.parametrize('scores, expected', [
-    # Dropped after 8 epochs without 0.1 mm, stopped after 12 more; the score of the last epoch is never reached.
-    ([90, 80, 70, *[69.95, 70.5] * 4, 65, 64, *[63.95, 64.2] * 6, 10], [1e-4] * 10 + [1e-6] * 15),
-    # The lower rate brings nothing.
-    ([70] * 31, [1e-4] * 8 + [1e-6] * 5),
-    # Slow progress continues.
-    ([100 - 0.2 * i for i in range(100)], [1e-4] * 100)])
-def test_plateau_schedule(tmp_path, scores, expected):
+@pytest.mark.parametrize('losses, errors, expected', [
+    # Dropped after 8 epochs in which the loss was not 0.1 % better; stopped after 5 in which the error was not 0.1 mm
+    # better. The last epoch is never reached.
+    ([3, 2.5, 2, *[1.999, 2.1] * 4, 1.9, *[1.8] * 7], [90, 80, *[70] * 9, 65, 64, 63.95, 64.2, 63.95, 64, 64.1, 10],
+     [1e-4] * 10 + [1e-6] * 8),
+    # The error has saturated long before the loss: the training continues until the rate has dropped.
+    ([2 - 0.01 * i for i in range(20)] + [1.81] * 20, [70] * 40, [1e-4] * 27 + [1e-6] * 5),
+    # Slow progress of the loss continues.
+    ([2 * 0.998**i for i in range(100)], [70] * 100, [1e-4] * 100),
+    # A score that is not finite ends the training at once.
+    ([2, 1, 1], [70, float('nan'), 60], [1e-4] * 2)])
+def test_plateau_schedule(tmp_path, losses, errors, expected):
     cfg, optimizer, scheduler = compose(
         tmp_path, 'plateau', "custom_hooks = [dict(type='SyncBuffersHook'), {{_base_.early_stopping}}]\n")
     stopping = HOOKS.build(cfg.custom_hooks[-1])
     runner = SimpleNamespace(
-        train_loop=SimpleNamespace(stop_training=False), logger=SimpleNamespace(info=str),
-        message_hub=SimpleNamespace(update_info=lambda key, value: None))
+        optim_wrapper=optimizer, train_loop=SimpleNamespace(stop_training=False), logger=SimpleNamespace(info=str),
+        message_hub=SimpleNamespace(runtime_info={}, update_info=lambda key, value: None))
+    stopping.before_train(runner)
     rates = []
-    for score in scores:
+    for loss, error in zip(losses, errors, strict=True):
         scheduler.step()
-        scheduler.step({'h80k/MPJPE': score})
-        stopping.after_val_epoch(runner, {'h80k/MPJPE': score})
+        scheduler.step({'h80k/MPJPE': error, 'h80k/loss': loss})
+        stopping.after_val_epoch(runner, {'h80k/MPJPE': error, 'h80k/loss': loss})
         rates.append(optimizer.param_groups[0]['lr'])
         if runner.train_loop.stop_training:
             break

@@ -12,9 +12,8 @@ from mmpose_integral.formats.predictions import load_predictions
 
 # Backbone, head and input size differ from those of the first member.
 LARGER = '''
-for pipeline in [val_dataloader['dataset']['pipeline']]:
+for pipeline in [test_dataloader['dataset']['pipeline']]:
     pipeline[2] = dict(type='TopdownAffine3D', input_size=(64, 96))
-test_dataloader = val_dataloader
 model['backbone'] = dict(type='ResNet', depth=34, base_channels=8)
 model['head'].update(depth_bins=12, decoder=dict(type='Integral3DLabel', input_size=(64, 96)))
 '''
@@ -25,8 +24,7 @@ members = [dict(config='{first}', checkpoint='{folder}/first.pth', weight=3.0),
 model = dict(_delete_=True, type='EnsembleEstimator', members=members, test_cfg=dict(flip_test=True))
 pipeline = [dict(type='LoadImage', color_type='color_ignore_orientation'),
             dict(type='MemberInputs', configs=[member['config'] for member in members])]
-val_dataloader = dict(dataset=dict(pipeline=pipeline))
-test_dataloader = val_dataloader
+test_dataloader = dict(dataset=dict(pipeline=pipeline))
 '''
 
 
@@ -66,7 +64,7 @@ def test_an_ensemble_cannot_be_trained_and_faulty_members_are_named(folder):
         model(inputs=[], data_samples=[], mode='loss')
     with pytest.raises(ValueError, match='inputs for 1 members, the ensemble has 2'):
         model(inputs=[[]], data_samples=[[]], mode='predict')
-    batch = next(iter(Runner.build_dataloader(cfg.val_dataloader)))
+    batch = next(iter(Runner.build_dataloader(cfg.test_dataloader)))
     with pytest.raises(ValueError, match=r'member 0 takes inputs of \(32, 64\) px and got \(64, 96\)'):
         model.test_step({key: value[::-1] for key, value in batch.items()})
     cfg.model.members[1].checkpoint = 'nowhere.pth'
@@ -82,7 +80,7 @@ def test_an_ensemble_cannot_be_trained_and_faulty_members_are_named(folder):
 def test_an_ensemble_writes_a_submission_without_a_checkpoint(folder):
     """Val takes the place of Test, because the index determines the frames."""
     (folder / 'submit.py').write_text(
-        f"_base_ = '{folder}/both.py'\nsubmission_dataloader = {{{{_base_.val_dataloader}}}}")
+        f"_base_ = '{folder}/both.py'\nsubmission_dataloader = {{{{_base_.test_dataloader}}}}")
     run_tool('submit', folder / 'submit.py', '--bone-length', 4500, '--work-dir', folder / 'submit', '--out',
              folder / 'submission.zip', '--predictions', folder / 'submitted.npz')
     assert run_tool('submit', '--check', folder / 'submission.zip', '--index', folder / 'h80k_val.npz') == 0

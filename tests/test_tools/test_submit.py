@@ -17,7 +17,7 @@ from mmpose_integral.formats.predictions import load_predictions
 # The crop of Test differs from that of Val.
 TEST_FRAMES = '''
 import copy
-submission_dataloader = copy.deepcopy(val_dataloader)
+submission_dataloader = copy.deepcopy(test_dataloader)
 submission_dataloader['dataset']['pipeline'][1]['padding'] = 1.4
 '''
 

@@ -10,6 +10,7 @@ index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root
 
 codec = dict(type='Integral3DLabel', input_size=(256, 256))
 load_image = dict(type='LoadImage', color_type='color_ignore_orientation')
+project = dict(type='FitWeakPerspective')
 detected_box = dict(type='GetBBoxCenterScale', padding=1.25)
 
 # Sources. Their pipelines differ up to the box. H80K and COCO boxes are enlarged by 1.25. The extent of MPII's joints
@@ -17,7 +18,7 @@ detected_box = dict(type='GetBBoxCenterScale', padding=1.25)
 h80k = dict(
     type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
     bbox_file='annotations/h80k_train_boxes.json', camera_file='annotations/h80k_train_cameras.npz',
-    pipeline=[load_image, dict(type='FitWeakPerspective'), detected_box])
+    pipeline=[load_image, project, detected_box])
 h80k_val = dict(  # for the challenge entry, which also trains on Val
     h80k, ann_file='annotations/h80k_val.npz', bbox_file='annotations/h80k_val_boxes.json',
     camera_file='annotations/h80k_val_cameras.npz')
@@ -43,26 +44,25 @@ color_gain = dict(type='RandomChannelGain', gain=0.2)
 generate_target = dict(type='GenerateTarget', encoder=codec)
 pack_inputs = dict(type='PackPose3DInputs')
 train_pipeline = [move_box, crop, flip, color_gain, generate_target, pack_inputs]
-val_pipeline = [load_image, detected_box, crop, pack_inputs]
+test_pipeline = [load_image, detected_box, crop, pack_inputs]
+# Validation in a training also computes the loss, so it needs labels, and with them Val's cameras.
+val_pipeline = [load_image, project, detected_box, crop, generate_target, pack_inputs]
 
 train_dataloader = dict(
     batch_size=16, num_workers=4, persistent_workers=True, pin_memory=True,
     worker_init_fn=dict(type='keep_freed_memory'),
     sampler=dict(type='EqualPartsSampler'), batch_sampler=dict(type='EqualPartsBatchSampler'),
     dataset=dict(type='MixedPoseDataset', datasets=[h80k], pipeline=train_pipeline))
-val_dataloader = dict(
+evaluation_set = dict(
+    type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_val.npz',
+    bbox_file='annotations/h80k_val_boxes.json', pipeline=test_pipeline, test_mode=True)
+test_dataloader = dict(
     batch_size=32, num_workers=4, persistent_workers=True, drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_val.npz',
-        bbox_file='annotations/h80k_val_boxes.json', pipeline=val_pipeline, test_mode=True))
-test_dataloader = val_dataloader
-submission_dataloader = dict(
-    batch_size=32, num_workers=4, drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_test.npz',
-        bbox_file='annotations/h80k_test_boxes.json', pipeline=val_pipeline, test_mode=True))
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False), dataset=evaluation_set)
+val_dataloader = dict(test_dataloader, dataset=dict(
+    evaluation_set, camera_file='annotations/h80k_val_cameras.npz', pipeline=val_pipeline))
+submission_dataloader = dict(test_dataloader, dataset=dict(
+    evaluation_set, ann_file='annotations/h80k_test.npz', bbox_file='annotations/h80k_test_boxes.json'))
 
 val_evaluator = dict(type='H80KMetric', index_files=index_files)
 test_evaluator = val_evaluator

@@ -105,7 +105,6 @@ class Ablation:
         path = self.folder(row, seed) / 'config.py'
         cfg = Config.fromfile(CONFIGS / row.config)
         cfg.randomness = dict(seed=seed)
-        cfg.train_dataloader.sampler.seed = seed
         if self.args.standin:
             standin_config(cfg, row, self.args)
         if not row.pretrained:

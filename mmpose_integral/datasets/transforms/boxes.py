@@ -1,4 +1,4 @@
-"""The box of a person before the crop: boxes around joints, errors of boxes, and the augmentation of the box."""
+"""The box of a person before the crop: boxes around joints, whole images, errors of boxes, augmentation of the box."""
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.datasets.transforms import RandomBBoxTransform, TopdownAffine
@@ -7,6 +7,23 @@ from mmpose.structures.bbox import bbox_cs2xyxy, bbox_xyxy2cs
 from scipy.special import ndtr, ndtri
 
 from mmpose_integral.utils.old_names import register_old_name
+
+
+def joint_extent(keypoints: np.ndarray, present: np.ndarray, min_extent: float = 8.0) -> np.ndarray:
+    """Compute the box that just contains the present joints of each person.
+
+    Args:
+        keypoints: (N, K, 2 | 3) image px.
+        present: (N, K) bool; other joints are ignored.
+        min_extent: Minimum of the longer side of a box, px.
+
+    Returns:
+        (N, 4) float32 x1, y1, x2, y2 image px; NaN for people whose box would be smaller, or without joints.
+    """
+    points = np.where(present[..., None], keypoints[..., :2], np.nan)
+    boxes = np.concatenate([np.fmin.reduce(points, axis=1), np.fmax.reduce(points, axis=1)], axis=1)
+    large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= min_extent
+    return np.where(large[:, None], boxes, np.nan).astype(np.float32)
 
 
 @TRANSFORMS.register_module()
@@ -35,14 +52,28 @@ class GetBBoxFromKeypoints(BaseTransform):
         visible = results['keypoints_visible'] > 0
         if visible.ndim == 3:
             visible = visible[..., :2].all(-1)
-        points = results['keypoints'][..., :2][visible]
-        if len(points) and np.ptp(points, axis=0).max() >= self.min_extent:
-            results['bbox'] = np.concatenate([points.min(0), points.max(0)])[None].astype(np.float32)
+        box = joint_extent(results['keypoints'], visible, self.min_extent)
+        if np.isfinite(box).all():
+            results['bbox'] = box
         elif 'bbox' not in results:
-            raise KeyError(f'{results.get("img_path")}: {len(points)} visible joints give no box, and there is no '
-                           'annotated one')
+            raise KeyError(f'{results.get("img_path")}: {np.count_nonzero(visible)} visible joints give no box, and '
+                           'there is no annotated one')
         results.pop('bbox_center', None)
         results.pop('bbox_scale', None)
+        return results
+
+
+@TRANSFORMS.register_module()
+class UnpadWholeImage(BaseTransform):
+    """Undo the padding of ``GetBBoxCenterScale`` for a frame without a person box, whose box is the whole image.
+
+    Required keys: ``bbox_center`` (1, 2) and ``bbox_scale`` (1, 2), image px, which are modified, and ``bbox`` (1, 4)
+    xyxy image px. Optional key: ``box_found``; without it, as in the inferencer, nothing is modified.
+    """
+
+    def transform(self, results: dict) -> dict:
+        if not results.get('box_found', True):
+            results['bbox_center'], results['bbox_scale'] = bbox_xyxy2cs(results['bbox'])
         return results
 
 

@@ -51,7 +51,7 @@ class MemberInputs(BaseTransform):
 
     Raises:
         FileNotFoundError: If a config does not exist.
-        ValueError: If there are no configs, or one has no ``val_dataloader.dataset.pipeline``.
+        ValueError: If there are no configs, or one has no ``test_dataloader.dataset.pipeline``.
     """
 
     def __init__(self, configs: list[str]) -> None:
@@ -59,9 +59,9 @@ class MemberInputs(BaseTransform):
             raise ValueError('configs: at least one config file expected, got none')
         self.pipelines = []
         for path in configs:
-            dataset = (Config.fromfile(path).get('val_dataloader') or {}).get('dataset', {})
+            dataset = (Config.fromfile(path).get('test_dataloader') or {}).get('dataset', {})
             if not dataset.get('pipeline'):
-                raise ValueError(f'{path}: no val_dataloader.dataset.pipeline to prepare its inputs with')
+                raise ValueError(f'{path}: no test_dataloader.dataset.pipeline to prepare its inputs with')
             self.pipelines.append(Compose(dataset['pipeline']))
 
     def transform(self, results: dict) -> dict:

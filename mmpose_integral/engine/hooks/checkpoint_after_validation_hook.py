@@ -94,7 +94,7 @@ class CheckpointAfterValidationHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Write the best checkpoint if the score is the best; its predecessor stays until the next resumable one."""
-        if not self.save_best:
+        if not self.save_best or self._due is None:
             return
         old, last_ckpt = self._best_paths(), self.last_ckpt
         # The base class would remove the predecessor first, and write the epoch's checkpoint already here. It does

@@ -19,7 +19,7 @@ class H80KMetric(BaseMetric):
     The results are ``MPJPE_<choice>`` for every choice, ``frames``, ``frames_without_box``, and ``MPJPE`` for the first
     choice, which is the headline. There are also ``R-MPJPE`` (rigidly aligned), ``PA-MPJPE`` (aligned with scale),
     ``MPJPE_<joint>``, ``MPJPE_x``, ``_y``, ``_z`` (mean absolute error), and ``PCK@150`` and ``AUC`` in percent for the
-    headline.
+    headline. If the frames have labels, ``loss`` is the mean loss per frame. A frame without a camera has loss 0.
 
     Args:
         bone_lengths: Choices of the bone length: 'per-frame' (each frame's true length); 'train', 'val', 'train+val'
@@ -59,7 +59,10 @@ class H80KMetric(BaseMetric):
                 raise ValueError(f'H80KMetric: frame {record["frame_id"]} ({record["path"]}) has no gt_instances.'
                                  'keypoints_mm. Test has no truth; use mmpose-integral submit for it. In other splits, '
                                  'PackPose3DInputs adds the truth')
-            self.results.append(dict(record, gt=read_pose(sample, 'gt_instances', 'keypoints_mm', 'H80KMetric')))
+            record['gt'] = read_pose(sample, 'gt_instances', 'keypoints_mm', 'H80KMetric')
+            if 'loss' in sample['pred_instances']:
+                record['loss'] = float(sample['pred_instances']['loss'][0])
+            self.results.append(record)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute all figures from the records of :meth:`process`."""
@@ -75,6 +78,8 @@ class H80KMetric(BaseMetric):
                    **{f'MPJPE_{name}': value for name, value in details.items()},
                    'PCK@150': result.pck, 'AUC': result.auc, 'frames': len(records),
                    'frames_without_box': sum(not record['box_found'] for record in records)}
+        if 'loss' in records[0]:
+            metrics['loss'] = float(np.mean([record['loss'] for record in records]))
         MMLogger.get_current_instance().info('H80K evaluation\n' + self._table(result, metrics))
         if self.outfile:
             save_predictions(self.outfile, records, pred_mm=result.pred_mm.astype(np.float32),

@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from mmpose.models.heads.base_head import BaseHead
@@ -54,10 +55,12 @@ class Coordinate3DHead(BaseHead):
 
         Returns:
             Predictions per sample: ``keypoints`` (1, K, 3) in input px, root depth at 0, ``keypoint_scores`` (1, K),
-            and ``keypoint_std`` (1, K, 3) in input px if the head has them.
+            and ``keypoint_std`` (1, K, 3) in input px if the head has them. If the samples have labels, also ``loss``
+            (1,): the mean loss of the plain crops of this batch, as in training.
         """
         flip_test = (test_cfg or {}).get('flip_test', False)
-        mean, std = self.forward(feats[0] if flip_test else feats, return_std=True)
+        plain = feats[0] if flip_test else feats
+        mean, std = self.forward(plain, return_std=True)
         if flip_test:
             indices = batch_data_samples[0].metainfo['flip_indices']
             mean_flip, std_flip = self.forward(feats[1], return_std=True)
@@ -69,4 +72,8 @@ class Coordinate3DHead(BaseHead):
         fields = dict(keypoints=keypoints, keypoint_scores=scores)
         if std is not None:
             fields['keypoint_std'] = self.decoder.decode_std(std)
+        if 'keypoint_labels' in batch_data_samples[0].get('gt_instance_labels', {}):
+            losses = self.loss(plain, batch_data_samples)
+            total = sum(float(value) for name, value in losses.items() if 'loss' in name)  # as mmengine's parse_losses
+            fields['loss'] = np.full(len(mean), total)
         return [InstanceData(**{name: field[i:i + 1] for name, field in fields.items()}) for i in range(len(mean))]
