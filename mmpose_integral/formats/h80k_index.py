@@ -113,13 +113,16 @@ def scan_split(root: str | Path, split: str, num_workers: int = 1,
         faults += found
     frame_ids = sorted(set().union(*numbers.values()))
     faults += _numbering_gaps(frame_ids, split)
+    # A task of one frame would take as long to hand over to a thread as to process.
+    chunks = [frame_ids[start:start + 64] for start in range(0, len(frame_ids), 64)]
     pool = ThreadPoolExecutor(max(num_workers, 1))
     try:
-        for row, found in pool.map(lambda frame_id: _check_frame(folder, frame_id, numbers), frame_ids):
-            rows += [] if found else [row]
-            faults += found
+        for checked in pool.map(lambda chunk: [_check_frame(folder, frame_id, numbers) for frame_id in chunk], chunks):
+            for row, found in checked:
+                rows += [] if found else [row]
+                faults += found
             if progress:
-                progress(1)
+                progress(len(checked))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # ends at once on Ctrl-C
     return _assemble(split, rows, faults), faults

@@ -103,6 +103,11 @@ def rescale_to_bone_length(keypoints: np.ndarray, target_mm: np.ndarray | float)
         ValueError: If a skeleton's length is zero or not finite, or a target is not a positive number. The message
             names the first index.
     """
+    return scale_to_bone_length(keypoints, target_mm)[0]
+
+
+def scale_to_bone_length(keypoints: np.ndarray, target_mm: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Compute :func:`rescale_to_bone_length`, and the factor (...) of each skeleton, mm per unit, float64."""
     length, target = _positive_length(keypoints), np.asarray(target_mm, dtype=np.float64)
     bad = np.argwhere(~(np.isfinite(target) & (target > 0)))
     if len(bad):
@@ -110,8 +115,9 @@ def rescale_to_bone_length(keypoints: np.ndarray, target_mm: np.ndarray | float)
         raise ValueError(f'target_mm: positive lengths expected, got {target[tuple(bad[0])]}{where}')
     keypoints = np.asarray(keypoints)
     centred = np.subtract(keypoints, keypoints[..., :1, :], dtype=np.float64)
-    centred *= (target / length)[..., None, None]
-    return centred
+    factor = target / length
+    centred *= factor[..., None, None]
+    return centred, factor
 
 
 def _positive_length(keypoints: np.ndarray) -> np.ndarray:

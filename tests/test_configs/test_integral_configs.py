@@ -101,7 +101,7 @@ def used_parts(path):
 
 
 @pytest.mark.parametrize(('above', 'row', 'expected'), [
-    ('res50*k-256x256_no-box', 'res50*k-256x256', ['.train_dataloader.dataset', '.val_dataloader.dataset', '.test_dataloader.dataset']),
+    ('res50*k-256x256_no-box', 'res50*k-256x256', [f'.{part}_dataloader.dataset' for part in ('train', 'val', 'test')]),
     ('res50*k-256x256', 'res50*k-mpii-256x256', ['.train_dataloader.dataset.datasets']),
     ('res50*k-mpii-256x256', 'res152*k-mpii-256x256', ['.model.backbone.depth', '.model.backbone.init_cfg']),
     ('res152*k-mpii-256x256', 'res152*k-mpii-288x384',

@@ -25,7 +25,8 @@ model['test_cfg'] = dict(flip_test=True)
 model['head']['volume_loss'] = dict(type='VolumeCrossEntropyLoss', loss_weight=0.1)
 ''')
     cfg = Config.fromfile(path)
-    cfg.work_dir, cfg.load_from = str(folder / 'work'), str(save_random_weights(path, folder / 'a.pth', large_head=True))
+    cfg.work_dir = str(folder / 'work')
+    cfg.load_from = str(save_random_weights(path, folder / 'a.pth', large_head=True))
     return cfg
 
 

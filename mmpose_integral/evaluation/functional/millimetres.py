@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmpose_integral.structures.bone_length import rescale_to_bone_length, skeleton_length
+from mmpose_integral.structures.bone_length import scale_to_bone_length
 
 
 class PosesInMm(NamedTuple):
@@ -29,7 +29,6 @@ def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray | float) -> PosesInM
         Poses in mm and their scale.
 
     Raises:
-        ValueError: If a pose cannot be scaled; see :func:`rescale_to_bone_length`.
+        ValueError: If a pose cannot be scaled; see :func:`mmpose_integral.structures.bone_length.rescale_to_bone_length`.
     """
-    poses = rescale_to_bone_length(keypoints, bone_length)
-    return PosesInMm(poses, np.asarray(bone_length) / skeleton_length(keypoints))
+    return PosesInMm(*scale_to_bone_length(keypoints, bone_length))

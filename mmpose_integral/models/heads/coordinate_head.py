@@ -59,11 +59,11 @@ class Coordinate3DHead(BaseHead):
             (1,): the mean loss of the plain crops of this batch, as in training.
         """
         flip_test = (test_cfg or {}).get('flip_test', False)
-        plain = feats[0] if flip_test else feats
+        plain, mirrored = feats if flip_test else (feats, None)
         mean, std = self.forward(plain, return_std=True)
         if flip_test:
             indices = batch_data_samples[0].metainfo['flip_indices']
-            mean_flip, std_flip = self.forward(feats[1], return_std=True)
+            mean_flip, std_flip = self.forward(mirrored, return_std=True)
             mean_flip = flip_coordinates(mean_flip, indices, shift_coords=True, input_size=self.decoder.input_size)
             mean = (mean + mean_flip) / 2
             std = None if std is None else (std + std_flip[:, indices]) / 2
