@@ -48,7 +48,7 @@ max_epochs = 7
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=3)
 optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(type='Adam', lr=4e-3, fused=True))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, end=0.5, convert_to_iter_based=True),
+    dict(type='WarmUpLR', start_factor=0.05, end=0.5, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=0.5, end=max_epochs, T_max=max_epochs - 0.5, eta_min_ratio=0.005,
          convert_to_iter_based=True)]
 auto_scale_lr = dict(base_batch_size=16)

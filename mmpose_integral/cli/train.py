@@ -1,13 +1,14 @@
 """Train a model of this package, or any other model of mmpose or mmdet (detectors, coarse 2D models)."""
 import argparse
 from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmpose_integral.engine import make_fast
-from mmpose_integral.engine.tool_config import add_common_arguments, load_config, start_processes
+from mmpose_integral.engine.tool_config import add_common_arguments, load_config, prepare_loaders, start_processes
 
 EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during a training needs its traceback
 
@@ -41,20 +42,34 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'BFloat16OptimWrapper'
         if torch.cuda.is_available():
             cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             raise SystemExit(f'--auto-scale-lr: {args.config} has no auto_scale_lr = dict(base_batch_size=...)')
         cfg.auto_scale_lr.enable = True
     cfg.merge_from_dict(args.cfg_options)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = latest_checkpoint(cfg.work_dir) if args.resume == 'auto' else args.resume
+
+
+def latest_checkpoint(work_dir: str) -> str | None:
+    """The latest checkpoint of a work folder, which may have been moved or copied; None if mmengine has to find it.
+
+    ``last_checkpoint`` contains the path where the checkpoint was written. A file of this name in the folder itself
+    takes precedence.
+    """
+    note = Path(work_dir) / 'last_checkpoint'
+    if not note.is_file():
+        return None
+    beside = note.with_name(PurePath(note.read_text().strip()).name)
+    return str(beside) if beside.is_file() else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     cfg = load_config(args)
     apply_arguments(cfg, args)
+    prepare_loaders(cfg)
     start_processes(cfg)
     Runner.from_cfg(cfg).train()
     return 0

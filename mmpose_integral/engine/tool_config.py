@@ -28,7 +28,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config file ``args.config``, and apply the arguments of :func:`add_common_arguments`.
 
-    The command then applies its own arguments, ``cfg_options`` and :func:`start_processes`.
+    The command then applies its own arguments, ``cfg_options``, :func:`prepare_loaders` and :func:`start_processes`.
 
     Raises:
         FileNotFoundError: If there is no such config.
@@ -56,6 +56,7 @@ def make_runner(cfg: Config) -> Runner:
         SystemExit: If the checkpoint ``load_from`` is of another model.
     """
     cfg.resume = False  # a config from a work folder may contain resume=True
+    prepare_loaders(cfg)
     start_processes(cfg)
     runner = Runner.from_cfg(cfg)
     if cfg.load_from:
@@ -64,6 +65,15 @@ def make_runner(cfg: Config) -> Runner:
         except ValueError as error:
             raise SystemExit(str(error)) from None
     return runner
+
+
+def prepare_loaders(cfg: Config) -> None:
+    """Remove the options of worker processes from loaders without any, which torch would refuse; change ``cfg``."""
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name) or {}
+        if loader.get('num_workers') == 0:
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
 
 
 def start_processes(cfg: Config) -> None:

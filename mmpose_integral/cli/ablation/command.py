@@ -79,7 +79,7 @@ def standin_config(cfg: Config, row: Row, args: argparse.Namespace) -> None:
     optimizer = dict(cfg.optim_wrapper.optimizer, fused=True, lr=STANDIN['lr'] * row.rate)
     cfg.optim_wrapper = dict(cfg.optim_wrapper, type='BFloat16OptimWrapper', optimizer=optimizer)
     cfg.param_scheduler = [
-        dict(type='LinearLR', start_factor=0.05, end=0.05 * epochs, convert_to_iter_based=True),
+        dict(type='WarmUpLR', start_factor=0.05, end=0.05 * epochs, convert_to_iter_based=True),
         dict(type='CosineAnnealingLR', begin=0.05 * epochs, end=epochs, T_max=0.95 * epochs, eta_min_ratio=0.005,
              convert_to_iter_based=True)]
     cfg.custom_hooks = [hook for hook in cfg.custom_hooks if 'EarlyStopping' not in hook.type]

@@ -62,6 +62,11 @@ class CheckpointAfterValidationHook(CheckpointHook):
             self.backend_args = dict(backend='atomic_local')
         super().before_train(runner)
         self._due = False
+        if self.save_best:  # the folder may have been moved or copied with its files
+            here = [path and self.file_backend.join_path(self.out_dir, osp.basename(path))
+                    for path in self._best_paths()]
+            self._set_best_paths([new if new and self.file_backend.exists(new) else old
+                                  for new, old in zip(here, self._best_paths(), strict=True)])
         self._outdated_best = list(runner.message_hub.runtime_info.get('outdated_best_ckpts', []))
         self._remove_outdated_best()
 

@@ -29,6 +29,6 @@ def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray | float) -> PosesInM
         Poses in mm and their scale.
 
     Raises:
-        ValueError: If a pose cannot be scaled; see :func:`mmpose_integral.structures.bone_length.rescale_to_bone_length`.
+        ValueError: If a pose cannot be scaled; see :mod:`mmpose_integral.structures.bone_length`.
     """
     return PosesInMm(*scale_to_bone_length(keypoints, bone_length))
