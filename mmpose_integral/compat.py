@@ -1,6 +1,7 @@
 """Functions that newer Pythons and libraries dropped and that MMEngine, MMCV and MMPose still call.
 
 Importing ``mmpose_integral`` calls :func:`restore_all`. Each function does nothing where the old function still exists.
+The last one, :func:`accept_own_prefix`, makes ``mmpose_integral::`` known to MMEngine, whose list of packages is fixed.
 
 A config with ``mmpose::`` bases may be read before this package is imported. MMEngine then still needs
 ``pkg_resources``. The pin ``setuptools==81.0.0`` covers that case.
@@ -22,6 +23,7 @@ def restore_all() -> None:
     restore_package_lookup()
     restore_tostring_rgb()
     accept_one_element_radius()
+    accept_own_prefix()
 
 
 def restore_find_loader() -> None:
@@ -101,3 +103,27 @@ def accept_one_element_radius() -> None:
         return draw_circles(self, center, radius, *args, **kwargs)
 
     OpencvBackendVisualizer.draw_circles = draw_circles_of_any_radius
+
+
+def accept_own_prefix() -> None:
+    """Let a config name ours as its base, such as ``_base_ = 'mmpose_integral::integral_r152_h80k.py'``.
+
+    The base must be read after the import of this package. Its parts are looked up in MMPose's registries.
+    """
+    from mmengine.config import Config
+    find_config = Config._get_cfg_path
+    if find_config.__module__ == __name__:
+        return
+
+    def find_config_of_any_package(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        package, prefixed, name = cfg_path.partition('::')
+        if not prefixed or package != __package__:
+            return find_config(cfg_path, filename)
+        folder = Path(__file__).parent
+        paths = [root / 'configs' / name for root in (folder / '.mim', folder.parent)]  # installed, and a checkout
+        found = next((path for path in paths if path.is_file()), None)
+        if found is None:
+            raise FileNotFoundError(f'{filename}: its base {cfg_path} does not exist; see {paths[0].parent}')
+        return str(found), 'mmpose'
+
+    Config._get_cfg_path = staticmethod(find_config_of_any_package)

@@ -68,6 +68,23 @@ def test_wheel_installs_and_imports_elsewhere(wheel, tmp_path):
     assert has_head and has_dataset
 
 
+@pytest.mark.parametrize('base', [
+    "'mmpose_integral::integral_r152_h80k.py'",
+    "__import__('mmpose_integral').__path__[0] + '/.mim/configs/integral_r152_h80k.py'"])  # for mim and mmpose's tools
+def test_config_of_a_user_in_another_folder(wheel, tmp_path, base):
+    """The second form is read by mmengine before the plugin is imported."""
+    with zipfile.ZipFile(wheel[0]) as file:
+        file.extractall(tmp_path / 'site')
+    (tmp_path / 'mine.py').write_text(f'_base_ = {base}\ntrain_cfg = dict(max_epochs=3)\n')
+    before = 'import mmpose_integral; ' if '::' in base else ''
+    code = (f'{before}from mmengine.config import Config; cfg = Config.fromfile("mine.py"); '
+            'import mmpose_integral, json; from mmpose.registry import MODELS; print("RESULT", json.dumps([mmpose_integral.__file__, '
+            'cfg.train_cfg.max_epochs, MODELS.build(cfg.model.head).depth_bins]))')
+    output = call('-W', 'ignore', '-c', code, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(tmp_path / 'site')})
+    file, epochs, depth_bins = json.loads(output.split('RESULT')[1].splitlines()[0])
+    assert Path(file).is_relative_to(tmp_path / 'site') and (epochs, depth_bins) == (3, 72)
+
+
 def test_editable_install_links_to_the_source(source_copy, tmp_path):
     call('-c', f'from setuptools import build_meta; build_meta.build_editable({str(tmp_path)!r})', cwd=source_copy)
     for name in ('configs', 'tools'):

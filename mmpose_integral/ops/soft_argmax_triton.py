@@ -1,13 +1,13 @@
 """Launches of the kernels of :mod:`soft_argmax_kernels`. The logits are the only saved tensor of the volume's size."""
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch.autograd.function import once_differentiable
 
-from .soft_argmax_kernels import FIELDS, combine_kernel, gradient_kernel, moments_kernel
+from .soft_argmax_kernels import FIELDS, expectation_kernel, gradient_kernel
 
 # Vectors that a program reads in one step (two per thread), warps of a program, and programs per multiprocessor.
 # Several programs share a volume, so that few volumes fill the GPU, too.
@@ -16,25 +16,20 @@ VECTOR_BYTES = 16  # bytes that a thread can read at once
 STATISTICS = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
-class Layout(NamedTuple):
-    """Order in which a volume is read: axes from the largest stride to the smallest, so that reads are contiguous."""
-    sizes: list[int]  # numbers of cells along the axes
-    places: list[int]  # places of the axes: 0 for x, 1 for y, 2 for z
-    vector: int  # number of elements that a thread reads at once
-    strides: list[int]  # strides of the axes, in vectors, but of the last axis in elements
-    outer: list[int]  # strides of batch and joints, in vectors
+def _layout(logits: torch.Tensor) -> list[int]:
+    """Arguments of the kernels from ``stride_b`` to ``V``.
 
-
-def _layout(logits: torch.Tensor) -> Layout:
+    A volume is read along the axis of the smallest stride first, so that reads are contiguous. A vector is a power of 2
+    that divides the fastest axis and the offset of every vector.
+    """
     *slow, fast = axes = sorted((2, 3, 4), key=lambda axis: -logits.stride(axis))
-    # A vector is a power of 2 that divides the fastest axis and the offset of every vector.
     far = [logits.stride(axis) for axis in (0, 1, *slow) if logits.shape[axis] > 1]
     vector = VECTOR_BYTES // logits.element_size() if logits.stride(fast) == 1 else 1
     while any(number % vector for number in (*far, logits.shape[fast], logits.data_ptr() // logits.element_size())):
         vector //= 2
-    return Layout(sizes=[logits.shape[axis] for axis in axes], places=[4 - axis for axis in axes], vector=vector,
-                  strides=[*(logits.stride(axis) // vector for axis in slow), logits.stride(fast)],
-                  outer=[logits.stride(axis) // vector for axis in (0, 1)])
+    stride_b, stride_k, *strides = (logits.stride(axis) // vector for axis in (0, 1, *slow))
+    return [stride_b, stride_k, logits.shape[1], *strides, logits.stride(fast), *(4 - axis for axis in axes),
+            *(logits.shape[axis] for axis in axes), vector]
 
 
 def _splits(volumes: int, vectors: int, device: torch.device) -> tuple[int, int]:
@@ -45,28 +40,33 @@ def _splits(volumes: int, vectors: int, device: torch.device) -> tuple[int, int]
     return triton.cdiv(vectors, span), span
 
 
+def _expectation(logits: torch.Tensor, centre: torch.Tensor, steps: torch.Tensor,
+                 squared: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-sum-exp (B, K), and expected distance, or squared distance, from a centre (B, K, 3): (B, K, 3) as x, y, z."""
+    volumes, layout = centre.shape[:2].numel(), _layout(logits)
+    parts, span = _splits(volumes, logits[0, 0].numel() // layout[-1], logits.device)
+    partial = steps.new_empty(*centre.shape[:2], parts, FIELDS.value)
+    with torch.cuda.device_of(logits):  # Triton launches on the current device
+        expectation_kernel[volumes, parts](logits, centre, partial, steps, span, *layout, ROWS=ROWS,
+                                           DTYPE=STATISTICS[steps.dtype], SQUARED=squared, num_warps=WARPS)
+    lse, distance = partial[..., 0], partial[..., 1:]
+    return lse.logsumexp(-1), (lse.softmax(-1)[..., None] * distance).sum(2)
+
+
 class SoftArgmax3DTriton(torch.autograd.Function):
     """Mean and std of the softmax of a volume by the kernels; see :class:`SoftArgmax3D` for the gradient."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, steps: torch.Tensor,
                 with_std: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        batch, joints = logits.shape[:2]
-        mean, std = (steps.new_empty(batch, joints, 3) for _ in range(2))
-        lse = steps.new_empty(batch, joints)
+        mean = std = steps.new_zeros(*logits.shape[:2], 3)
+        lse = mean[..., 0]
+        if mean.numel():
+            lse, mean = _expectation(logits, mean, steps, squared=False)
+        if mean.numel() and with_std:
+            std = _expectation(logits, mean, steps, squared=True)[1].sqrt()
         ctx.save_for_backward(logits, lse, mean, steps)
         ctx.mark_non_differentiable(std)
-        if not batch * joints:
-            return mean, std
-        layout = _layout(logits)
-        parts, span = _splits(batch * joints, logits[0, 0].numel() // layout.vector, logits.device)
-        partial = steps.new_empty(batch * joints, parts, FIELDS.value)
-        with torch.cuda.device_of(logits):  # Triton launches on the current device
-            moments_kernel[batch * joints, parts](
-                logits, partial, *layout.outer, joints, span, *layout.strides, *layout.sizes, V=layout.vector,
-                ROWS=ROWS, DTYPE=STATISTICS[steps.dtype], STD=with_std, num_warps=WARPS)
-            combine_kernel[batch * joints, ](partial, lse, mean, std, parts, steps, *layout.places,
-                                              PARTS=triton.next_power_of_2(parts), num_warps=1)
         return mean, std
 
     @staticmethod
@@ -76,11 +76,10 @@ class SoftArgmax3DTriton(torch.autograd.Function):
         grad = torch.empty_like(logits)  # the logits are dense, so this has the same strides
         if grad.numel():
             layout = _layout(logits)
-            blocks = triton.cdiv(logits[0, 0].numel() // layout.vector, ROWS)
+            blocks = triton.cdiv(logits[0, 0].numel() // layout[-1], ROWS)
             with torch.cuda.device_of(logits):
                 gradient_kernel[lse.numel() * blocks, ](
-                    logits, lse, mean, grad_mean.contiguous(), grad, steps, *layout.outer, logits.shape[1],
-                    *layout.strides, *layout.places, *layout.sizes, V=layout.vector, ROWS=ROWS,
+                    logits, mean, lse, grad_mean.contiguous(), grad, steps, *layout, ROWS=ROWS,
                     DTYPE=STATISTICS[steps.dtype], num_warps=WARPS)
         return grad, None, None
 

@@ -62,6 +62,19 @@ def test_training_and_evaluation(path, tmp_path):
         assert saved and 'trainval' in path.name
 
 
+def test_training_with_a_users_config_in_another_folder(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text("""
+_base_ = 'mmpose_integral::integral_r152_h80k.py'
+train_dataloader = dict(dataset=dict(datasets=[{{_base_.h80k}}, {{_base_.mpii}}]))
+custom_hooks = [dict(type='SyncBuffersHook'), {{_base_.early_stopping}}]
+""")
+    test_training_and_evaluation(path, tmp_path)
+    path.write_text("_base_ = 'mmpose_integral::absent.py'")
+    with pytest.raises(FileNotFoundError, match='mine.py: its base mmpose_integral::absent.py does not exist'):
+        Config.fromfile(path)
+
+
 @pytest.mark.parametrize('path', OFFICIAL, ids=lambda path: path.stem)
 def test_official_configs_evaluate_without_training_data(path, tmp_path, monkeypatch):
     monkeypatch.setenv('MPII_ROOT', 'nowhere')

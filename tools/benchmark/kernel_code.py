@@ -23,11 +23,11 @@ from mmpose_integral.ops.soft_argmax_triton import ROWS, WARPS
 
 VECTORS = {'float32': ('*fp32', 4), 'bfloat16': ('*bf16', 8), 'bfloat16, not aligned': ('*bf16', 1)}
 VARIANTS: dict[str, tuple[JITFunction, dict]] = {
-    'forward': (kernels.moments_kernel, dict(STD=False)),
-    'forward with std': (kernels.moments_kernel, dict(STD=True)),
-    'backward': (kernels.gradient_kernel, dict(P0=2, P1=1, P2=0))}
-VOLUME = dict(N0=72, N1=96, N2=72)  # the paper's
-STATISTICS = ('parts', 'lse', 'mean', 'std', 'grad_mean', 'steps')  # float32; other pointers are of the logits' type
+    'forward': (kernels.expectation_kernel, dict(SQUARED=False)),
+    'variance': (kernels.expectation_kernel, dict(SQUARED=True)),
+    'backward': (kernels.gradient_kernel, {})}
+VOLUME = dict(P0=2, P1=1, P2=0, N0=72, N1=96, N2=72)  # the paper's
+STATISTICS = ('parts', 'centre', 'lse', 'mean', 'grad_mean', 'steps')  # float32; other pointers are of the logits' type
 
 
 def compile_kernel(kernel: JITFunction, pointer: str, constants: dict, capability: int,
@@ -76,8 +76,6 @@ def rows_of(capability: int) -> Iterator[dict]:
                        instructions_per_logit=round(len(body) / (vector * ROWS // (32 * WARPS)), 1),
                        wide_reads=sum('LDG.E.128' in text for text in body),
                        wide_writes=sum('STG.E.128' in text for text in body))
-    joined = compile_kernel(kernels.combine_kernel, '*fp32', dict(P0=2, P1=1, P2=0, PARTS=8), capability, 1)[1]
-    yield dict(capability=capability, type='float32', kernel='parts joined', **joined)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
