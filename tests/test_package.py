@@ -78,8 +78,9 @@ def test_config_of_a_user_in_another_folder(wheel, tmp_path, base):
     (tmp_path / 'mine.py').write_text(f'_base_ = {base}\ntrain_cfg = dict(max_epochs=3)\n')
     before = 'import mmpose_integral; ' if '::' in base else ''
     code = (f'{before}from mmengine.config import Config; cfg = Config.fromfile("mine.py"); '
-            'import mmpose_integral, json; from mmpose.registry import MODELS; print("RESULT", json.dumps([mmpose_integral.__file__, '
-            'cfg.train_cfg.max_epochs, MODELS.build(cfg.model.head).depth_bins]))')
+            'import mmpose_integral, json; from mmpose.registry import MODELS; '
+            'print("RESULT", json.dumps([mmpose_integral.__file__, cfg.train_cfg.max_epochs, '
+            'MODELS.build(cfg.model.head).depth_bins]))')
     output = call('-W', 'ignore', '-c', code, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(tmp_path / 'site')})
     file, epochs, depth_bins = json.loads(output.split('RESULT')[1].splitlines()[0])
     assert Path(file).is_relative_to(tmp_path / 'site') and (epochs, depth_bins) == (3, 72)

@@ -49,13 +49,12 @@ def test_no_worse_than_twice_eagers_error(dtype, shape):
     weight = torch.randn(*shape[:2], 3, generator=generator).to(DEVICE)
     truth = run(logits.double(), 'reference', weight)
     eager, fused = run(logits, 'reference', weight), run(logits, 'triton', weight)
-    # The online variance of float32 is less exact than the two passes of the reference, by less than 1e-3 px of a crop.
-    for exact, plain, found, tolerance in zip(truth, eager, fused, (1e-7, 1e-6, 1e-7), strict=True):
+    for exact, plain, found in zip(truth, eager, fused, strict=True):
         assert found.dtype == plain.dtype and found.shape == plain.shape
         error = (found.double() - exact).abs().max()
         # The interpreter truncates to bfloat16, while a GPU rounds to nearest: up to one unit in the last place.
         cut = exact.abs().max() / 128 if DEVICE == 'cpu' and found.dtype == torch.bfloat16 else 0
-        assert error <= 2 * (plain.double() - exact).abs().max() + cut + tolerance
+        assert error <= 2 * (plain.double() - exact).abs().max() + cut + 2e-7
 
 
 @pytest.mark.parametrize('order', [(0, 1, 3, 4, 2), (0, 1, 4, 2, 3), (1, 0, 2, 4, 3)])
@@ -84,7 +83,7 @@ def test_vectors_are_as_long_as_alignment_allows():
     channels_last = logits.view(2, 15, 7, 24).to(memory_format=torch.channels_last).unflatten(1, (3, 5))
     for found, vector in ((logits, 2), (moved, 1), (channels_last, 1), (logits.float(), 4), (logits.bfloat16(), 8),
                           (logits[..., :12].contiguous().bfloat16(), 4), (logits.transpose(0, 4), 1)):
-        assert kernels._layout(found).vector == vector
+        assert kernels._layout(found)[-1] == vector
     assert_like_reference(moved)
 
 
@@ -94,7 +93,7 @@ def test_a_spike_and_a_slope_keep_their_variance():
     logits[0, 1] = -1e4 * torch.arange(4., device=DEVICE)  # a whole plane of the volume has the largest logit
     mean, std = soft_argmax_3d(logits, 'triton', return_std=True)
     torch.testing.assert_close(mean[0, 0].cpu(), torch.tensor([3 / 4, 6 / 7, 4 / 5]))
-    assert std[0, 0].max() == 0 and mean[0, 1, 0] == 0 and std[0, 1, 0] == 0
+    assert std[0, 0].max() < 1e-6 and mean[0, 1, 0] == 0 and std[0, 1, 0] == 0
     torch.testing.assert_close(std[0, 1, 1:].cpu(), torch.tensor([2 / 7, 2**0.5 / 5]))  # flat along y and z
 
 
