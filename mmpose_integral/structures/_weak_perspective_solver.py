@@ -140,7 +140,7 @@ def solve_robust(chunk: Chunk) -> tuple[Unknowns, np.ndarray]:
         squared = squared_residuals(moments, camera)
         if step % 2 == 0:  # the width may only shrink, so the last steps agree on the outliers
             floor = (TUNING * NOISE_FLOOR)**2 * (camera[0]**2 + camera[1]**2)
-            cut = np.minimum(cut, np.maximum(_squared_width(squared, chunk.used), floor)).astype(np.float32)
+            cut = np.minimum(cut, np.maximum(squared_width(squared, chunk.used), floor)).astype(np.float32)
         squared /= -cut
         squared += 1
         trust = np.maximum(squared, 0, out=squared)
@@ -150,7 +150,7 @@ def solve_robust(chunk: Chunk) -> tuple[Unknowns, np.ndarray]:
     return camera, cut
 
 
-def _squared_width(squared: np.ndarray, used: np.ndarray) -> np.ndarray:
+def squared_width(squared: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Squared width of the bisquare, from the median of the residuals, (n,).
 
     The order statistic and the factor for few joints are those of Rousseeuw and Leroy, "Robust Regression and Outlier

@@ -6,6 +6,7 @@
 of ``keypoints_3d``: root-centred joints give a root at z = 0. The authors fit R too (a 2D similarity). The poses are
 given in camera axes, so R can only correct errors of the 2D joints. By default, R is the identity.
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -84,26 +85,45 @@ def fit_weak_perspective(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, wei
     """
     if degenerate not in ('raise', 'mark'):
         raise ValueError(f"degenerate: 'raise' or 'mark' expected, got {degenerate!r}")
-    arrays = _check_shapes(keypoints_3d, keypoints_2d, 1 if weights is None else weights)
-    *batch, num_joints = arrays[2].shape
-    poses, points, trust = (values.reshape(-1, num_joints, *values.shape[len(batch) + 1:]) for values in arrays)
+    batch, *arrays = flatten_frames(keypoints_3d, keypoints_2d, 1 if weights is None else weights)
+    camera, reasons = fit_frames(arrays[0], arrays[1], arrays[2], rotation, robust)
+    if degenerate == 'raise':
+        raise_degenerate('fit_weak_perspective', reasons, solver.REASONS, batch)
+    return WeakPerspectiveCamera(*(field.reshape((*batch, *field.shape[1:])) for field in camera))
+
+
+def fit_frames(poses: np.ndarray, points: np.ndarray, weights: np.ndarray, rotation: bool = False,
+               robust: bool = True) -> tuple[WeakPerspectiveCamera, np.ndarray]:
+    """Fit n frames of checked shape; return their cameras, and (n,) codes of the solver's ``REASONS``."""
     parts = (slice(start, start + CHUNK_FRAMES) for start in range(0, max(len(poses), 1), CHUNK_FRAMES))
-    chunks = [_fit_chunk(poses[part], points[part], trust[part], rotation, robust) for part in parts]
-    reasons = np.concatenate([codes for _, codes in chunks])
-    if degenerate == 'raise' and reasons.any():
-        bad = np.flatnonzero(reasons)
-        where = f', first at index {index_text(np.unravel_index(bad[0], batch))}' if batch else ''
-        kinds = '; '.join(f'{(reasons == code).sum()} x {solver.REASONS[code]}' for code in np.unique(reasons[bad]))
-        raise ValueError(f'fit_weak_perspective: {len(bad)} of {len(reasons)} frames determine no camera{where}: '
-                         f"{solver.REASONS[reasons[bad[0]]]}. In all: {kinds}. Leave them out, or pass "
-                         "degenerate='mark' to get NaN cameras for them")
+    chunks = [_fit_chunk(poses[part], points[part], weights[part], rotation, robust) for part in parts]
     fields = (np.concatenate(field) for field in zip(*(camera for camera, _ in chunks), strict=True))
-    return WeakPerspectiveCamera(*(field.reshape((*batch, *field.shape[1:])) for field in fields))
+    return WeakPerspectiveCamera(*fields), np.concatenate([codes for _, codes in chunks])
 
 
-def _check_shapes(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray,
-                  weights: np.ndarray | float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bring the arguments of :func:`fit_weak_perspective` to arrays of matching shape, or raise ValueError."""
+def raise_degenerate(function: str, reasons: np.ndarray, texts: Sequence[str], batch: Sequence[int]) -> None:
+    """Raise a ValueError that describes the degenerate frames, if there are any.
+
+    Args:
+        function: Name of the fit, for the message.
+        reasons: (n,) codes, 0 for frames with a camera.
+        texts: Text per code.
+        batch: Shape of the frames.
+    """
+    bad = np.flatnonzero(reasons)
+    if not len(bad):
+        return
+    where = f', first at index {index_text(np.unravel_index(bad[0], tuple(batch)))}' if batch else ''
+    kinds = '; '.join(f'{(reasons == code).sum()} x {texts[code]}' for code in np.unique(reasons[bad]))
+    raise ValueError(f'{function}: {len(bad)} of {len(reasons)} frames determine no camera{where}: '
+                     f"{texts[reasons[bad[0]]]}. In all: {kinds}. Leave them out, or pass degenerate='mark' to get NaN "
+                     'cameras for them')
+
+
+def flatten_frames(
+        keypoints_3d: np.ndarray, keypoints_2d: np.ndarray,
+        weights: np.ndarray | float) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """Bring the arguments of a fit to (n, K, 3), (n, K, 2) and (n, K), or raise ValueError; first, the shape of n."""
     keypoints_3d, keypoints_2d, weights = map(np.asarray, (keypoints_3d, keypoints_2d, weights))
     if keypoints_3d.ndim < 2 or keypoints_3d.shape[-1] != 3:
         raise ValueError(f'keypoints_3d: shape (..., K, 3) expected, got {keypoints_3d.shape}')
@@ -112,10 +132,13 @@ def _check_shapes(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray,
         raise ValueError(f'keypoints_2d: shape {(*joints, 2)} expected for keypoints_3d of shape {keypoints_3d.shape}, '
                          f'got {keypoints_2d.shape}')
     try:
-        return keypoints_3d, keypoints_2d, np.broadcast_to(weights, joints)
+        weights = np.broadcast_to(weights, joints)
     except ValueError:
         raise ValueError(f'weights: shape {joints} expected for keypoints_3d of shape {keypoints_3d.shape}, '
                          f'got {weights.shape}') from None
+    *batch, count = joints
+    return (tuple(batch), keypoints_3d.reshape(-1, count, 3), keypoints_2d.reshape(-1, count, 2),
+            weights.reshape(-1, count))
 
 
 def _fit_chunk(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights: np.ndarray, rotation: bool,
