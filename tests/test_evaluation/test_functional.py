@@ -106,9 +106,10 @@ def test_alignment_equals_scipy_frame_by_frame(align):
     pred = pred @ np.swapaxes(Rotation.random(12, random_state=0).as_matrix(), -1, -2)
     pred[5] *= [1, 1, -1]
     expected = np.array([loop_align(p, g, align == 'similarity') for p, g in zip(pred, gt, strict=True)])
-    rotated, centre, scale = procrustes(pred, gt)
+    rotated, centred, scale = procrustes(pred, gt)
     factor = scale[:, None, None] if align == 'similarity' else 1
-    np.testing.assert_allclose(rotated * factor + centre, expected, atol=1e-6)
+    np.testing.assert_allclose(rotated * factor + gt.mean(axis=1, keepdims=True), expected, atol=1e-6)
+    np.testing.assert_allclose(centred, gt - gt.mean(axis=1, keepdims=True), atol=1e-6)
     np.testing.assert_allclose(
         mpjpe(pred.reshape(3, 4, 18, 3), gt.reshape(3, 4, 18, 3), align, joints=[3, 0, 16])[2, 1],
         loop_errors(expected[9], gt[9])[[3, 0, 16]], atol=1e-6)

@@ -53,15 +53,16 @@ def evaluate_h80k(pred: np.ndarray, gt_mm: np.ndarray, bone_lengths: dict[str, f
     gt = np.subtract(gt, gt[:, :1], dtype=np.float64)
     unit = px_to_mm(pred, 1.0).keypoints  # poses are proportional to their bone length, so one conversion is enough
 
-    def errors_of(poses: np.ndarray) -> np.ndarray:
-        return distances(poses[:, :NUM_FILE_JOINTS], gt[:, :NUM_FILE_JOINTS])
+    def mean_error(poses: np.ndarray, truth: np.ndarray) -> float:
+        return float(distances(poses[:, :NUM_FILE_JOINTS], truth[:, :NUM_FILE_JOINTS]).mean())
 
-    every = {name: errors_of(unit * length) for name, length in lengths.items()}
-    pred_mm, errors = unit * next(iter(lengths.values())), next(iter(every.values()))
-    rotated, centre, scale = procrustes(pred_mm, gt)
+    mpjpe = {name: mean_error(unit * length, gt) for name, length in lengths.items()}
+    pred_mm = unit * next(iter(lengths.values()))
+    rotated, centred_gt, scale = procrustes(pred_mm, gt)
+    rigid, similarity = mean_error(rotated, centred_gt), mean_error(rotated * scale[:, None, None], centred_gt)
+    errors = distances(pred_mm[:, :NUM_FILE_JOINTS], gt[:, :NUM_FILE_JOINTS])
     return H80KResult(
-        mpjpe={name: float(one.mean()) for name, one in every.items()}, rigid=float(errors_of(rotated + centre).mean()),
-        similarity=float(errors_of(rotated * scale[:, None, None] + centre).mean()), per_joint=errors.mean(axis=0),
+        mpjpe=mpjpe, rigid=rigid, similarity=similarity, per_joint=errors.mean(axis=0),
         per_axis=np.abs(pred_mm - gt).mean(axis=0)[:NUM_FILE_JOINTS].mean(axis=0), pck=pck(errors), auc=auc(errors),
         errors=errors, pred_mm=pred_mm)
 

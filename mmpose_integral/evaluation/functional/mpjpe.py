@@ -39,8 +39,9 @@ def mpjpe(pred: np.ndarray, gt: np.ndarray, align: str = 'none',
         dot, norm = (np.einsum('...kc,...kc->...', pred, other) for other in (gt, pred))
         pred = pred * _safe_ratio(dot, norm)[..., None, None]
     elif align in ('rigid', 'similarity'):
-        rotated, centre, scale = procrustes(pred, gt)
-        pred = (rotated * scale[..., None, None] if align == 'similarity' else rotated) + centre
+        pred, gt, scale = procrustes(pred, gt)
+        if align == 'similarity':
+            pred = pred * scale[..., None, None]
     elif align != 'none':
         raise ValueError(f"align: one of 'none', 'rigid', 'similarity', 'scale' expected, got {align!r}")
     rows = list(joints)
@@ -48,7 +49,7 @@ def mpjpe(pred: np.ndarray, gt: np.ndarray, align: str = 'none',
 
 
 def procrustes(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the best rotation of centred poses, and the scale for it.
+    """Centre two sets of poses, rotate one to fit the other, and compute the best scale for it.
 
     This is Kabsch's solution. A mirrored pose stays mirrored. The rotation is the same with and without scale.
 
@@ -57,15 +58,15 @@ def procrustes(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray
         gt: (..., K, 3), ground truth, mm.
 
     Returns:
-        Centred and rotated ``pred``, (..., K, 3); centre of ``gt``, (..., 1, 3); scale, (...).
+        ``pred``, centred and rotated, and ``gt``, centred, (..., K, 3) each; scale, (...).
     """
     average = np.full((1, gt.shape[-2]), 1 / gt.shape[-2])  # mean() is slow along so short an axis
-    centre, centred = average @ gt, pred - average @ pred
-    covariance = np.swapaxes(centred, -1, -2) @ (gt - centre)
+    centred, gt = pred - average @ pred, gt - average @ gt
+    covariance = np.swapaxes(centred, -1, -2) @ gt
     rotation = nearest_rotation(covariance)
     strength = np.einsum('...ij,...ij->...', rotation, covariance)
     scale = _safe_ratio(strength, np.einsum('...kc,...kc->...', centred, centred))
-    return centred @ rotation, centre, scale
+    return centred @ rotation, gt, scale
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
