@@ -10,6 +10,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointAfterValidationHook', interval=1, max_keep_ckpts=1, save_best='h80k/MPJPE', rule='less'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    label_camera=dict(type='LabelCameraHook'),
     visualization=dict(type='IntegralVisualizationHook', enable=False),
     badcase=dict(
         type='BadCaseAnalysisHook', enable=False, out_dir='badcase', metric_type='loss', badcase_thr=5))

@@ -13,7 +13,7 @@ from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 from .media import Media
-from .tracking import PersonTracker, check_later
+from .tracking import PersonTracker
 
 
 def smoothing_factor(interval: float, cutoff: np.ndarray | float) -> np.ndarray | float:
@@ -50,7 +50,7 @@ class OneEuroFilter:
         """Clear time, output and speed of the last value."""
         self._last: tuple[float, np.ndarray, np.ndarray] | None = None
 
-    def __call__(self, value: ArrayLike, time_s: float, unit: float = 1.0) -> np.ndarray:
+    def __call__(self, value: np.ndarray | float, time_s: float, unit: float = 1.0) -> np.ndarray:
         """Filter one value; the result is float64 of the same shape.
 
         Args:
@@ -58,15 +58,11 @@ class OneEuroFilter:
             time_s: Time of the value, s; later than that of the last call.
             unit: Speed that counts as 1, in the value's unit per s.
         """
-        value = np.array(value, np.float64)
+        value = np.array(value, np.float64)  # a copy: the caller may change its own array later
         if self._last is None:
-            check_later(time_s, None)
             self._last = time_s, value, np.zeros_like(value)
-            return value.copy()
+            return value
         last_time, last, speed = self._last
-        check_later(time_s, last_time)
-        if value.shape != last.shape:
-            raise ValueError(f'value: shape {last.shape} expected as before, got {value.shape}')
         interval = time_s - last_time
         known = np.isfinite(value) & np.isfinite(last)
         step = np.subtract(value, last, out=np.zeros_like(value), where=known)
@@ -75,7 +71,7 @@ class OneEuroFilter:
         alpha = smoothing_factor(interval, self.min_cutoff + self.beta * np.abs(speed))
         filtered = np.where(known, last + alpha * step, value)
         self._last = time_s, filtered, speed
-        return filtered.copy()
+        return filtered
 
 
 class PoseSmoother:

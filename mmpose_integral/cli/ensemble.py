@@ -13,7 +13,7 @@ import numpy as np
 from mmpose_integral.evaluation.functional import average_predictions
 from mmpose_integral.evaluation.metrics import H80KMetric, SubmissionMetric
 from mmpose_integral.formats.h80k_index import load_index_with_poses
-from mmpose_integral.formats.predictions import STD, load_predictions, to_records
+from mmpose_integral.formats.predictions import INTRINSICS, STD, load_predictions, to_records
 from mmpose_integral.utils.files import replace_when_done
 
 
@@ -37,8 +37,12 @@ def average_files(paths: Sequence[str], weights: Sequence[float] | None = None) 
     means = {name: average_predictions([file['frame_ids'] for file in files], [file[name] for file in files], weights)
              for name in ('pred_px', STD) if all(name in file for file in files)}
     first, order = files[0], np.argsort(files[0]['frame_ids'])
-    return to_records(dict(frame_ids=means['pred_px'][0], paths=first['paths'][order],
-                           box_found=first['box_found'][order],
+    kept = [name for name in ('paths', 'box_found', INTRINSICS) if name in first]
+    for path, file in zip(paths, files, strict=True):
+        if not np.array_equal(file.get(INTRINSICS, []), first.get(INTRINSICS, [])):
+            raise ValueError(f'{path} and {paths[0]}: labels of one camera model with one focal length expected, '
+                             'because their mean is decoded by one')
+    return to_records(dict(frame_ids=means['pred_px'][0], **{name: first[name][order] for name in kept},
                            **{name: mean.astype(np.float32) for name, (_, mean) in means.items()}))
 
 

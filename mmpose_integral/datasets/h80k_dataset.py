@@ -7,11 +7,10 @@ from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from mmpose_integral.datasets.transforms.boxes import joint_extent
 from mmpose_integral.formats.boxes import load_boxes
-from mmpose_integral.formats.cameras import load_cameras
+from mmpose_integral.formats.cameras import load_cameras, model_of
 from mmpose_integral.formats.h80k_index import H80KIndex, load_index
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.structures.skeleton import build_metainfo
-from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera
 
 BOX_SOURCES = ('detector', 'keypoints', 'keypoints_2d', 'image')
 
@@ -28,7 +27,8 @@ class H80KDataset(BaseCocoStyleDataset):
     Args:
         ann_file: Index (npz). This and the next three are joined to ``data_root``.
         bbox_file: COCO detection results, one box per frame, for ``box_source='detector'``.
-        camera_file: Cameras (npz) of ``fit_cameras.py``, which training needs.
+        camera_file: Cameras (npz) of ``fit_cameras.py``, which training needs. Their model and focal length are
+            ``metainfo['camera']``, which checkpoints contain.
         keypoints_2d_file: Coarse 2D joints (npz), for ``box_source='keypoints_2d'``, or in place of ``camera_file``:
             :class:`FitWeakPerspective` then fits a camera to each sample.
         box_source: Source of the boxes: 'detector', 'keypoints_2d', 'keypoints', or 'image' (the whole image).
@@ -68,6 +68,9 @@ class H80KDataset(BaseCocoStyleDataset):
         index = load_index(self.ann_file)
         arrays = {} if index.keypoints_mm is None else dict(keypoints_mm=index.keypoints_mm)
         cameras = load_cameras(self._paths['cameras'], index.frame_ids) if 'cameras' in self._paths else None
+        if cameras is not None:
+            self._metainfo['camera'] = dict(model=model_of(cameras), **{
+                name: value for name, value in cameras._asdict().items() if name == 'focal_length'})
         if 'keypoints_2d' in self._paths:
             arrays['keypoints_2d'], arrays['keypoints_2d_score'] = load_keypoints_2d(
                 self._paths['keypoints_2d'], index.frame_ids)
@@ -78,7 +81,7 @@ class H80KDataset(BaseCocoStyleDataset):
         found = np.isfinite(boxes[:, 0])
         arrays['bbox'] = np.where(found[:, None], boxes, np.pad(index.img_sizes, ((0, 0), (2, 0)))).astype(np.float32)
         if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints has no joints
-            found = (np.isfinite(cameras.scale) if cameras is not None else
+            found = (cameras.known if cameras is not None else
                      np.count_nonzero(arrays['keypoints_2d_score'] > 0, axis=1) > 2)
         samples: list[dict] = []
         for row, frame_id in enumerate(index.frame_ids.tolist()):
@@ -89,7 +92,7 @@ class H80KDataset(BaseCocoStyleDataset):
                 box_found=bool(found[row]), bbox_score=np.ones(1, dtype=np.float32),
                 **{name: array[row:row + 1] for name, array in arrays.items()})
             if cameras is not None:
-                sample['camera'] = WeakPerspectiveCamera(*(field[row:row + 1] for field in cameras))
+                sample['camera'] = cameras.frames(slice(row, row + 1))
             samples.append(sample)
         if not samples:
             source = self._paths['boxes' if self.box_source == 'detector' else 'keypoints_2d']

@@ -27,6 +27,9 @@ class MixedPoseDataset(CombinedDataset):
     def __init__(self, datasets: list[dict], pipeline: Sequence[dict] = (), metainfo: dict | None = None,
                  **kwargs: object) -> None:
         super().__init__(metainfo or build_metainfo(), datasets, list(pipeline), **kwargs)
+        camera = self.datasets[0].metainfo.get('camera')
+        if camera is not None:  # of the labels, for the checkpoint
+            self._metainfo['camera'] = camera
 
     def __getitem__(self, idx: int | tuple[int, int, int]) -> dict:
         if isinstance(idx, tuple):

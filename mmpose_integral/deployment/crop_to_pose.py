@@ -12,7 +12,6 @@ from mmpose.models.utils.tta import flip_coordinates
 
 from mmpose_integral.deployment.onnx_runtime import FORMAT_VERSION
 from mmpose_integral.models.heads import Integral3DHead, Regression3DHead
-from mmpose_integral.models.pose_estimators import EnsembleEstimator
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, flip_indices
 
 
@@ -23,9 +22,6 @@ def check_deployable(model: torch.nn.Module) -> None:
         ValueError: If it is an ensemble or a 2D model, has another kind of head or another number of joints, or its
             preprocessor pads or augments batches.
     """
-    if isinstance(model, EnsembleEstimator):
-        raise ValueError('an ensemble has one crop per member and is not one graph; export its members one by one and '
-                         'average their millimetres')
     head = getattr(model, 'head', None)
     if not isinstance(head, Integral3DHead | Regression3DHead):
         raise ValueError(f'head: Integral3DHead or Regression3DHead expected, got {type(head).__name__}')
@@ -103,17 +99,15 @@ def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
         model: Model that passed :func:`check_deployable`.
         padding: Factor by which the box is enlarged before the crop.
     """
-    codec = model.head.decoder
-    zero, one = (codec.decode(np.full((1, 1, 3), value, dtype=np.float32))[0][0, 0] for value in (0, 1))
-    unit = one - zero
-    probe = np.full((1, 1, 3), 0.1, dtype=np.float32)
-    score = codec.decode(probe, probe)[1].astype(np.float64).item()
-    factor = float(f'{-np.log(score) / probe[0, 0, 0].item()**2:.6g}')  # the digits that float32 resolves
+    codec, ones = model.head.decoder, np.ones((1, 1, 3), dtype=np.float32)
+    zero, (one, score) = codec.decode(0 * ones)[0], codec.decode(ones, std=ones)
+    unit, offset = (one - zero)[0, 0], ((0 - zero) / (one - zero))[0, 0]
+    factor = round(-np.log(score.astype(np.float64)).item(), 4)  # the digits that float32 resolves
     width, height = codec.input_size
     mirrored = flip_coordinates(
         torch.zeros(1, 1, 3, dtype=torch.float64), [0], shift_coords=True, input_size=(width, height))
     return dict(
         format_version=FORMAT_VERSION, input_size=[int(width), int(height)], padding=float(padding),
-        unit=unit.tolist(), offset=((0 - zero) / unit).tolist(), score_factor=factor,
+        unit=unit.tolist(), offset=offset.tolist(), score_factor=factor,
         joints=list(JOINT_NAMES), parents=list(PARENTS), flip_indices=flip_indices(), flip_x=mirrored[0, 0, 0].item(),
         flip_test=bool((model.test_cfg or {}).get('flip_test', False)))

@@ -8,6 +8,8 @@ from mmpose_integral.utils.files import check_rows, read_arrays, write_arrays
 
 FIELDS = dict(frame_ids='frame_id', paths='path', box_found='box_found', pred_px='pred')
 STD = 'std_px'  # predictions of a head without a volume do not have it
+INTRINSICS = 'intrinsics'  # predictions of a model with weak-perspective labels do not have it
+OPTIONAL = {STD: 'std', INTRINSICS: 'intrinsics'}
 
 
 def save_predictions(path: str | Path, records: list[dict], **arrays: np.ndarray) -> None:
@@ -18,8 +20,9 @@ def save_predictions(path: str | Path, records: list[dict], **arrays: np.ndarray
         records: N records of :func:`mmpose_integral.evaluation.metrics.frame_records.make_record`.
         **arrays: Further arrays of length N.
     """
-    if all('std' in record for record in records):
-        arrays[STD] = np.array([record['std'] for record in records])
+    for name, key in OPTIONAL.items():
+        if all(key in record for record in records):
+            arrays[name] = np.array([record[key] for record in records])
     write_arrays(path, **{name: np.array([record[key] for record in records]) for name, key in FIELDS.items()},
                  **arrays)
 
@@ -33,8 +36,8 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
     Returns:
         Arrays ``frame_ids`` (N,), ``paths`` (N,) str, ``box_found`` (N,) bool, ``pred_px`` (N, 18, 3) image px. Models
         with a volume add ``std_px`` (N, 18, 3), the standard deviations of ``pred_px``. A split with ground truth adds
-        ``pred_mm``, ``gt_mm`` (N, 18, 3), both root-relative, and ``errors`` (N, 17), mm. Files of earlier versions
-        lack ``std_px`` and ``gt_mm``.
+        ``pred_mm``, ``gt_mm`` (N, 18, 3), both root-relative, and ``errors`` (N, 17), mm. A model with labels of
+        perspective cameras adds ``intrinsics`` (N, 3), px, as in ``px_to_mm``.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -42,7 +45,8 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """
     remedy = 'make it with mmpose-integral test --predictions, or mmpose-integral submit --predictions for Test'
     arrays = read_arrays(path, 'file of predictions', FIELDS, remedy)
-    check_rows(arrays, dict.fromkeys(('pred_px', STD), (NUM_JOINTS, 3)), f'predictions {path}', remedy)
+    shapes: dict[str, tuple[int, ...]] = {'pred_px': (NUM_JOINTS, 3), STD: (NUM_JOINTS, 3), INTRINSICS: (3, )}
+    check_rows(arrays, shapes, f'predictions {path}', remedy)
     return arrays
 
 
@@ -50,5 +54,5 @@ def to_records(arrays: dict[str, np.ndarray]) -> list[dict]:
     """Convert arrays of :func:`load_predictions` to the records that the metrics use."""
     columns = dict(frame_id=arrays['frame_ids'].tolist(), path=arrays['paths'].tolist(),
                    box_found=arrays['box_found'].tolist(), pred=arrays['pred_px'])
-    columns |= dict(std=arrays[STD]) if STD in arrays else {}
+    columns |= {key: arrays[name] for name, key in OPTIONAL.items() if name in arrays}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -59,7 +59,7 @@ class SoftArgmax3DTriton(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, steps: torch.Tensor,
                 with_std: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        mean = std = steps.new_zeros(*logits.shape[:2], 3)
+        mean, std = (steps.new_zeros(*logits.shape[:2], 3) for _ in range(2))
         lse = mean[..., 0]
         if mean.numel():
             lse, mean = _expectation(logits, mean, steps, squared=False)

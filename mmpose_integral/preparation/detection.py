@@ -69,7 +69,7 @@ class PersonDetector:
         self.pipeline = Compose([reader, *steps])
 
     def settings(self) -> dict:
-        """Settings that the boxes depend on, for :class:`ShardedJob`."""
+        """Settings that the boxes depend on, for :func:`run_sharded`."""
         return dict(detector=fingerprint(self.model.cfg.model.to_dict(), self.pipeline),
                     detector_weights=checkpoint_fingerprint(self.checkpoint), person_label=self.person_label,
                     score_thr=self.score_thr)
@@ -105,9 +105,9 @@ class PersonDetector:
 
 def class_number(person_class: str | int, classes: Sequence[str]) -> int:
     """Find the number of a class, given by name or number, among a detector's class names."""
-    name = str(person_class)
+    name, classes = str(person_class), [classes] if isinstance(classes, str) else list(classes)
     if name in classes:
-        return list(classes).index(name)
+        return classes.index(name)
     if name.isdigit() and int(name) < len(classes):
         return int(name)
     shown = ', '.join(classes[:5]) + (', ...' if len(classes) > 5 else '')

@@ -1,5 +1,6 @@
-"""Reading and preparation of frames in worker processes, in parallel with the model."""
+"""Jobs of a model over the frames of an index: arguments, start, and reading of frames in worker processes."""
 import argparse
+import functools
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -7,10 +8,49 @@ from typing import Any
 
 import mmcv
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from mmengine.config import Config
+from mmengine.utils.dl_utils import set_multi_processing
+from torch.utils.data import DataLoader
 
 from mmpose_integral.formats.h80k_index import H80KIndex
-from mmpose_integral.preparation.sharded_job import ShardedJob
+from mmpose_integral.preparation.sharded_job import run_sharded
+from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
+
+# Timeout of a rank, s. Ranks are synchronised only at the start and at the end of a job, which may take hours.
+DAY_S = 24 * 3600
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every resumable job over an index."""
+    parser.add_argument('--index', type=Path, required=True, help='index of a split, a product of `prepare index`')
+    parser.add_argument('--root', type=Path, required=True, help='folder that holds Train, Val and Test')
+    parser.add_argument('--out', type=Path, required=True, help='product; <out>.parts holds the unfinished work')
+    parser.add_argument('--batch-size', type=int, default=32, help='frames per step of the model (default: 32)')
+    parser.add_argument('--num-workers', type=int, default=2, help='reading processes per rank (default: 2)')
+    parser.add_argument('--device', help='default: one GPU per rank if there are GPUs, otherwise cpu')
+    parser.add_argument('--fresh', action='store_true', help='start over instead of continuing an earlier run')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+
+
+def launch(launcher: str) -> None:
+    """Join the process group of a preparation job, with one of ``LAUNCHERS``."""
+    set_multi_processing(distributed=launcher != 'none')
+    join_gloo_group(launcher, DAY_S)
+
+
+def choose_checkpoint(config: str | Path, checkpoint: str | None) -> str:
+    """Choose the given checkpoint, a file or URL, or the public one that the config names.
+
+    Raises:
+        FileNotFoundError: If there is no such config, or neither gives a checkpoint.
+    """
+    check_file(config, 'config file')
+    checkpoint = checkpoint or Config.fromfile(config).get('load_from')
+    if not checkpoint:
+        raise FileNotFoundError(f'{config}: no checkpoint is given, and the config has no load_from that names public '
+                                'weights; train the model, and give its checkpoint after the config')
+    return checkpoint
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -25,28 +65,9 @@ def read_image(path: str | Path) -> np.ndarray:
     return image
 
 
-class FrameDataset(Dataset):
-    """Frames of an index, each read and passed to ``prepare``.
-
-    Args:
-        root: Folder that the paths of the index are relative to.
-        index: Index of the split.
-        frame_ids: Wanted frames, in this order.
-        prepare: Function that is called with frame id and image, in a worker process. Its result is sent to the process
-            of the model.
-    """
-
-    def __init__(self, root: str | Path, index: H80KIndex, frame_ids: Sequence[int],
-                 prepare: Callable[[int, np.ndarray], Any]) -> None:
-        paths = dict(zip(index.frame_ids.tolist(), index.img_paths.tolist(), strict=True))
-        self.paths = [Path(root) / paths[i] for i in frame_ids]
-        self.frame_ids, self.prepare = frame_ids, prepare
-
-    def __len__(self) -> int:
-        return len(self.frame_ids)
-
-    def __getitem__(self, i: int) -> Any:
-        return self.prepare(self.frame_ids[i], read_image(self.paths[i]))
+def read_and_prepare(prepare: Callable[[int, np.ndarray], Any], frames: Sequence[tuple[int, Path]]) -> list:
+    """Call ``prepare`` with id and image of each frame, given by id and file; this happens in a worker process."""
+    return [prepare(frame_id, read_image(path)) for frame_id, path in frames]
 
 
 def _ignore_ctrl_c(_: int) -> None:
@@ -60,11 +81,11 @@ def run_over_frames(args: argparse.Namespace, index: H80KIndex, prepare: Callabl
     """Make a record of every frame of an index, on all ranks; a stopped run continues where it stopped.
 
     Args:
-        args: Options of :func:`mmpose_integral.preparation.job_command.add_job_arguments`.
+        args: Options of :func:`add_job_arguments`.
         index: Index of the split.
-        prepare: Function for worker processes; see :class:`FrameDataset`.
+        prepare: Function of frame id and image, called in a worker process; its result is sent to that of the model.
         predict: Function from a list of prepared frames to their records.
-        settings: Further values that the results depend on; see :class:`ShardedJob`.
+        settings: Further values that the results depend on; see :func:`run_sharded`.
         title: Text before the progress bar.
         without_model: Function from a frame id to its record, or to None where the model has to run.
 
@@ -74,10 +95,12 @@ def run_over_frames(args: argparse.Namespace, index: H80KIndex, prepare: Callabl
     def stream(frame_ids: list[int]) -> Iterator[list[dict]]:
         known = {frame_id: without_model(frame_id) for frame_id in frame_ids}
         yield [record for record in known.values() if record]
-        frames = FrameDataset(args.root, index, [i for i, record in known.items() if not record], prepare)
-        for batch in DataLoader(frames, args.batch_size, num_workers=args.num_workers, collate_fn=list,
+        frames = [(frame_id, args.root / paths[frame_id]) for frame_id, record in known.items() if not record]
+        for batch in DataLoader(frames, args.batch_size, num_workers=args.num_workers,
+                                collate_fn=functools.partial(read_and_prepare, prepare),
                                 worker_init_fn=_ignore_ctrl_c):
             yield predict(batch)
 
-    job = ShardedJob(args.out, dict(split=index.split, **settings), args.fresh)
-    return job.run(index.frame_ids.tolist(), stream, f'{title} {index.split}')
+    paths = dict(zip(index.frame_ids.tolist(), index.img_paths.tolist(), strict=True))
+    return run_sharded(args.out, dict(split=index.split, **settings), index.frame_ids.tolist(), stream,
+                       f'{title} {index.split}', args.fresh)

@@ -49,7 +49,6 @@ class H36MFrames(NamedTuple):
     subjects: np.ndarray  # (N,) int32
     camera_ids: np.ndarray  # (N,) str, such as '54138969'
     videos: np.ndarray  # (N,) str, subject, action and camera
-    numbers: np.ndarray  # (N,) int32, number of the image in its video, 1-based
     keypoints_mm: np.ndarray  # (N, 17, 3) float64, mm, camera axes, the camera at the origin
     keypoints_2d: np.ndarray  # (N, 17, 2) float64, px, as annotated
 
@@ -147,9 +146,9 @@ def read_annotations(path: str | Path, subjects: Collection[int]) -> H36MFrames:
         raise ValueError(f'{path}: {error}; {REMEDY}') from None
     rows = [row for row, entry in enumerate(parsed) if entry[0] in subjects]
     rows.sort(key=lambda row: (parsed[row][0], *parsed[row][2:]))
-    subject, camera_id, video, number = (np.array([parsed[row][column] for row in rows], dtype)
-                                         for column, dtype in enumerate(('int32', 'str', 'str', 'int32')))
-    frames = H36MFrames(np.array([names[row] for row in rows], dtype=str), subject, camera_id, video, number,
+    subject, camera_id, video = (np.array([parsed[row][column] for row in rows], dtype)
+                                 for column, dtype in enumerate(('int32', 'str', 'str')))
+    frames = H36MFrames(np.array([names[row] for row in rows], dtype=str), subject, camera_id, video,
                         1000 * joints[rows, :, :3].astype(np.float64), points[rows, :, :2].astype(np.float64))
     _check_values(frames, path)
     return frames

@@ -20,107 +20,99 @@ from mmpose_integral.utils.files import write_json
 from mmpose_integral.utils.progress import progress_bar
 
 
-class SettingsDiffer(ValueError):
-    """Error if the parts folder belongs to a run with other settings."""
-
-
-class ShardedJob:
-    """State of one job.
+def run_sharded(out: str | Path, settings: dict, frame_ids: Sequence[int],
+                stream: Callable[[list[int]], Iterable[list[dict]]], title: str,
+                fresh: bool = False) -> dict[int, dict] | None:
+    """Process the frames that are not finished.
 
     Args:
         out: Product of the job, which also gives the parts folder its name.
         settings: Settings that the results depend on, as JSON values.
+        frame_ids: Ids of all frames of the job.
+        stream: Generator function that takes this rank's frames and yields lists of records, dicts with ``frame_id``
+            and JSON values.
+        title: Text before the progress bar, which rank 0 shows.
         fresh: Whether to delete the results of an earlier run.
+
+    Returns:
+        Records of ``frame_ids`` on rank 0, None elsewhere.
+
+    Raises:
+        ValueError: If an earlier run had other settings, or a line of the parts folder is damaged; raised on every
+            rank.
+        RuntimeError: If a frame has no record at the end.
     """
+    rank, ranks = get_rank(), get_world_size()
+    parts = Path(f'{out}.parts')
+    done = _finished_frames(parts, settings, fresh)
+    mine = [i for i in frame_ids if i not in done][rank::ranks]
+    shown = title if ranks == 1 else f'{title} (rank 0 of {ranks})'
+    with open(parts / f'rank{rank}.jsonl', 'a') as file, \
+            progress_bar(title=shown, total=len(mine), disable=rank != 0) as bar:
+        for records in stream(mine) if mine else ():
+            file.write(''.join(json.dumps(record) + '\n' for record in records))
+            file.flush()
+            bar.update(len(records))
+    barrier()
+    if rank != 0:
+        return None
+    results = _results(parts)
+    lost = [i for i in frame_ids if i not in results]
+    if lost:
+        raise RuntimeError(f'{len(lost)} frames have no result in {parts}, the first of them is {lost[0]}. '
+                           'Make sure that all ranks see this folder, and run the command again')
+    return {i: results[i] for i in frame_ids}
 
-    def __init__(self, out: str | Path, settings: dict, fresh: bool = False) -> None:
-        self.parts, self.settings, self.fresh = Path(f'{out}.parts'), settings, fresh
 
-    def run(self, frame_ids: Sequence[int], stream: Callable[[list[int]], Iterable[list[dict]]],
-            title: str) -> dict[int, dict] | None:
-        """Process the frames that are not finished.
+def _finished_frames(parts: Path, settings: dict, fresh: bool) -> set[int]:
+    """Prepare the parts folder on rank 0, and send the ids of the finished frames, or the error, to every rank."""
+    answer: list[set[int] | ValueError] = [set()]
+    if get_rank() == 0:
+        try:
+            _prepare_folder(parts, settings, fresh)
+            answer = [set(_results(parts))]
+        except ValueError as error:
+            answer = [error]
+    broadcast_object_list(answer)
+    if isinstance(answer[0], ValueError):
+        raise answer[0]
+    return answer[0]
 
-        Args:
-            frame_ids: Ids of all frames of the job.
-            stream: Generator function that takes this rank's frames and yields lists of records, dicts with
-                ``frame_id`` and JSON values.
-            title: Text before the progress bar, which rank 0 shows.
 
-        Returns:
-            Records of ``frame_ids`` on rank 0, None elsewhere.
+def _prepare_folder(parts: Path, settings: dict, fresh: bool) -> None:
+    if fresh and parts.is_dir():
+        shutil.rmtree(parts)
+    parts.mkdir(parents=True, exist_ok=True)
+    header = parts / 'settings.json'
+    if not header.is_file():
+        # Without the header, the settings of part files are unknown. A run with --fresh that was stopped early
+        # leaves such files.
+        for path in parts.glob('rank*.jsonl'):
+            path.unlink()
+        write_json(header, settings)
+    earlier = json.loads(header.read_text())
+    differing = [f'{key} (was {earlier.get(key)!r}, is {settings.get(key)!r})'
+                 for key in sorted({*earlier, *settings}) if earlier.get(key) != settings.get(key)]
+    if differing:
+        raise ValueError(f'{parts} holds results of a run with other settings: {"; ".join(differing)}. '
+                         'They cannot be combined: start over with --fresh, or write to another --out')
+    for path in parts.glob('rank*.jsonl'):
+        with open(path, 'r+b') as file:  # the rest after the last line break was incomplete at a kill
+            file.truncate(file.read().rfind(b'\n') + 1)
 
-        Raises:
-            SettingsDiffer: If an earlier run had other settings; raised on every rank.
-            ValueError: If a line of the parts folder is damaged; raised on every rank.
-            RuntimeError: If a frame has no record at the end.
-        """
-        rank, ranks = get_rank(), get_world_size()
-        done = self._finished_frames()
-        mine = [i for i in frame_ids if i not in done][rank::ranks]
-        shown = title if ranks == 1 else f'{title} (rank 0 of {ranks})'
-        with open(self.parts / f'rank{rank}.jsonl', 'a') as file, \
-                progress_bar(title=shown, total=len(mine), disable=rank != 0) as bar:
-            for records in stream(mine) if mine else ():
-                file.write(''.join(json.dumps(record) + '\n' for record in records))
-                file.flush()
-                bar.update(len(records))
-        barrier()
-        if rank != 0:
-            return None
-        results = self._results()
-        lost = [i for i in frame_ids if i not in results]
-        if lost:
-            raise RuntimeError(f'{len(lost)} frames have no result in {self.parts}, the first of them is {lost[0]}. '
-                               'Make sure that all ranks see this folder, and run the command again')
-        return {i: results[i] for i in frame_ids}
 
-    def _finished_frames(self) -> set[int]:
-        """Prepare the parts folder on rank 0, and send the ids of the finished frames, or the error, to every rank."""
-        answer: list[set[int] | ValueError] = [set()]
-        if get_rank() == 0:
+def _results(parts: Path) -> dict[int, dict]:
+    """Read the complete lines of all ranks: records by frame id."""
+    records = {}
+    for path in sorted(parts.glob('rank*.jsonl')):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
             try:
-                self._prepare_folder()
-                answer = [set(self._results())]
-            except ValueError as error:
-                answer = [error]
-        broadcast_object_list(answer)
-        if isinstance(answer[0], ValueError):
-            raise answer[0]
-        return answer[0]
-
-    def _prepare_folder(self) -> None:
-        if self.fresh and self.parts.is_dir():
-            shutil.rmtree(self.parts)
-        self.parts.mkdir(parents=True, exist_ok=True)
-        header = self.parts / 'settings.json'
-        if not header.is_file():
-            # Without the header, the settings of part files are unknown. A run with --fresh that was stopped early
-            # leaves such files.
-            for path in self.parts.glob('rank*.jsonl'):
-                path.unlink()
-            write_json(header, self.settings)
-        earlier = json.loads(header.read_text())
-        differing = [f'{key} (was {earlier.get(key)!r}, is {self.settings.get(key)!r})'
-                     for key in sorted({*earlier, *self.settings}) if earlier.get(key) != self.settings.get(key)]
-        if differing:
-            raise SettingsDiffer(f'{self.parts} holds results of a run with other settings: {"; ".join(differing)}. '
-                                 'They cannot be combined: start over with --fresh, or write to another --out')
-        for path in self.parts.glob('rank*.jsonl'):
-            with open(path, 'r+b') as file:  # the rest after the last line break was incomplete at a kill
-                file.truncate(file.read().rfind(b'\n') + 1)
-
-    def _results(self) -> dict[int, dict]:
-        """Read the complete lines of all ranks: records by frame id."""
-        records = {}
-        for path in sorted(self.parts.glob('rank*.jsonl')):
-            for number, line in enumerate(path.read_text().splitlines(), 1):
-                try:
-                    record = json.loads(line)
-                    records[record['frame_id']] = record
-                except (ValueError, TypeError, KeyError):
-                    raise ValueError(f'{path} is damaged in line {number}; remove that line, or start over with '
-                                     '--fresh') from None
-        return records
+                record = json.loads(line)
+                records[record['frame_id']] = record
+            except (ValueError, TypeError, KeyError):
+                raise ValueError(f'{path} is damaged in line {number}; remove that line, or start over with '
+                                 '--fresh') from None
+    return records
 
 
 def fingerprint(*items: object) -> str:

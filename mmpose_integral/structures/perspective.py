@@ -7,13 +7,14 @@ front of the camera, mm; f is the focal length and c the principal point, px.
 
 z is in px at the depth of the root, as with the weak-perspective camera.
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from . import _perspective_solver as solver
 from .bone_length import index_text, skeleton_length
-from .weak_perspective import WeakPerspectiveCamera, fit_frames, flatten_frames, raise_degenerate
+from .weak_perspective import fit_frames, flatten_frames, raise_degenerate
 
 CHUNK_FRAMES = 2048
 
@@ -36,6 +37,17 @@ class PerspectiveCamera(NamedTuple):
     residual: np.ndarray
     inlier: np.ndarray
 
+    @property
+    def known(self) -> np.ndarray:
+        """(...) bool, False for frames that are marked degenerate."""
+        return np.isfinite(self.translation[..., 2])
+
+    def frames(self, rows: slice | np.ndarray) -> 'PerspectiveCamera':
+        """The cameras of some frames. A focal length or a principal point of all frames is kept."""
+        focal, centre, *fields = self
+        return PerspectiveCamera(focal[rows] if isinstance(focal, np.ndarray) and focal.ndim else focal,
+                                 centre[rows] if centre.ndim > 1 else centre, *(field[rows] for field in fields))
+
     def project(self, keypoints_3d: np.ndarray) -> np.ndarray:
         """Project joints into the image.
 
@@ -57,6 +69,14 @@ class PerspectiveCamera(NamedTuple):
         depth = np.where(points[..., 2:] > 0, points[..., 2:], np.nan)
         xy = np.asarray(self.principal_point)[..., None, :] + focal * points[..., :2] / depth
         return np.concatenate([xy, focal * keypoints_3d[..., 2:] / translation[..., 2:]], axis=-1)
+
+
+def middle_of_image(size: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The usual principal point, (..., 2) px, for image sizes (..., 2), width and height.
+
+    Pixel centres are at whole numbers, so that the middle of w columns is (w - 1) / 2.
+    """
+    return (np.asarray(size, dtype=np.float64) - 1) / 2
 
 
 class FocalLength(NamedTuple):
@@ -158,7 +178,7 @@ def estimate_focal_length(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, we
                          'expected; give focal_length=')
     chosen = np.sort(rng.permutation(usable)[:max_frames])
     frames = solver.Frames(poses.astype(np.float64), points.astype(np.float64), trust, np.ones(len(poses)), centre)
-    profile = solver.FocalProfile(frames.part(chosen), WeakPerspectiveCamera(*(field[chosen] for field in weak)))
+    profile = solver.FocalProfile(frames.part(chosen), weak.frames(chosen))
     value, estimates, limits = profile.minimum(), profile.bootstrap(rng), profile.limits
     low, high = np.quantile(estimates, [0.025, 0.975]).tolist()
     if high > 1.5 * low or not limits[0] * 1.05 < low <= high < limits[1] / 1.05:

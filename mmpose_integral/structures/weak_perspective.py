@@ -35,6 +35,15 @@ class WeakPerspectiveCamera(NamedTuple):
     residual: np.ndarray
     inlier: np.ndarray
 
+    @property
+    def known(self) -> np.ndarray:
+        """(...) bool, False for frames that are marked degenerate."""
+        return np.isfinite(self.scale)
+
+    def frames(self, rows: slice | np.ndarray) -> 'WeakPerspectiveCamera':
+        """The cameras of some frames."""
+        return WeakPerspectiveCamera(*(field[rows] for field in self))
+
     def project(self, keypoints_3d: np.ndarray) -> np.ndarray:
         """Project joints into the image.
 

@@ -39,7 +39,10 @@ def draw_report(statistics: CameraStatistics, keypoints_2d: np.ndarray, image_of
     else:
         table = {name: values[~statistics.degenerate] for name, values in statistics.table.items()}
         _draw_histogram(axes[0], 1000 * table['scale'], 'camera scale, px per metre', 'How large people appear')
-        _draw_histogram(axes[1], table['free_rotation_deg'], 'degrees', 'In-plane rotation, if it is left free')
+        if 'off_axis_deg' in table:
+            _draw_off_axis(axes[1], table)
+        else:
+            _draw_histogram(axes[1], table['free_rotation_deg'], 'degrees', 'In-plane rotation, if it is left free')
         _draw_residuals(axes[2], table)
         _draw_shares(axes[3], joint_shares(statistics))
         _draw_scales(axes[4], statistics, table)
@@ -90,6 +93,18 @@ def _draw_residuals(axis: Axes, table: dict[str, np.ndarray]) -> None:
                   label=f'{label}, mean {table[name].mean():.2f} px')
     axis.legend(frameon=False, fontsize=9)
     _dress(axis, 'px, mean over the joints of a frame', 'frames', 'How well the cameras fit')
+
+
+def _draw_off_axis(axis: Axes, table: dict[str, np.ndarray]) -> None:
+    """Draw the mean residual of perspective and weak-perspective cameras against the angle off the axis."""
+    angle = table['off_axis_deg']
+    order = np.array_split(np.argsort(angle), min(10, len(angle)))
+    for name, label, color in (('weak_residual', 'weak perspective', GREY), ('mean_residual', 'perspective', BLUE)):
+        axis.plot([angle[rows].mean() for rows in order], [table[name][rows].mean() for rows in order], marker='o',
+                  color=color, label=label)
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False, fontsize=9)
+    _dress(axis, 'angle of the root off the optical axis, degrees', 'mean residual, px', 'Residual off the axis')
 
 
 def _draw_shares(axis: Axes, shares: np.ndarray) -> None:

@@ -4,7 +4,6 @@ import pytest
 from scipy.signal import lfilter
 
 from mmpose_integral.apis.smoothing import OneEuroFilter, PoseSmoother
-from mmpose_integral.apis.tracking import PersonTracker
 from mmpose_integral.cli import smoothing_report
 from mmpose_integral.evaluation.functional import skeleton_length
 
@@ -58,12 +57,6 @@ def test_values_that_are_not_finite_restart_their_element():
     np.testing.assert_array_equal(out[12:, 1], [later(values[n, 1], n / RATE) for n in range(12, 30)])
 
 
-def test_the_callers_arrays_are_not_changed():
-    filter_, value = OneEuroFilter(), np.zeros(3)
-    filter_(value, 0.0)[:] = 7
-    assert (value == 0).all() and (filter_(value, 1.0) == 0).all()
-
-
 @pytest.mark.parametrize('arguments', [dict(min_cutoff=0), dict(d_cutoff=-1), dict(beta=-0.1), dict(min_cutoff=np.nan)])
 def test_settings_are_checked(arguments):
     for cls in (OneEuroFilter, PoseSmoother):
@@ -73,12 +66,10 @@ def test_settings_are_checked(arguments):
 
 @pytest.mark.parametrize('time', [1.0, 0.5, np.nan])
 def test_time_must_increase(time):
-    filter_, smoother, tracker = OneEuroFilter(), PoseSmoother(), PersonTracker()
-    for call in (lambda t: filter_(0.0, t), lambda t: tracker.update(np.zeros((0, 4)), t),
-                 lambda t: smoother(np.zeros((0, 4)), np.zeros((0, 18, 3)), t)):
-        call(1.0)
-        with pytest.raises(ValueError, match='time: later than'):
-            call(time)
+    smoother, nobody = PoseSmoother(), (np.zeros((0, 4)), np.zeros((0, 18, 3)))
+    smoother(*nobody, 1.0)
+    with pytest.raises(ValueError, match='time_s: later than'):
+        smoother(*nobody, time)
 
 
 def skeleton(seed=0):
@@ -108,7 +99,10 @@ def test_poses_do_not_depend_on_the_size_of_the_picture():
 def test_still_people_are_unchanged_and_noise_is_reduced():
     rng, still, noisy, seen, smooth = np.random.default_rng(7), PoseSmoother(), PoseSmoother(), [], []
     for n in range(60):
-        np.testing.assert_allclose(still(box_of(TWO), TWO, n / RATE)[1], TWO, atol=1e-9)
+        given = TWO.copy()
+        smoothed = still(box_of(given), given, n / RATE)[1]
+        np.testing.assert_allclose(smoothed, TWO, atol=1e-9)
+        given[:] = smoothed[:] = 7  # what the caller does with its arrays has no effect
         seen.append(TWO + rng.normal(0, 1.5, TWO.shape))
         smooth.append(noisy(box_of(TWO), seen[-1], n / RATE)[1])
     before, after = (np.diff(np.array(frames[20:]), axis=0).std() for frames in (seen, smooth))

@@ -15,7 +15,7 @@ from mmpose_integral.formats.boxes import save_boxes
 from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.preparation.detection import PersonDetector
-from mmpose_integral.preparation.job_command import choose_checkpoint
+from mmpose_integral.preparation.frames import choose_checkpoint
 
 DETECTORS = sorted((REPO / 'configs' / 'detection').glob('*.py'))
 KEYPOINTS = sorted((REPO / 'configs' / 'keypoints_2d').glob('*.py'))

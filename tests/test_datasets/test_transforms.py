@@ -135,7 +135,7 @@ def test_frame_without_a_camera_has_no_weight():
     assert np.isfinite(result['keypoints']).all()
     with pytest.raises(KeyError, match='a.jpg: .*prepare cameras'):
         apply('FitWeakPerspective', dict(img_path='a.jpg', keypoints_mm=mm))
-    with pytest.raises(TypeError, match='a WeakPerspectiveCamera expected, got str'):
+    with pytest.raises(TypeError, match='a WeakPerspectiveCamera expected by FitWeakPerspective, got str'):
         apply('FitWeakPerspective', dict(keypoints_mm=mm, camera='camera'))
 
 

@@ -35,7 +35,7 @@ def test_faults_are_named(saved, tmp_path):
         load_cameras(tmp_path / 'absent.npz', np.array([3]))
     arrays = dict(np.load(path))
     for changes, message in [
-            (dict(model=np.array('fisheye')), "model 'fisheye', 'weak' expected"),
+            (dict(model=np.array('fisheye')), "model 'fisheye', one of .'weak', 'perspective'. expected"),
             (dict(scale=np.ones(3)), r'scale of shape \(4,\) expected, got \(3,\)'),
             (dict(translation=np.ones((4, 3))), r'translation of shape \(4, 2\) expected, got \(4, 3\)')]:
         np.savez(tmp_path / 'changed.npz', **{**arrays, **changes})

@@ -13,13 +13,6 @@ kernels = pytest.importorskip('mmpose_integral.ops.soft_argmax_triton',
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    """Make the volumes of the tests span several steps of a program, and several programs."""
-    if DEVICE == 'cpu':
-        monkeypatch.setattr(kernels, 'ROWS', 32)
-
-
 def run(logits, backend, weight):
     """Mean, std and the gradient of (mean * weight).sum()."""
     leaf = logits.detach().requires_grad_()
@@ -38,23 +31,6 @@ def assert_like_reference(logits, backend='triton'):
 
 def random_logits(*shape):
     return torch.randn(*shape, dtype=torch.float64, device=DEVICE)
-
-
-@pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize('shape', [(2, 3, 5, 7, 4), (1, 2, 3, 5, 24), (1, 2, 1, 9, 11), (3, 1, 6, 1, 1),
-                                   (1, 1, 1, 1, 1)])
-def test_no_worse_than_twice_eagers_error(dtype, shape):
-    generator = torch.Generator().manual_seed(sum(shape))
-    logits = (torch.randn(shape, generator=generator) * 4).to(DEVICE, dtype)
-    weight = torch.randn(*shape[:2], 3, generator=generator).to(DEVICE)
-    truth = run(logits.double(), 'reference', weight)
-    eager, fused = run(logits, 'reference', weight), run(logits, 'triton', weight)
-    for exact, plain, found in zip(truth, eager, fused, strict=True):
-        assert found.dtype == plain.dtype and found.shape == plain.shape
-        error = (found.double() - exact).abs().max()
-        # The interpreter truncates to bfloat16, while a GPU rounds to nearest: up to one unit in the last place.
-        cut = exact.abs().max() / 128 if DEVICE == 'cpu' and found.dtype == torch.bfloat16 else 0
-        assert error <= 2 * (plain.double() - exact).abs().max() + cut + 2e-7
 
 
 @pytest.mark.parametrize('order', [(0, 1, 3, 4, 2), (0, 1, 4, 2, 3), (1, 0, 2, 4, 3)])
@@ -85,16 +61,6 @@ def test_vectors_are_as_long_as_alignment_allows():
                           (logits[..., :12].contiguous().bfloat16(), 4), (logits.transpose(0, 4), 1)):
         assert kernels._layout(found)[-1] == vector
     assert_like_reference(moved)
-
-
-def test_a_spike_and_a_slope_keep_their_variance():
-    logits = torch.zeros(1, 2, 5, 7, 4, device=DEVICE)
-    logits[0, 0, 4, 6, 3] = 1000
-    logits[0, 1] = -1e4 * torch.arange(4., device=DEVICE)  # a whole plane of the volume has the largest logit
-    mean, std = soft_argmax_3d(logits, 'triton', return_std=True)
-    torch.testing.assert_close(mean[0, 0].cpu(), torch.tensor([3 / 4, 6 / 7, 4 / 5]))
-    assert std[0, 0].max() < 1e-6 and mean[0, 1, 0] == 0 and std[0, 1, 0] == 0
-    torch.testing.assert_close(std[0, 1, 1:].cpu(), torch.tensor([2 / 7, 2**0.5 / 5]))  # flat along y and z
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
@@ -138,10 +104,6 @@ def test_kernels_run_on_the_tensors_device():
     with mock.patch.object(torch.cuda, 'device_of', wraps=torch.cuda.device_of) as device_of:
         soft_argmax_3d(logits, 'triton').sum().backward()
     assert [call.args[0].data_ptr() for call in device_of.call_args_list] == [logits.data_ptr()] * 2
-
-
-def test_empty_batch():
-    assert soft_argmax_3d(torch.zeros(0, 3, 5, 7, 4, device=DEVICE), 'triton').shape == (0, 3, 3)
 
 
 @pytest.mark.parametrize('has_triton', [True, False])

@@ -31,6 +31,7 @@ def test_choice_of_the_box(boxes, scores, options, best):
 def test_class_by_name_or_number():
     assert class_number('person', ('cat', 'person')) == 1
     assert class_number('0', ('cat', 'person')) == class_number(0, ('cat', 'person')) == 0
+    assert class_number('person', 'person') == 0  # the classes of some older checkpoints
     for wrong in ('dog', '2'):
         with pytest.raises(ValueError, match='2 classes .cat, person.. Give a name, or a number from 0 to 1'):
             class_number(wrong, ('cat', 'person'))

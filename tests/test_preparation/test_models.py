@@ -14,7 +14,7 @@ from small_training import REPO
 from mmpose_integral.cli.prepare import detect_boxes, predict_keypoints_2d
 from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.preparation.detection import PersonDetector
-from mmpose_integral.preparation.frames import FrameDataset, read_image, run_over_frames
+from mmpose_integral.preparation.frames import read_and_prepare, read_image, run_over_frames
 from mmpose_integral.preparation.keypoints_2d import TopdownModel, to_h80k_joints, trains_one_based, with_padding
 
 DETECTOR = REPO / 'configs/quickstart/detector_rtmdet_nano.py'
@@ -90,8 +90,8 @@ def test_frames_arrive_in_order_for_any_number_of_workers(standin, index, tmp_pa
 def test_detector_agrees_with_mmdet_for_single_images(standin, index, weights):
     from mmdet.apis import inference_detector
     detector = PersonDetector(DETECTOR, weights / 'detector.pth', 'cpu', score_thr=0.0)
-    frames = FrameDataset(standin / 'h80k', index, [3, 1, 6], detector.prepare)
-    records = detector.detect([frames[i] for i in range(3)])
+    files = [(i, standin / 'h80k' / index.img_paths[i - 1]) for i in (3, 1, 6)]
+    records = detector.detect(read_and_prepare(detector.prepare, files))
     assert [record['frame_id'] for record in records] == [3, 1, 6]
     for record in records:
         image = read_image(standin / 'h80k' / index.img_paths[record['frame_id'] - 1])

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mmpose_integral.preparation.sharded_job import SettingsDiffer, ShardedJob, fingerprint
+from mmpose_integral.preparation.sharded_job import fingerprint, run_sharded
 
 
 @pytest.fixture
@@ -22,9 +22,10 @@ def run(tmp_path):
                 processed.extend(batch)
                 yield [dict(frame_id=i, square=i * i) for i in batch]
 
-        job = ShardedJob(tmp_path / 'out', dict(weights='abc', score_thr=score_thr), fresh)
+        settings = dict(weights='abc', score_thr=score_thr)
         with pytest.raises(KeyboardInterrupt) if stop_after else contextlib.nullcontext():
-            assert job.run(ids, stream, 'test') == {i: dict(frame_id=i, square=i * i) for i in ids}
+            records = run_sharded(tmp_path / 'out', settings, ids, stream, 'test', fresh)
+            assert records == {i: dict(frame_id=i, square=i * i) for i in ids}
         return processed
 
     return run_job
@@ -57,7 +58,7 @@ def test_results_of_other_ranks_count_and_the_frames_may_change(run, part):
 
 def test_results_of_other_settings_are_not_combined(run, part):
     run([1])
-    with pytest.raises(SettingsDiffer, match=r"score_thr \(was 0.3, is 0.5\).*--fresh"):
+    with pytest.raises(ValueError, match=r"score_thr \(was 0.3, is 0.5\).*--fresh"):
         run([1], score_thr=0.5)
     assert run([1], fresh=True, score_thr=0.5) == [1]
     # Without the header, for instance because --fresh was stopped, the origin of the part files is unknown.
@@ -71,7 +72,7 @@ def test_damaged_lines_and_lost_frames_are_named(run, part, tmp_path):
     with pytest.raises(ValueError, match=r'rank0.jsonl is damaged in line 1'):
         run([1, 2])
     with pytest.raises(RuntimeError, match='2 frames have no result'):
-        ShardedJob(tmp_path / 'other', {}).run([1, 2], lambda ids: [], 'test')
+        run_sharded(tmp_path / 'other', {}, [1, 2], lambda ids: [], 'test')
 
 
 def test_fingerprint_depends_on_content_and_values(tmp_path):
@@ -87,14 +88,14 @@ def test_fingerprint_depends_on_content_and_values(tmp_path):
 SCRIPT = '''
 import sys, time
 from mmengine.dist import get_rank
-from mmpose_integral.preparation.job_command import launch
-from mmpose_integral.preparation.sharded_job import ShardedJob
+from mmpose_integral.preparation.frames import launch
+from mmpose_integral.preparation.sharded_job import run_sharded
 launch('pytorch')
 def stream(frame_ids):
     time.sleep(0.3 * get_rank())
     for i in frame_ids:
         yield [dict(frame_id=i, rank=get_rank())]
-records = ShardedJob(sys.argv[1], {}).run(range(int(sys.argv[2])), stream, 'test')
+records = run_sharded(sys.argv[1], {}, range(int(sys.argv[2])), stream, 'test')
 assert (records is None) == (get_rank() > 0)
 '''
 
@@ -109,6 +110,6 @@ def test_ranks_share_the_frames_and_their_number_may_change(tmp_path, forks, par
     assert [path.name for path in paths] == ['rank0.jsonl', 'rank1.jsonl']
     lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     assert {line['frame_id']: line['rank'] for line in lines} == {i: i % 2 for i in range(7)}
-    records = ShardedJob(tmp_path / 'out', {}).run(
-        range(9), lambda ids: [[dict(frame_id=i, rank='alone') for i in ids]], 'test')
+    records = run_sharded(tmp_path / 'out', {}, range(9),
+                          lambda ids: [[dict(frame_id=i, rank='alone') for i in ids]], 'test')
     assert [record['rank'] for record in records.values()] == [0, 1, 0, 1, 0, 1, 0, 'alone', 'alone']

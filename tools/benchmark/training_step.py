@@ -46,7 +46,7 @@ KINDS = {
     'ReLU, pooling': ('relu', 'clamp_min', 'threshold', 'max_pool'),
     'optimizer': ('adam', 'optimizer', 'addcdiv', 'addcmul', 'lerp', 'foreach', 'sqrt', 'multi_tensor'),
     'integral (kernels; on a CPU exp, sums, products)': (
-        'softargmax', 'moments', 'combine_kernel', 'gradient_kernel', 'exp_', 'softmax', 'sum', 'amax', 'mul', 'sub',
+        'softargmax', 'expectation_kernel', 'gradient_kernel', 'exp_', 'softmax', 'sum', 'amax', 'mul', 'sub',
         'mv', 'bmm', '::mm', 'addmm'),
     'copies, conversions, filling': (
         'copy', 'clone', '::cat', 'catarray', 'stack', 'memcpy', 'memset', 'fill', 'zero', 'reorder', 'flip',

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from mmpose_integral.formats.boxes import missing_path, save_boxes
 from mmpose_integral.formats.h80k_index import load_index
-from mmpose_integral.preparation.frames import run_over_frames
-from mmpose_integral.preparation.job_command import add_job_arguments, choose_checkpoint, launch
+from mmpose_integral.preparation.frames import add_job_arguments, choose_checkpoint, launch, run_over_frames
 from mmpose_integral.utils.launch import default_device
 
 

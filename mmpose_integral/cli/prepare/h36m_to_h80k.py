@@ -25,7 +25,7 @@ from mmpose_integral.preparation.h36m import (
     read_annotations,
     read_cameras,
 )
-from mmpose_integral.preparation.sharded_job import SettingsDiffer, fingerprint
+from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.files import replace_when_done, write_arrays, write_json, write_whole
 from mmpose_integral.utils.progress import progress_bar
 
@@ -103,13 +103,13 @@ def present(frames: H36MFrames, args: argparse.Namespace) -> H36MFrames:
 
 
 def prepare_folder(args: argparse.Namespace, splits: dict[str, H36MFrames]) -> None:
-    """Store the settings in OUT; raise SettingsDiffer unless OUT is empty or of a run with the same settings."""
+    """Store the settings in OUT; raise ValueError unless OUT is empty or of a run with the same settings."""
     content = [array.tobytes() for frames in splits.values() for array in (frames.names, frames.keypoints_mm)]
     settings = dict(fps=args.fps, step=args.step, max_frames=args.max_frames, seed=args.seed, subjects=args.subjects,
                     images=args.images, frames_hash=fingerprint(*content))
     manifest = args.out / MANIFEST
     if not manifest.is_file() and any((args.out / name).exists() for name in FOLDERS):
-        raise SettingsDiffer(f'{args.out} holds data of another origin (there is no {MANIFEST}); choose another folder')
+        raise ValueError(f'{args.out} holds data of another origin (there is no {MANIFEST}); choose another folder')
     if manifest.is_file() and args.fresh:
         for name in FOLDERS:
             shutil.rmtree(args.out / name, ignore_errors=True)
@@ -119,8 +119,8 @@ def prepare_folder(args: argparse.Namespace, splits: dict[str, H36MFrames]) -> N
         differing = [f'{key} (was {earlier.get(key)!r}, is {value!r})' for key, value in settings.items()
                      if earlier.get(key) != value]
         if differing:
-            raise SettingsDiffer(f'{args.out} was made with other settings: {"; ".join(differing)}. Start over with '
-                                 '--fresh, or choose another folder')
+            raise ValueError(f'{args.out} was made with other settings: {"; ".join(differing)}. Start over with '
+                             '--fresh, or choose another folder')
         return
     write_json(manifest, settings)
 

@@ -13,8 +13,7 @@ import numpy as np
 from mmpose_integral.formats.boxes import load_boxes
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
-from mmpose_integral.preparation.frames import run_over_frames
-from mmpose_integral.preparation.job_command import add_job_arguments, choose_checkpoint, launch
+from mmpose_integral.preparation.frames import add_job_arguments, choose_checkpoint, launch, run_over_frames
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.launch import default_device
 

@@ -1,10 +1,10 @@
 from .affine import RandomFlip3D, TopdownAffine3D
-from .boxes import GetBBoxFromKeypoints, PerturbBBox, RandomCropBox, ReleasedCodeCropBox
+from .boxes import GetBBoxFromKeypoints, PerturbBBox, RandomCropBox, ReleasedCodeCropBox, UnpadWholeImage
 from .color import RandomChannelGain
 from .formatting import MemberInputs, PackPose3DInputs
-from .keypoints import FitWeakPerspective, KeypointConverter3D
+from .keypoints import FitPerspective, FitWeakPerspective, KeypointConverter3D
 from .occlusion import RandomOcclusion
 
-__all__ = ['RandomFlip3D', 'TopdownAffine3D', 'GetBBoxFromKeypoints', 'FitWeakPerspective', 'RandomChannelGain',
-           'PackPose3DInputs', 'KeypointConverter3D', 'MemberInputs', 'PerturbBBox', 'RandomCropBox',
-           'RandomOcclusion', 'ReleasedCodeCropBox']
+__all__ = ['FitPerspective', 'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'MemberInputs',
+           'PackPose3DInputs', 'PerturbBBox', 'RandomChannelGain', 'RandomCropBox', 'RandomFlip3D', 'RandomOcclusion',
+           'ReleasedCodeCropBox', 'TopdownAffine3D', 'UnpadWholeImage']

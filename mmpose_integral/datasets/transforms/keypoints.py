@@ -4,7 +4,14 @@ from mmcv.transforms import BaseTransform
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import TRANSFORMS
 
-from mmpose_integral.structures import WeakPerspectiveCamera, fit_weak_perspective
+from mmpose_integral.formats.cameras import Camera
+from mmpose_integral.structures import (
+    PerspectiveCamera,
+    WeakPerspectiveCamera,
+    fit_perspective,
+    fit_weak_perspective,
+    middle_of_image,
+)
 from mmpose_integral.structures.skeleton import JOINT_MAPS, NUM_JOINTS, build_metainfo
 
 # Keys of a sample that depend on the joint set. All must change with it, or a later flip swaps the wrong joints.
@@ -12,9 +19,8 @@ JOINT_SET_KEYS = ('upper_body_ids', 'lower_body_ids', 'flip_pairs', 'dataset_key
                   'skeleton_links')
 
 
-@TRANSFORMS.register_module()
-class FitWeakPerspective(BaseTransform):
-    """Project millimetres into the image with the frame's weak-perspective camera (paper, section 2.1).
+class ProjectWithCamera(BaseTransform):
+    """Base of the transforms that project millimetres into the image with the camera of the frame.
 
     :class:`H80KDataset` attaches the camera that ``fit_cameras.py`` fitted. For a sample without one, a camera is
     fitted here, to its coarse 2D joints.
@@ -24,9 +30,8 @@ class FitWeakPerspective(BaseTransform):
     (1, K, 3), ones, or zeros if no camera can be fitted, so that the frame has no effect in training; ``camera``.
 
     Args:
-        rotation: Whether to fit an in-plane rotation, too; with ``robust=False`` this is the authors' 2D similarity.
-            This and the next two are for samples without a camera.
-        robust: Whether joints with large residuals get a lower weight.
+        robust: Whether joints with large residuals get a lower weight. This and the next one are for samples without a
+            camera.
         score_thr: Score below which 2D joints are not used.
 
     Raises:
@@ -34,27 +39,78 @@ class FitWeakPerspective(BaseTransform):
         TypeError: If its camera is of another kind.
     """
 
-    def __init__(self, rotation: bool = False, robust: bool = True, score_thr: float = 0.0) -> None:
-        self.rotation, self.robust, self.score_thr = rotation, robust, score_thr
+    camera_type: type[Camera]
+
+    def __init__(self, robust: bool = True, score_thr: float = 0.0) -> None:
+        self.robust, self.score_thr = robust, score_thr
+
+    def fit(self, results: dict, weights: np.ndarray) -> Camera:
+        """Fit the camera of one frame to its coarse 2D joints, with weights (1, K)."""
+        raise NotImplementedError
 
     def transform(self, results: dict) -> dict:
-        camera = results.get('camera')
+        name, camera = type(self).__name__, results.get('camera')
         if results.get('keypoints_mm') is None or camera is None and results.get('keypoints_2d') is None:
-            raise KeyError(f'{results.get("img_path")}: FitWeakPerspective needs keypoints_mm and a camera; give the '
-                           'dataset a camera_file, which mmpose-integral prepare cameras makes')
+            raise KeyError(f'{results.get("img_path")}: {name} needs keypoints_mm and a camera; give the dataset a '
+                           'camera_file, which mmpose-integral prepare cameras makes')
         if camera is None:
             score = results['keypoints_2d_score']
-            camera = fit_weak_perspective(
-                results['keypoints_mm'], results['keypoints_2d'], np.where(score > self.score_thr, score, 0),
-                rotation=self.rotation, robust=self.robust, degenerate='mark')
-        if not isinstance(camera, WeakPerspectiveCamera):
-            raise TypeError(f'{results.get("img_path")}: camera: a WeakPerspectiveCamera expected, got '
-                            f'{type(camera).__name__}')
-        usable = np.isfinite(camera.scale)[:, None, None]
+            camera = self.fit(results, np.where(score > self.score_thr, score, 0))
+        if not isinstance(camera, self.camera_type):
+            raise TypeError(f'{results.get("img_path")}: camera: a {self.camera_type.__name__} expected by {name}, got '
+                            f'{type(camera).__name__}; the camera_file is of another --model')
+        usable = camera.known[:, None, None]
         keypoints = np.where(usable, camera.project(results['keypoints_mm']), 0).astype(np.float32)
         results.update(camera=camera, keypoints=keypoints,
                        keypoints_visible=np.broadcast_to(usable, keypoints.shape).astype(np.float32))
         return results
+
+
+@TRANSFORMS.register_module()
+class FitWeakPerspective(ProjectWithCamera):
+    """Project with a weak-perspective camera (paper, section 2.1); see the base class.
+
+    Args:
+        rotation: Whether to fit an in-plane rotation, too; with ``robust=False`` this is the authors' 2D similarity. It
+            is for samples without a camera.
+        robust, score_thr: Arguments of the base class.
+    """
+
+    camera_type = WeakPerspectiveCamera
+
+    def __init__(self, rotation: bool = False, robust: bool = True, score_thr: float = 0.0) -> None:
+        super().__init__(robust, score_thr)
+        self.rotation = rotation
+
+    def fit(self, results: dict, weights: np.ndarray) -> WeakPerspectiveCamera:
+        """Fit a camera to the coarse 2D joints of the sample."""
+        return fit_weak_perspective(results['keypoints_mm'], results['keypoints_2d'], weights, rotation=self.rotation,
+                                    robust=self.robust, degenerate='mark')
+
+
+@TRANSFORMS.register_module()
+class FitPerspective(ProjectWithCamera):
+    """Project with a perspective camera; see the base class. Predictions then have to be decoded by perspective, too.
+
+    Args:
+        focal_length: Focal length, px, for samples without a camera. Their principal point is the middle of the image.
+        robust, score_thr: Arguments of the base class.
+    """
+
+    camera_type = PerspectiveCamera
+
+    def __init__(self, focal_length: float | None = None, robust: bool = True, score_thr: float = 0.0) -> None:
+        super().__init__(robust, score_thr)
+        self.focal_length = focal_length
+
+    def fit(self, results: dict, weights: np.ndarray) -> PerspectiveCamera:
+        """Fit a camera to the coarse 2D joints of the sample, which has ``ori_shape``."""
+        if self.focal_length is None:
+            raise KeyError(f'{results.get("img_path")}: FitPerspective needs a camera or focal_length; give the '
+                           'dataset a camera_file, which mmpose-integral prepare cameras --model perspective makes')
+        return fit_perspective(
+            results['keypoints_mm'], results['keypoints_2d'], weights, focal_length=self.focal_length,
+            principal_point=middle_of_image(results['ori_shape'][::-1]), robust=self.robust, degenerate='mark')
 
 
 @TRANSFORMS.register_module()

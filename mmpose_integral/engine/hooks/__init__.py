@@ -1,8 +1,9 @@
 from .checkpoint_after_validation_hook import AtomicLocalBackend, CheckpointAfterValidationHook
 from .compile_hook import CompileHook
 from .fast_hooks import ChannelsLastHook, DeferredRuntimeInfoHook
+from .label_camera_hook import LabelCameraHook
 from .resumable_early_stopping_hook import ResumableEarlyStoppingHook
 from .skeleton_length_hook import SkeletonLengthHook
 
 __all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CheckpointAfterValidationHook', 'CompileHook',
-           'DeferredRuntimeInfoHook', 'ResumableEarlyStoppingHook', 'SkeletonLengthHook']
+           'DeferredRuntimeInfoHook', 'LabelCameraHook', 'ResumableEarlyStoppingHook', 'SkeletonLengthHook']

@@ -33,7 +33,8 @@ class H80KResult(NamedTuple):
     """(N, 18, 3), predictions in mm, root at the origin."""
 
 
-def evaluate_h80k(pred: np.ndarray, gt_mm: np.ndarray, bone_lengths: dict[str, float | str]) -> H80KResult:
+def evaluate_h80k(pred: np.ndarray, gt_mm: np.ndarray, bone_lengths: dict[str, float | str],
+                  intrinsics: np.ndarray | None = None) -> H80KResult:
     """Compute all figures of the challenge in one pass.
 
     Args:
@@ -41,6 +42,7 @@ def evaluate_h80k(pred: np.ndarray, gt_mm: np.ndarray, bone_lengths: dict[str, f
         gt_mm: (N, 18, 3), ground truth, mm; the root is subtracted.
         bone_lengths: Total skeleton lengths in mm by name. 'per-frame' in place of a number gives each prediction the
             length of its own ground truth. The first entry is the headline.
+        intrinsics: (N, 3), as in :func:`px_to_mm`, for a model that was trained on labels of perspective cameras.
 
     Raises:
         ValueError: If there are no frames, shapes differ, no bone length is given, or a pose is not finite or has no
@@ -51,7 +53,8 @@ def evaluate_h80k(pred: np.ndarray, gt_mm: np.ndarray, bone_lengths: dict[str, f
         raise ValueError(f'pred, gt_mm: equal shapes (N, 18, 3) with N > 0 expected, got {pred.shape} and {gt.shape}')
     lengths = _resolve_lengths(bone_lengths, skeleton_length(gt))
     gt = np.subtract(gt, gt[:, :1], dtype=np.float64)
-    unit = px_to_mm(pred, 1.0).keypoints  # poses are proportional to their bone length, so one conversion is enough
+    # poses are proportional to their bone length, so one conversion is enough
+    unit = px_to_mm(pred, 1.0, intrinsics).keypoints
 
     def mean_error(poses: np.ndarray, truth: np.ndarray) -> float:
         return float(distances(poses[:, :NUM_FILE_JOINTS], truth[:, :NUM_FILE_JOINTS]).mean())

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmpose_integral.structures.bone_length import scale_to_bone_length
+from mmpose_integral.structures.perspective import unproject
 
 
 class PosesInMm(NamedTuple):
@@ -18,17 +19,28 @@ class PosesInMm(NamedTuple):
     """(...), mm per px at the depth of the root, float64."""
 
 
-def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray | float) -> PosesInMm:
-    """Convert poses from px to mm under weak perspective, which scales all axes of a person by one factor.
+def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray | float,
+             intrinsics: np.ndarray | None = None) -> PosesInMm:
+    """Convert poses from px to mm with the camera model of the labels that the model was trained on.
+
+    Weak perspective scales all axes of a person by one factor. Perspective needs the intrinsics of the image. A model
+    that was trained on labels of one camera model must not be decoded by the other; see ``docs/cameras.md``.
 
     Args:
         keypoints: (..., 18, 3), px, z in the same px, root anywhere.
         bone_length: Total skeleton length of the result, mm; broadcasts over ``...``.
+        intrinsics: (..., 3), focal length and principal point x, y, px, for labels of a perspective camera. None stands
+            for labels of weak-perspective cameras.
 
     Returns:
         Poses in mm and their scale.
 
     Raises:
-        ValueError: If a pose cannot be scaled; see :mod:`mmpose_integral.structures.bone_length`.
+        ValueError: If a pose cannot be converted; see :mod:`mmpose_integral.structures.bone_length` and
+            :func:`mmpose_integral.structures.unproject`.
     """
-    return PosesInMm(*scale_to_bone_length(keypoints, bone_length))
+    if intrinsics is None:
+        return PosesInMm(*scale_to_bone_length(keypoints, bone_length))
+    intrinsics = np.asarray(intrinsics, dtype=np.float64)
+    poses, root = unproject(keypoints, intrinsics[..., 0], intrinsics[..., 1:], bone_length)
+    return PosesInMm(poses, root[..., 2] / intrinsics[..., 0])

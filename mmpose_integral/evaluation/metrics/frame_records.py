@@ -6,6 +6,7 @@ from mmpose.utils.tensor_utils import to_numpy
 
 from mmpose_integral.evaluation.functional import mean_skeleton_length
 from mmpose_integral.formats.h80k_index import load_index_with_poses
+from mmpose_integral.structures.perspective import middle_of_image
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 
@@ -14,12 +15,13 @@ def make_record(sample: dict, metric: str) -> dict[str, Any]:
 
     Args:
         sample: Data sample from mmengine's evaluator, with ``pred_instances.keypoints`` (1, 18, 3) image px,
-            ``img_id``, ``img_path`` and ``box_found``; optional ``pred_instances.keypoint_std`` (1, 18, 3) image px.
+            ``img_id``, ``img_path`` and ``box_found``; optional ``pred_instances.keypoint_std`` (1, 18, 3) image px,
+            and ``label_camera`` (with ``ori_shape``), which :class:`Integral3DEstimator` adds.
         metric: Name of the metric for error messages.
 
     Returns:
-        Entries ``frame_id``, ``path``, ``box_found``, ``pred`` (18, 3) float32 image px, and ``std`` of the same kind
-        if the sample has it.
+        Entries ``frame_id``, ``path``, ``box_found``, ``pred`` (18, 3) float32 image px, ``std`` of the same kind if
+        the sample has it, and, of a model with perspective labels, ``intrinsics`` (3,) px as in ``px_to_mm``.
 
     Raises:
         ValueError: If something is missing, or the prediction is not one finite skeleton of 18 joints.
@@ -34,7 +36,15 @@ def make_record(sample: dict, metric: str) -> dict[str, Any]:
                          'no bone length can scale them')
     if 'keypoint_std' in sample['pred_instances']:
         record['std'] = read_pose(sample, 'pred_instances', 'keypoint_std', metric)[0]
+    camera = sample.get('label_camera') or {}
+    if camera.get('model') == 'perspective':
+        record['intrinsics'] = np.array([camera['focal_length'], *middle_of_image(sample['ori_shape'][1::-1])])
     return record
+
+
+def stack_intrinsics(records: list[dict]) -> np.ndarray | None:
+    """Intrinsics (N, 3) of N records for :func:`px_to_mm`; None for a model with weak-perspective labels."""
+    return np.stack([record['intrinsics'] for record in records]) if 'intrinsics' in records[0] else None
 
 
 def read_pose(sample: dict, instances: str, field: str, metric: str) -> np.ndarray:

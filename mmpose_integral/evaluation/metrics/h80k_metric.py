@@ -7,9 +7,17 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
 from mmpose_integral.evaluation.functional import PER_FRAME, H80KResult, evaluate_h80k
-from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, read_pose, sort_records
+from mmpose_integral.evaluation.metrics.frame_records import (
+    make_record,
+    mean_length_of,
+    read_pose,
+    sort_records,
+    stack_intrinsics,
+)
 from mmpose_integral.formats.predictions import save_predictions
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
+
+WEAKLY = 'MPJPE_decoded_weakly'
 
 
 @METRICS.register_module()
@@ -19,7 +27,9 @@ class H80KMetric(BaseMetric):
     The results are ``MPJPE_<choice>`` for every choice, ``frames``, ``frames_without_box``, and ``MPJPE`` for the first
     choice, which is the headline. There are also ``R-MPJPE`` (rigidly aligned), ``PA-MPJPE`` (aligned with scale),
     ``MPJPE_<joint>``, ``MPJPE_x``, ``_y``, ``_z`` (mean absolute error), and ``PCK@150`` and ``AUC`` in percent for the
-    headline. If the frames have labels, ``loss`` is the mean loss per frame. A frame without a camera has loss 0.
+    headline. For a model with labels of perspective cameras, ``MPJPE_decoded_weakly`` is the MPJPE of the wrong
+    decoding by weak perspective. If the frames have labels, ``loss`` is the mean loss per frame. A frame without a
+    camera has loss 0.
 
     Args:
         bone_lengths: Choices of the bone length: 'per-frame' (each frame's true length); 'train', 'val', 'train+val'
@@ -69,7 +79,8 @@ class H80KMetric(BaseMetric):
         records = sort_records(results, 'H80KMetric')
         pred = np.stack([record['pred'] for record in records])
         truth = np.concatenate([record['gt'] for record in records])
-        result = evaluate_h80k(pred, truth, self.bone_lengths)
+        intrinsics = stack_intrinsics(records)
+        result = evaluate_h80k(pred, truth, self.bone_lengths, intrinsics)
         details = dict(zip((*JOINT_NAMES[:NUM_FILE_JOINTS], 'x', 'y', 'z'),
                            (*result.per_joint.tolist(), *result.per_axis.tolist()), strict=True))
         metrics = {'MPJPE': next(iter(result.mpjpe.values())),
@@ -80,6 +91,9 @@ class H80KMetric(BaseMetric):
                    'frames_without_box': sum(not record['box_found'] for record in records)}
         if 'loss' in records[0]:
             metrics['loss'] = float(np.mean([record['loss'] for record in records]))
+        if intrinsics is not None:
+            headline = dict([next(iter(self.bone_lengths.items()))])
+            metrics[WEAKLY] = next(iter(evaluate_h80k(pred, truth, headline).mpjpe.values()))
         MMLogger.get_current_instance().info('H80K evaluation\n' + self._table(result, metrics))
         if self.outfile:
             save_predictions(self.outfile, records, pred_mm=result.pred_mm.astype(np.float32),
@@ -100,4 +114,6 @@ class H80KMetric(BaseMetric):
             f'x {x:.1f}, y {y:.1f}, z {z:.1f} mm; PCK@150 {result.pck:.1f} %, AUC {result.auc:.1f} %',
             'joints, mm: ' + ', '.join(joints[1:]),
             f'{metrics["frames"]} frames, {metrics["frames_without_box"]} of them without a detected box '
-            '(whole image used)'])
+            '(whole image used)',
+            *([f'decoded by perspective; wrongly decoded by weak perspective, MPJPE {metrics[WEAKLY]:.1f} mm']
+              if WEAKLY in metrics else [])])

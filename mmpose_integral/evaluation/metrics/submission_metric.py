@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
 from mmpose_integral.evaluation.functional import px_to_mm
-from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, sort_records
+from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_length_of, sort_records, stack_intrinsics
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.predictions import save_predictions
 from mmpose_integral.formats.submission import SubmissionError, validate_submission, write_submission
@@ -63,7 +63,8 @@ class SubmissionMetric(BaseMetric):
             raise SubmissionError(self.out, faults)
         if self.outfile:
             save_predictions(self.outfile, records)
-        keypoints_mm = px_to_mm(np.stack([record['pred'] for record in records]), length).keypoints
+        pred = np.stack([record['pred'] for record in records])
+        keypoints_mm = px_to_mm(pred, length, stack_intrinsics(records)).keypoints
         write_submission(self.out, keypoints_mm, frame_ids, [PurePath(record['path']).stem for record in records])
         validate_submission(self.out, self.index)
         without_box = sum(not record['box_found'] for record in records)

@@ -40,6 +40,10 @@ class EnsembleEstimator(BaseModel):
         if not (self.weights > 0).all():
             raise ValueError(f'members: weights above 0 expected, got {self.weights.tolist()}')
         self.members = torch.nn.ModuleList(self._build(member, test_cfg or {}) for member in members)
+        cameras = [member.dataset_meta.get('camera') or dict(model='weak') for member in self.members]
+        if any(camera != cameras[0] for camera in cameras):
+            raise ValueError(f'members: one camera model of the training labels expected, got {cameras}; their mean is '
+                             'decoded by one')
 
     @staticmethod
     def _build(member: dict[str, Any], test_cfg: dict) -> BaseModel:
@@ -54,7 +58,8 @@ class EnsembleEstimator(BaseModel):
         if 'backbone' in model:
             model.backbone.init_cfg = None  # the checkpoint has all weights
         model = MODELS.build(model)
-        load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+        loaded = load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+        model.dataset_meta = loaded.get('meta', {}).get('dataset_meta') or {}
         return model
 
     def forward(self, inputs: list[list[torch.Tensor]], data_samples: list[list[PoseDataSample]] | None = None,

@@ -65,9 +65,13 @@ class Integral3DEstimator(TopdownPoseEstimator):
 
         The crop keeps the aspect ratio, so one factor, box width divided by input width, applies to every axis.
 
-        The samples need ``input_center``, ``input_scale`` and ``input_size``.
+        The samples need ``input_center``, ``input_scale`` and ``input_size``. They get ``label_camera``, the camera
+        model of the training labels from ``dataset_meta``, by which the prediction has to be decoded.
         """
+        camera = (getattr(self, 'dataset_meta', None) or {}).get('camera')
         for pred, sample in zip(batch_pred_instances, batch_data_samples, strict=True):
+            if camera:
+                sample.set_metainfo(dict(label_camera=camera))
             px_per_input_px = sample.metainfo['input_scale'][0] / sample.metainfo['input_size'][0]
             pred.keypoints[..., 2:] *= px_per_input_px  # empty with the 2D codec
             if 'keypoint_std' in pred:
