@@ -26,6 +26,14 @@ def crops(count):
     return torch.randn(count, 3, HEIGHT, WIDTH)
 
 
+def unlabelled(count):
+    """Samples without labels, whose loss the head would compute, too."""
+    samples = make_samples(count)
+    for sample in samples:
+        del sample.gt_instance_labels
+    return samples
+
+
 def fields_of(samples, names):
     return {name: np.concatenate([sample.pred_instances[name] for sample in samples]) for name in names}
 
@@ -52,12 +60,9 @@ def test_one_doubled_batch_is_mmposes_two_passes(head, names, dtype, tolerance):
 @torch.no_grad()
 def test_backbone_gets_one_batch_where_that_is_faster_or_on_request(flip_batched, count, batches):
     model, inputs = build(**({} if flip_batched == 'auto' else dict(flip_batched=flip_batched))), crops(count)
-    samples = make_samples(count)
-    for sample in samples:
-        del sample.gt_instance_labels  # with labels, the head also computes their loss
     with (mock.patch.object(model.backbone, 'forward', wraps=model.backbone.forward) as backbone,
           mock.patch.object(model.head, 'logits', wraps=model.head.logits) as logits):
-        model.predict(inputs, samples)
+        model.predict(inputs, unlabelled(count))
     given = [call.args[0] for call in backbone.call_args_list]
     assert [len(batch) for batch in given] == batches
     assert torch.equal(torch.cat(given), torch.cat([inputs, inputs.flip(-1)]))
@@ -85,9 +90,9 @@ def test_autocast_applies_to_the_layers_and_only_on_request():
     for name in ('bfloat16', None):
         model = build(autocast=name)
         model.head.final_layer.register_forward_hook(lambda *args: types.append(args[-1].dtype))
-        assert model.predict(inputs, make_samples(2))[0].pred_instances.keypoints.dtype == np.float32
+        assert model.predict(inputs, unlabelled(2))[0].pred_instances.keypoints.dtype == np.float32
         with torch.autocast('cpu', torch.bfloat16):  # a region of the caller stays in force
-            model.predict(inputs, make_samples(2))
+            model.predict(inputs, unlabelled(2))
     assert types == [torch.bfloat16] * 4 + [torch.float32] * 2 + [torch.bfloat16] * 2
 
 
