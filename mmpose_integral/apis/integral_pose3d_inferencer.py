@@ -23,6 +23,7 @@ from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 
 from .arguments import arguments_of, check_arguments, check_device
+from .intrinsics import find_intrinsics, warn_of_default
 from .media import Frame, Input, Media, chunks
 from .model_zoo import find_model, is_image_based
 from .people import Millimetres, add_cameras, check_millimetres, lengths_of, merge_people, to_dicts, to_millimetres
@@ -56,7 +57,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
     """
 
     preprocess_kwargs = {'bbox_thr', 'nms_thr', 'bboxes'}
-    forward_kwargs = {'bone_length', 'body_height', 'focal_length', 'principal_point', 'smooth', 'tracking_thr'}
+    forward_kwargs = {'bone_length', 'body_height', 'focal_length', 'principal_point', 'distortion', 'smooth',
+                      'tracking_thr'}
     visualize_kwargs = BaseMMPoseInferencer.visualize_kwargs | {'num_instances', 'views', 'draw_std', 'absolute'}
     postprocess_kwargs = {'pred_out_dir', 'return_datasample'}
 
@@ -79,6 +81,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         self.device = next(self.model.parameters()).device
         self.bone_length, self.body_height = bone_length, body_height
         self.focal_length, self.principal_point = focal_length, principal_point
+        camera = self.model.dataset_meta.get('camera') or {}
+        self.perspective, self._warned = camera.get('model') == 'perspective', False
         self._make_detector = functools.partial(build_detector, det_model, det_weights, det_cat_ids, str(self.device),
                                                 self.cfg.get('person_detector'))
         if det_model is not None:
@@ -142,8 +146,10 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             bone_length (float | dict): Total skeleton length, mm, or a dict from person to length. The key is the
                 index of the box, or the track id when smoothing. Default: the checkpoint's mean over train+val.
             body_height (float | dict): Standing height, mm, from which the length is estimated instead.
-            focal_length (float | Sequence[float]): Focal length, px; adds ``camera`` with the root's position.
+            focal_length (float | Sequence[float]): Focal length, px; adds ``camera`` with the root's position. Default:
+                that of the EXIF data. Models with perspective labels assume a field of view if there is none.
             principal_point (Sequence[float]): Principal point, px; by default the middle of the image.
+            distortion (Sequence[float]): k1, k2, p1, p2, k3 of the lens, as in OpenCV; by default none.
             smooth (bool | dict): Whether to track people in a video by box overlap and smooth their joints; a dict
                 holds arguments of :class:`PoseSmoother`.
             return_vis, show, wait_time, draw_bbox, radius, thickness, kpt_thr, vis_out_dir, pred_out_dir,
@@ -220,13 +226,12 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
     @torch.no_grad()
     def forward(self, inputs: dict[str, Any], bone_length: Millimetres = None, body_height: Millimetres = None,
                 focal_length: float | Sequence[float] | None = None, principal_point: Sequence[float] | None = None,
+                distortion: Sequence[float] | None = None,
                 smoother: PoseSmoother | None = None) -> list[PoseDataSample]:
         """Predict the people of a batch from :meth:`preprocess`; one sample per image, ``pred_instances`` in mm."""
         if bone_length is None and body_height is None:
             bone_length, body_height = self.bone_length, self.body_height
         focal_length = self.focal_length if focal_length is None else focal_length
-        if focal_length is None and principal_point is not None:
-            raise ValueError('principal_point: has an effect with focal_length only')
         principal_point = self.principal_point if principal_point is None else principal_point
         predicted = iter([sample for chunk in chunks(inputs['inputs'], PEOPLE_PER_PASS)
                           for sample in self.model.test_step(self.collate_fn(chunk))])
@@ -237,11 +242,19 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             if smoother is not None:
                 ids, instances.keypoints = smoother(instances.bboxes, instances.keypoints, frame.time_s)
             lengths = lengths_of(ids.tolist(), self.model.dataset_meta, bone_length, body_height)
-            sample.pred_instances = to_millimetres(instances, lengths)
+            intrinsics = find_intrinsics(frame.image.shape[1::-1], frame.focal_length, focal_length, principal_point,
+                                         distortion)
+            known = intrinsics.source != 'default'
+            if not known and not self.perspective and (principal_point is not None or distortion is not None):
+                raise ValueError('principal_point, distortion: have an effect with focal_length only')
+            if not known and self.perspective and not self._warned:
+                self._warned = True
+                warn_of_default(frame.name)
+            sample.pred_instances = to_millimetres(instances, lengths, intrinsics if self.perspective else None)
             if smoother is not None:
                 sample.pred_instances.track_ids = ids
-            if focal_length is not None:
-                add_cameras(sample.pred_instances, frame.image.shape[1::-1], focal_length, principal_point)
+            if known or self.perspective:
+                add_cameras(sample.pred_instances, intrinsics, self.perspective)
             results.append(sample)
         return results
 

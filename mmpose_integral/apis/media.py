@@ -16,6 +16,8 @@ import mmcv
 import mmengine
 import numpy as np
 
+from .intrinsics import read_exif_focal_length
+
 # Picture formats that OpenCV does not read; such files in a folder are left out.
 _UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
 _CAMERA = re.compile(r'webcam(?::(\d+))?', re.IGNORECASE)
@@ -26,10 +28,11 @@ Input = Picture | Sequence[Picture]
 
 
 class Frame(NamedTuple):
-    """One picture: (H, W, 3) uint8 BGR, its name, and its time, s from the start of a video."""
+    """One picture: (H, W, 3) uint8 BGR, name, time, s from the start of a video, and focal length, px, from EXIF."""
     image: np.ndarray
     name: str
     time_s: float = 0.0
+    focal_length: float | None = None
 
 
 class Media:
@@ -152,7 +155,7 @@ def read_picture(item: Picture, index: int = 0) -> Frame:
     image = mmcv.imfrombytes(content, flag='color', backend='cv2') if content else None
     if image is None:
         raise ValueError(f'{path} cannot be decoded as an image')
-    return Frame(image, path)
+    return Frame(image, path, focal_length=read_exif_focal_length(content))
 
 
 def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

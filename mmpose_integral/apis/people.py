@@ -4,7 +4,7 @@ Frames: image px (x right, y down, z in the same px, root near 0) -> mm in camer
 at the origin; with a focal length also mm from the camera.
 """
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -14,8 +14,11 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample, merge_data_samples
 
 from mmpose_integral.evaluation.functional import px_to_mm
+from mmpose_integral.structures import fit_perspective
 from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
+
+from .intrinsics import Intrinsics
 
 # A length in mm of all people, or by the id of a person.
 Millimetres = float | dict[int, float] | None
@@ -58,20 +61,25 @@ def check_millimetres(name: str, value: object) -> None:
         raise ValueError(f'{name}: mm expected, 500 to 20000 (an adult has about 4500), got {value}')
 
 
-def to_millimetres(instances: InstanceData, lengths: np.ndarray) -> InstanceData:
+def to_millimetres(instances: InstanceData, lengths: np.ndarray, intrinsics: Intrinsics | None = None) -> InstanceData:
     """Convert predictions from px to mm.
 
     Args:
         instances: N people with ``keypoints`` (N, 18, 3) image px, ``keypoint_scores``, optional ``keypoint_std``
             (N, 18, 3) px, ``bboxes``, ``bbox_scores``.
         lengths: (N,) total bone length, mm.
+        intrinsics: Intrinsics of the image, for a model whose labels were made by perspective cameras.
 
     Returns:
         ``keypoints`` (N, 18, 3) mm, root at the origin; ``keypoints_2d`` (N, 18, 2) image px; ``keypoint_std`` mm;
-        ``bone_lengths`` (N,) mm; ``px_per_mm`` (N,), the weak-perspective scale; the scores and boxes.
+        ``bone_lengths`` (N,) mm; ``px_per_mm`` (N,), the scale at the root; the scores and boxes.
     """
     px = np.asarray(instances.keypoints, dtype=np.float64)
-    poses = px_to_mm(px, lengths)
+    if intrinsics is None:
+        poses = px_to_mm(px, lengths)
+    else:
+        straight = np.concatenate([intrinsics.straighten(px[..., :2]), px[..., 2:]], axis=-1)
+        poses = px_to_mm(straight, lengths, intrinsics.for_decoding())
     people = InstanceData(
         keypoints=poses.keypoints, keypoints_2d=px[..., :2], keypoint_scores=instances.keypoint_scores,
         bboxes=instances.bboxes, bbox_scores=instances.bbox_scores, bone_lengths=lengths, px_per_mm=1 / poses.mm_per_px)
@@ -92,32 +100,32 @@ def merge_people(samples: list[PoseDataSample], name: str, image: np.ndarray) ->
     return PoseDataSample(metainfo=dict(img_path=name, ori_shape=size, img_shape=size), pred_instances=empty)
 
 
-def add_cameras(people: InstanceData, image_size: tuple[int, int], focal_length: float | Sequence[float],
-                principal_point: Sequence[float] | None = None) -> None:
-    """Add the positions of people in front of the camera: depth = focal length / scale.
+def add_cameras(people: InstanceData, intrinsics: Intrinsics, perspective: bool) -> None:
+    """Add the positions of people in front of the camera.
 
-    The model's input is the crop alone, so depth depends on the bone length: an error of 5 % in the length gives an
-    error of 5 % in depth. Weak perspective assumes that all joints of a person are as far away as the root.
+    A model with perspective labels gives them by its scale: depth = focal length / scale. For a model with
+    weak-perspective labels, the root is placed where the projection of the pose fits the predicted 2D joints best. The
+    model's input is the crop alone, so depth depends on the bone length: an error of 5 % in the length gives an error
+    of 5 % in depth.
 
     Args:
         people: Result of :func:`to_millimetres`; ``cameras`` (N dicts) and ``root_positions`` (N, 3) mm are added.
-        image_size: Width and height, px.
-        focal_length: Focal length, px, or (fx, fy).
-        principal_point: (cx, cy) px; by default the middle of the image.
+        intrinsics: Intrinsics of the image.
+        perspective: Whether the labels of the model were made by perspective cameras.
     """
-    focal = np.asarray(focal_length, dtype=np.float64)
-    if focal.shape not in ((), (2,)) or not (np.isfinite(focal) & (focal > 0)).all():
-        raise ValueError(f'focal_length: a positive number of px, or (fx, fy), expected; got {focal_length}')
-    focal = np.broadcast_to(focal, 2)
-    # Pixel centres are at whole numbers, so the middle of w columns is (w - 1) / 2.
-    middle = (np.array(image_size) - 1) / 2 if principal_point is None else np.asarray(principal_point, np.float64)
-    if middle.shape != (2,) or not np.isfinite(middle).all():
-        raise ValueError(f'principal_point: (cx, cy) px expected, got {principal_point}')
-    depth = focal.mean() / people.px_per_mm
-    roots = np.concatenate([(people.keypoints_2d[:, 0] - middle) / focal * depth[:, None], depth[:, None]], axis=1)
+    points, middle = intrinsics.straighten(people.keypoints_2d), intrinsics.principal_point
+    focal = float(intrinsics.focal_length[0])
+    if perspective:
+        depth = focal / people.px_per_mm
+        roots = np.concatenate([(points[:, 0] - middle) / focal * depth[:, None], depth[:, None]], axis=1)
+    else:
+        roots = fit_perspective(people.keypoints, points, focal_length=focal, principal_point=middle, robust=False,
+                                degenerate='mark').translation
     people.root_positions = roots
-    people.cameras = [dict(focal_length=focal.tolist(), principal_point=middle.tolist(), scale=float(scale),
-                           root_position=root.tolist()) for scale, root in zip(people.px_per_mm, roots, strict=True)]
+    people.cameras = [
+        dict(focal_length=intrinsics.focal_length.tolist(), focal_length_source=intrinsics.source,
+             principal_point=middle.tolist(), scale=float(scale), root_position=root.tolist())
+        for scale, root in zip(people.px_per_mm, roots, strict=True)]
 
 
 def to_dicts(people: InstanceData) -> list[dict[str, Any]]:

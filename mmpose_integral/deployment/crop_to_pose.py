@@ -110,4 +110,5 @@ def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
         format_version=FORMAT_VERSION, input_size=[int(width), int(height)], padding=float(padding),
         unit=unit.tolist(), offset=offset.tolist(), score_factor=factor,
         joints=list(JOINT_NAMES), parents=list(PARENTS), flip_indices=flip_indices(), flip_x=mirrored[0, 0, 0].item(),
-        flip_test=bool((model.test_cfg or {}).get('flip_test', False)))
+        flip_test=bool((model.test_cfg or {}).get('flip_test', False)),
+        camera_model=(getattr(model, 'dataset_meta', None) or {}).get('camera', {}).get('model', 'weak'))

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 METADATA_KEY = 'mmpose_integral'
-FORMAT_VERSION = 1  # version of the facts in the metadata; a runtime accepts its own version only
+FORMAT_VERSION = 2  # version of the facts in the metadata; a runtime accepts its own version only
 FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'joints', 'parents', 'flip_indices', 'flip_x',
-         'flip_test', 'bone_length')
+         'flip_test', 'bone_length', 'camera_model')
+FIELD_OF_VIEW_DEG = 55.0  # across the longer side of a picture without a known focal length
 WHOLE_IMAGE = 'whole_image'
 CHUNK = 16  # largest number of people per run of the graph, which bounds its memory
 
@@ -128,14 +129,20 @@ def cut_crop(image: np.ndarray, box: np.ndarray, padding: float,
     return crop, center, size
 
 
-def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray, parents: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray, parents: list[int],
+             intrinsics: Sequence[float] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Convert poses (N, K, 3) from px to mm, root at the origin, and return them with their mm per px (N,).
 
-    This is a copy of ``mmpose_integral.evaluation.functional.px_to_mm``.
+    This is a copy of ``mmpose_integral.evaluation.functional.px_to_mm``. ``intrinsics``, focal length and principal
+    point x, y, px, are for a model whose labels were made by perspective cameras.
 
     Raises:
         ValueError: If a skeleton has zero or non-finite length.
     """
+    if intrinsics is not None:  # to px at the depth of the root, as an orthographic camera sees them
+        depth = 1 + keypoints[..., 2:] / intrinsics[0]
+        xy = (keypoints[..., :2] - intrinsics[1:]) * depth
+        keypoints = np.concatenate([xy, keypoints[..., 2:]], axis=-1)
     # The root is its own parent and adds no length.
     length = np.linalg.norm(keypoints - keypoints[:, parents], axis=-1).sum(axis=-1)
     bad = np.flatnonzero(~(np.isfinite(length) & (length > 0)))
@@ -185,7 +192,8 @@ class OnnxIntegralPose:
                              'with mmpose-integral export again')
 
     def __call__(self, image: np.ndarray | str | os.PathLike, bboxes: ArrayLike | None,
-                 bone_length: ArrayLike | None = None, flip_test: bool | None = None) -> list[dict]:
+                 bone_length: ArrayLike | None = None, flip_test: bool | None = None,
+                 focal_length: float | None = None) -> list[dict]:
         """Predict the joints of the people in a picture.
 
         Args:
@@ -194,6 +202,8 @@ class OnnxIntegralPose:
             bone_length: Total skeleton length, mm, of all people, or (N,) one per person; by default the value in the
                 file.
             flip_test: Whether to average with the mirrored crops; by default the setting of the model's config.
+            focal_length: Focal length of the picture, px, for a model whose labels were made by perspective cameras;
+                by default that of a field of view of 55 degrees across the longer side. Other models ignore it.
 
         Returns:
             One dict per person: ``keypoints`` (K, 3) mm, camera axes (x right, y down, z away), root at the origin;
@@ -222,8 +232,14 @@ class OnnxIntegralPose:
         unit = np.array(self.facts['unit']) * (sizes[:, None, :1].astype(np.float64) / self.input_size[0])
         points = (xyz - np.array(self.facts['offset'])) * unit
         lengths = np.broadcast_to(lengths, len(boxes))
-        keypoints, mm_per_px = px_to_mm(points, lengths, self.facts['parents'])
-        people = dict(keypoints=keypoints, keypoints_2d=points[..., :2] + (centers - sizes * 0.5)[:, None],
+        points[..., :2] += (centers - sizes * 0.5)[:, None]
+        intrinsics = None
+        if self.facts['camera_model'] == 'perspective':
+            height, width = pixels.shape[:2]
+            assumed = max(width, height) / 2 / np.tan(np.radians(FIELD_OF_VIEW_DEG / 2))
+            intrinsics = [focal_length or assumed, (width - 1) / 2, (height - 1) / 2]
+        keypoints, mm_per_px = px_to_mm(points, lengths, self.facts['parents'], intrinsics)
+        people = dict(keypoints=keypoints, keypoints_2d=points[..., :2],
                       keypoint_scores=np.ones(points.shape[:2]), bbox=boxes[:, None, :4])
         for std in stds:
             people['keypoint_scores'] = np.exp(-self.facts['score_factor'] * std.mean(-1)**2)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _perspective_solver as solver
-from .bone_length import index_text, skeleton_length
+from .bone_length import index_text, scale_to_bone_length
 from .weak_perspective import fit_frames, flatten_frames, raise_degenerate
 
 CHUNK_FRAMES = 2048
@@ -187,12 +187,37 @@ def estimate_focal_length(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, we
     return FocalLength(value, (low, high))
 
 
+def to_root_plane(keypoints: np.ndarray, focal_length: float | np.ndarray, principal_point: np.ndarray) -> np.ndarray:
+    """Convert joints from image px to px at the depth of the root, as a camera without perspective would see them.
+
+    A point at the depth T_z + P_z is moved along x and y by the factor 1 + z_px / f = (T_z + P_z) / T_z. The result is
+    the pose in mm, up to the factor f / T_z on all axes; the principal point is the origin.
+
+    Args:
+        keypoints: (..., K, 3), image px, z relative to the root in px at its depth.
+        focal_length: Focal length, px; broadcasts over ``...``.
+        principal_point: (2,) or (..., 2), px.
+
+    Returns:
+        (..., K, 3) px, float64.
+
+    Raises:
+        ValueError: If a joint is not finite, or would be at or behind the camera. The message names the first index.
+    """
+    keypoints = np.asarray(keypoints, dtype=np.float64)
+    depth = 1 + keypoints[..., 2:] / np.asarray(focal_length, dtype=np.float64)[..., None, None]
+    bad = np.argwhere(~(np.isfinite(keypoints).all(axis=(-2, -1)) & (depth > 0).all(axis=(-2, -1))))
+    if len(bad):
+        where = f', first at index {index_text(bad[0])}' if bad.shape[1] else ''
+        raise ValueError(f'keypoints: {len(bad)} skeleton(s) are not finite or reach behind the camera{where}; are the '
+                         f'focal length ({np.ravel(focal_length)[0]:g} px) and z right?')
+    centred = keypoints[..., :2] - np.asarray(principal_point, dtype=np.float64)[..., None, :]
+    return np.concatenate([centred * depth, keypoints[..., 2:]], axis=-1)
+
+
 def unproject(keypoints: np.ndarray, focal_length: float | np.ndarray, principal_point: np.ndarray,
               bone_length: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Convert joints from image px to mm, by the total bone length of the person.
-
-    With s = z_px / f, the joints lie at q = ((u - c) / f (1 + s), 1 + s), in units of the root's depth. This depth is
-    the bone length divided by the length of the skeleton in these units.
 
     Args:
         keypoints: (..., 18, 3), image px, z relative to the root in px at its depth.
@@ -204,20 +229,10 @@ def unproject(keypoints: np.ndarray, focal_length: float | np.ndarray, principal
         (..., 18, 3) mm, root at the origin, and (..., 3) mm, position of the root in front of the camera; float64.
 
     Raises:
-        ValueError: If the shape is another one, a skeleton has no length or is not finite, or a joint would be at or
-            behind the camera. The message names the first index.
+        ValueError: As :func:`to_root_plane`, and if a skeleton has no length.
     """
-    keypoints = np.asarray(keypoints, dtype=np.float64)
-    focal = np.asarray(focal_length, dtype=np.float64)[..., None, None]
-    depth = 1 + keypoints[..., 2:] / focal
-    rays = (keypoints[..., :2] - np.asarray(principal_point, dtype=np.float64)[..., None, :]) / focal
-    q = np.concatenate([rays * depth, depth], axis=-1)
-    length = skeleton_length(q)
-    bad = np.argwhere(~(np.isfinite(length) & (length > 0) & (depth[..., 0] > 0).all(axis=-1)))
-    if len(bad):
-        where = f', first at index {index_text(bad[0])}' if length.ndim else ''
-        raise ValueError(f'unproject: {len(bad)} skeleton(s) have no length, are not finite or reach behind the '
-                         f'camera{where}; are the focal length ({np.ravel(focal_length)[0]:g} px) and z right?')
-    root = q[..., :1, :]
-    scale = (np.asarray(bone_length, dtype=np.float64) / length)[..., None, None]
-    return (q - root) * scale, (root * scale)[..., 0, :]
+    flat = to_root_plane(keypoints, focal_length, principal_point)
+    keypoints_mm, mm_per_px = scale_to_bone_length(flat, bone_length)
+    root = flat[..., 0, :]
+    root[..., 2] += focal_length
+    return keypoints_mm, root * mm_per_px[..., None]

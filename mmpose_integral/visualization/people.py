@@ -18,10 +18,10 @@ class People(NamedTuple):
     bboxes: np.ndarray | None = None  # (N, 4) x0, y0, x1, y1 image px
     roots: np.ndarray | None = None  # (N, 3) mm, positions of the roots in camera axes
     labels: Sequence[str] | None = None  # N texts that distinguish the people
-    std_px: np.ndarray | None = None  # (N, 18, 2 | 3) image px
 
 
-def read_people(instances: InstanceData, unit: str, bone_length: float | None = None, number: int = -1) -> People:
+def read_people(instances: InstanceData, unit: str, bone_length: float | None = None, number: int = -1,
+                intrinsics: np.ndarray | None = None) -> People:
     """Read predicted or true people; without joints, the result has their boxes alone.
 
     Several people are labelled with their ``track_ids``, or without tracks with indices from 0 as in the JSON file.
@@ -34,6 +34,7 @@ def read_people(instances: InstanceData, unit: str, bone_length: float | None = 
             for the inferencer's results: they are (N, 18, 3) mm, and ``keypoints_2d`` (N, 18, 2 | 3) are image px.
         bone_length: Total bone length, mm, with which px become mm. Without it, people in px have no mm.
         number: Number of people, who are the first ones; negative for all.
+        intrinsics: Intrinsics of the image, as in ``px_to_mm``, for the conversion of px.
 
     Raises:
         ValueError: If the unit or a shape is not one of the above.
@@ -53,7 +54,7 @@ def read_people(instances: InstanceData, unit: str, bone_length: float | None = 
             raise ValueError(f'{name}: shape (N, {NUM_JOINTS}, 2 or 3) expected, got {value.shape}; '
                              'IntegralPose3dVisualizer draws the 18 joints of CHALL_H80K')
     if unit == 'px':
-        flat, (mm, std) = main, _to_mm(main, mm, std, bone_length)
+        flat, (mm, std) = main, _to_mm(main, mm, std, bone_length, intrinsics)
     elif mm is None:
         mm = main
     joints, tracks = flat if mm is None else mm, field('track_ids')
@@ -65,7 +66,7 @@ def read_people(instances: InstanceData, unit: str, bone_length: float | None = 
 
 
 def _to_mm(px: np.ndarray | None, mm: np.ndarray | None, std: np.ndarray | None,
-           bone_length: float | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+           bone_length: float | None, intrinsics: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Convert people (N, 18, 3) and their standard deviations from px to mm, unless their mm are given.
 
     A skeleton of length zero, such as that of an untrained network, becomes NaN. 2D people have no mm.
@@ -76,7 +77,7 @@ def _to_mm(px: np.ndarray | None, mm: np.ndarray | None, std: np.ndarray | None,
     if mm is None and bone_length is not None:
         usable = np.isfinite(length) & (length > 0)
         mm = np.full(px.shape, np.nan)
-        mm[usable] = px_to_mm(px[usable], bone_length).keypoints
+        mm[usable] = px_to_mm(px[usable], bone_length, intrinsics).keypoints
     if mm is None or std is None:
         return mm, None
     with np.errstate(divide='ignore', invalid='ignore'):

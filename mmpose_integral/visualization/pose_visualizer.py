@@ -11,6 +11,7 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
+from mmpose_integral.evaluation.functional import label_intrinsics
 from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
@@ -74,7 +75,6 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         self.bone_length, self.extent = bone_length, extent
         self.draw_std, self.perspective = draw_std, perspective
         self.steady, self._rooms = steady, SteadyRooms()
-        self._picture: np.ndarray | None = None
 
     def forget_rooms(self) -> None:
         """Remove the 3D rooms of ``steady``, for another video."""
@@ -129,41 +129,32 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
                 raise ValueError("unit: 'px' given, but pred_instances have keypoints_2d, as the inferencer's results, "
                                  "whose keypoints are mm; pass unit='mm' for them")
             length = resolve_bone_length(bone_length or self.bone_length, dataset_meta=self.dataset_meta)
-            pred = read_people(data_sample.pred_instances, unit, length, num_instances)
+            pred = read_people(data_sample.pred_instances, unit, length, num_instances,
+                               label_intrinsics(data_sample.metainfo))
             if unit == 'px' and 'keypoints_mm' not in data_sample.pred_instances:
                 note = f' at bone length {length:.0f} mm'   # the error in mm depends on it
             if pred.keypoints_2d is None and pred.keypoints_mm is None:
                 caption, pred = 'no person found', _NOBODY if truth.keypoints_mm is None else People()
-        crop, boxes = self.crop if crop is None else crop, truth.bboxes if pred.bboxes is None else pred.bboxes
-        pred = pred._replace(bboxes=boxes if draw_bbox else None, std_mm=pred.std_mm if self.draw_std else None,
-                             roots=pred.roots if absolute else None)
+        pred = pred._replace(bboxes=truth.bboxes if pred.bboxes is None else pred.bboxes,
+                             std_mm=pred.std_mm if self.draw_std else None, roots=pred.roots if absolute else None)
         if not draw_2d:
             pred, truth = pred._replace(keypoints_2d=None), truth._replace(keypoints_2d=None)
+        crop = self.crop if crop is None else crop
         panel = Panel(
-            self.views if views is None else tuple(views), bool(crop) if boxes is None or not crop else boxes,
-            self.height or (_LEAST_HEIGHT if crop else _suitable_height(image.shape)), self.layout, kpt_thr,
-            range(NUM_JOINTS) if show_kpt_idx else None, self.radius / _MMPOSE_RADIUS,
-            None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width, self.extent,
+            views=self.views if views is None else tuple(views), crop=crop, draw_bbox=draw_bbox, layout=self.layout,
+            height=self.height or (_LEAST_HEIGHT if crop else _suitable_height(image.shape)), score_thr=kpt_thr,
+            joint_names=range(NUM_JOINTS) if show_kpt_idx else None, scale=self.radius / _MMPOSE_RADIUS,
+            thickness=None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width, extent=self.extent,
             perspective=self.perspective, rooms=self._rooms if self.steady else None)
-        self._picture = panel.draw(image, pred, truth, title, caption, note)
+        picture = panel.draw(image, pred, truth, title, caption, note)
+        self.set_image(picture)
         if show:
-            self.show(self._picture, win_name=name, wait_time=wait_time)
+            self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            save_picture(self._picture, out_file)
+            save_picture(picture, out_file)
         else:
-            self.add_image(name, self._picture, step)
-        return self._picture
-
-    def set_image(self, image: np.ndarray) -> None:
-        """Set the image as mmengine does, for drawing by hand; it replaces the picture of the last sample."""
-        self._picture = None
-        super().set_image(image)
-
-    @master_only
-    def get_image(self) -> np.ndarray:
-        """Picture of the last sample, or of later drawing by hand; (H, W, 3) uint8 RGB."""
-        # Rendering the picture again with matplotlib, as mmengine does, takes longer than drawing it.
-        return super().get_image() if self._picture is None else self._picture
+            self.add_image(name, picture, step)
+        return picture
 
 
 def _suitable_height(image_shape: Sequence[int]) -> int:

@@ -88,8 +88,33 @@ def test_absolute_position_against_the_truth(best, truth):
     # The small model predicts people about 20 % too small in z, and therefore too far away.
     assert np.median(np.abs(roots[:, 2] / truth['root_depth_mm'] - 1)) < 0.35
     for person, root in zip(best, roots, strict=True):
-        back = np.array(person['camera']['focal_length']) * root[:2] / root[2] + person['camera']['principal_point']
-        np.testing.assert_allclose(back, person['keypoints_2d'][0], atol=1e-6)
+        assert np.linalg.norm(project(person, root) - person['keypoints_2d'], axis=-1).mean() < 5
+
+
+def project(person, root):
+    points, camera = np.array(person['keypoints']) + root, person['camera']
+    return points[:, :2] / points[:, 2:] * camera['focal_length'] + camera['principal_point']
+
+
+def test_a_model_with_perspective_labels_is_decoded_by_perspective(images, truth, tmp_path, caplog):
+    """The weights do not matter here; the checkpoint says by which camera its labels were made."""
+    checkpoint = torch.load(CHECKPOINT, map_location='cpu')
+    checkpoint['meta']['dataset_meta']['camera'] = dict(model='perspective', focal_length=1145.0)
+    torch.save(checkpoint, tmp_path / 'a.pth')
+    inferencer = MMPoseInferencer(pose3d=CONFIG, pose3d_weights=str(tmp_path / 'a.pth'), device='cpu')
+    files, focal = sorted(map(str, images.iterdir()))[:4], float(truth['focal'][0])
+    for given, source in ((focal, 'argument'), (None, 'default')):
+        for result in inferencer(files, focal_length=given):
+            for person in people_of(result):
+                camera = person['camera']
+                assert camera['focal_length_source'] == source and person['keypoints'][0] == [0, 0, 0]
+                np.testing.assert_allclose(
+                    project(person, camera['root_position']), person['keypoints_2d'], atol=0.5)
+                assert skeleton_length(np.array(person['keypoints'])) == pytest.approx(person['bone_length'])
+    weak = people_of(next(MMPoseInferencer(pose3d='standin', device='cpu')(files[0])))
+    strong = people_of(next(inferencer(files[0], focal_length=focal)))
+    assert np.abs(np.array(weak[0]['keypoints']) - strong[0]['keypoints']).max() > 5
+    np.testing.assert_allclose(weak[0]['keypoints_2d'], strong[0]['keypoints_2d'], atol=1e-3)
 
 
 def test_the_batch_size_does_not_change_the_results(inferencer, images):
@@ -223,7 +248,7 @@ test_dataloader = dict(dataset=dict(pipeline=pipeline))
     (ValueError, dict(bboxes=[[1, 2, 3]]), r'bboxes of .*00001.jpg: \(N, 4\)'),
     (ValueError, dict(bboxes=[[50, 20, 20, 90]]), r'x1 < x2 and y1 < y2, .*image of 256x256 px.*got \[50.0'),
     (ValueError, dict(bone_length=-1), 'bone_length: mm expected, 500 to 20000 .*, got -1'),
-    (ValueError, dict(principal_point=(9, 9)), 'principal_point: has an effect with focal_length only'),
+    (ValueError, dict(principal_point=(9, 9)), 'principal_point, distortion: have an effect with focal_length only'),
     (ValueError, dict(smooth=True), 'smooth: frames that follow each other'),
     (ValueError, dict(batch_size=0), 'batch_size: at least 1 expected')])
 def test_mistakes_in_a_call_are_named(error, kwargs, message, inferencer, images):

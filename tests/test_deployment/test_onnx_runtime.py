@@ -73,8 +73,11 @@ def assert_same_as_torch(person, model, image, box, flip_test=False, length=None
 def test_px_to_mm_is_that_of_the_package():
     poses = np.random.default_rng(0).normal(0, 100, (5, 18, 3)) + 300
     lengths = np.array([3000.0, 4000, 4500, 4502.881, 5000])
-    for copied, original in zip(runtime.px_to_mm(poses, lengths, list(PARENTS)), px_to_mm(poses, lengths), strict=True):
-        np.testing.assert_allclose(copied, original, rtol=1e-12, atol=1e-9)
+    poses[..., 2] -= 300
+    for intrinsics in (None, [1145.0, 320, 240]):
+        ours, theirs = runtime.px_to_mm(poses, lengths, list(PARENTS), intrinsics), px_to_mm(poses, lengths, intrinsics)
+        for copied, original in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(copied, original, rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.parametrize('input_size', [(96, 128), (288, 384), (64, 64), (160, 96)])
@@ -204,7 +207,7 @@ def changed(exported, path, change):
 @pytest.mark.parametrize('change, message', [
     (lambda facts: '{"format', 'is damaged'), (lambda facts: '[1]', 'is damaged'),
     (lambda facts: facts.pop('format_version') and None, 'is damaged'),
-    (lambda facts: facts.update(format_version=2), 'format 2, this onnx_runtime.py reads format 1'),
+    (lambda facts: facts.update(format_version=1), 'format 1, this onnx_runtime.py reads format 2'),
     (lambda facts: [facts.pop('unit'), facts.pop('parents')] and None, 'lacks unit, parents'),
     (lambda facts: facts.update(input_size=[128, 128]), r'metadata says \(128, 128\)')])
 def test_damaged_metadata_is_refused(exported, tmp_path, change, message):

@@ -72,6 +72,22 @@ def test_px_become_mm_of_the_wanted_length_with_the_root_at_the_origin():
     assert px_to_mm(pred[:0], target[:0]).keypoints.shape == (0, 18, 3)
 
 
+def test_px_of_perspective_labels_become_the_true_mm():
+    _, gt = make_poses(5)
+    gt = gt - gt[:, :1]
+    roots, focal, centre = np.array([300.0, -200, 4000]) + 50 * np.arange(15).reshape(5, 3), 1100.0, [480, 300]
+    points = gt + roots[:, None]
+    xy, z = focal * points[..., :2] / points[..., 2:] + centre, focal * gt[..., 2:] / roots[:, None, 2:]
+    px = np.concatenate([xy, z], axis=-1)
+    lengths, intrinsics = np.array([loop_length(pose) for pose in gt]), np.tile([focal, *centre], (5, 1))
+    poses, mm_per_px = px_to_mm(px, lengths, intrinsics)
+    np.testing.assert_allclose(poses, gt, atol=1e-8)
+    np.testing.assert_allclose(mm_per_px, roots[:, 2] / focal)
+    right, wrong = (evaluate_h80k(px, gt, {'own': 'per-frame'}, values) for values in (intrinsics, None))
+    assert right.mpjpe['own'] == pytest.approx(0, abs=1e-6) and wrong.mpjpe['own'] > 5
+    np.testing.assert_allclose(right.pred_mm, gt, atol=1e-6)
+
+
 @pytest.mark.parametrize('convert', [rescale_to_bone_length, px_to_mm])
 @pytest.mark.parametrize('spoil', [np.nan, np.inf, 0.0])
 def test_a_pose_without_length_is_named(convert, spoil):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mmpose_integral.formats.cameras import load_cameras, save_cameras
-from mmpose_integral.structures import fit_weak_perspective
+from mmpose_integral.structures import fit_perspective, fit_weak_perspective
 
 
 @pytest.fixture
@@ -25,6 +25,25 @@ def test_cameras_are_read_in_the_wanted_order(saved):
     for field, before in zip(loaded, camera, strict=True):
         np.testing.assert_array_equal(field, before[[3, 0, 2]])
     assert np.isnan(loaded.scale[0]) and loaded.scale[1] == pytest.approx(0.2)
+
+
+def test_perspective_cameras_are_read_with_their_focal_length(tmp_path):
+    rng = np.random.default_rng(1)
+    poses, centre = rng.normal(0, 300, (3, 18, 3)), rng.uniform(400, 600, (3, 2))
+    points = poses + [100.0, 50, 4000]
+    camera = fit_perspective(poses, centre[:, None] + 900 * points[..., :2] / points[..., 2:], principal_point=centre,
+                             focal_length=900)
+    save_cameras(tmp_path / 'cameras.npz', np.array([2, 5, 6]), camera)
+    loaded = load_cameras(tmp_path / 'cameras.npz', np.array([6, 2]))
+    assert loaded.focal_length == 900 and loaded.known.tolist() == [True, True]
+    np.testing.assert_array_equal(loaded.principal_point, centre[[2, 0]])
+    np.testing.assert_array_equal(loaded.project(poses[[2, 0]]), camera.project(poses)[[2, 0]])
+    np.testing.assert_array_equal(loaded.frames(slice(1, 2)).translation, camera.translation[:1])
+    arrays = dict(np.load(tmp_path / 'cameras.npz'))
+    del arrays['focal_length']
+    np.savez(tmp_path / 'changed.npz', **arrays)
+    with pytest.raises(ValueError, match='no focal_length; make it with'):
+        load_cameras(tmp_path / 'changed.npz', np.array([6]))
 
 
 def test_faults_are_named(saved, tmp_path):

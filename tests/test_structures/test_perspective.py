@@ -141,5 +141,5 @@ def test_a_skeleton_behind_the_camera_cannot_be_unprojected(value):
     keypoints = np.random.default_rng(0).normal(500, 100, (2, NUM_JOINTS, 3))
     keypoints[..., 2] -= 500
     keypoints[1, 5, 2] = value
-    with pytest.raises(ValueError, match='1 skeleton.*first at index 1; .*1145 px'):
+    with pytest.raises(ValueError, match='1 skeleton.*reach behind the camera, first at index 1; .*1145 px'):
         unproject(keypoints, FOCAL, CENTRE, 4500.0)

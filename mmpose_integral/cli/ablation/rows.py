@@ -38,6 +38,7 @@ VARIANTS = (
         ('heatmap', 'heat map only, largest cell', 'heatmap_res50_4xb16_h80k-mpii-256x256', 'mpii'),
         ('regression', 'direct regression', 'regression_res50_4xb16_h80k-mpii-256x256', 'mpii'),
         ('debiased', 'debiased integral', 'integral-debiased_res50_4xb16_h80k-mpii-256x256', 'mpii'),
+        ('perspective', 'perspective labels', 'integral-perspective_res50_4xb16_h80k-mpii-256x256', 'mpii'),
         ('depth', 'depth range of the height', 'integral-depth_res152_4xb16_h80k-mpii-288x384', '384'),
         ('occlusion', 'random occlusion, p = 0.7', 'integral_res50_4xb16_h80k-mpii-256x256_occlusion', 'mpii'),
         ('color', 'colour jitter', 'integral_res50_4xb16_h80k-mpii-256x256_color-jitter', 'mpii'),

@@ -46,6 +46,8 @@ def _add_size_arguments(group: argparse._ArgumentGroup) -> None:
                        help="also compute each person's position in front of the camera")
     group.add_argument('--principal-point', type=float, nargs=2, metavar=('CX', 'CY'),
                        help='principal point, px (default: centre of the image)')
+    group.add_argument('--distortion', type=float, nargs=5, metavar=('K1', 'K2', 'P1', 'P2', 'K3'),
+                       help='distortion of the lens, as in OpenCV (default: none)')
 
 
 def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
@@ -103,8 +105,8 @@ def parse_args(argv: Sequence[str] | None, description: str) -> argparse.Namespa
                      '--pose3d-weights. --show-alias lists all names')
     if args.npz and not args.npz.endswith('.npz'):
         parser.error(f'--npz: a name that ends in .npz expected, got {args.npz}')
-    if args.principal_point and not args.focal_length:
-        parser.error('--principal-point needs --focal-length')
+    if (args.principal_point or args.distortion) and not args.focal_length:
+        parser.error('--principal-point and --distortion need --focal-length')
     if args.tracking_thr is not None and not args.smooth:
         parser.error('--tracking-thr needs --smooth')
     if args.det_weights and not args.det_model:

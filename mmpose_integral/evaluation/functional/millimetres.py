@@ -3,12 +3,13 @@
 Metrics, submission, inferencer and visualizer call it. Only ``deployment/onnx_runtime.py``, which runs without this
 package, has a copy; a test compares the two.
 """
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmpose_integral.structures.bone_length import scale_to_bone_length
-from mmpose_integral.structures.perspective import unproject
+from mmpose_integral.structures.perspective import middle_of_image, to_root_plane
 
 
 class PosesInMm(NamedTuple):
@@ -37,10 +38,24 @@ def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray | float,
 
     Raises:
         ValueError: If a pose cannot be converted; see :mod:`mmpose_integral.structures.bone_length` and
-            :func:`mmpose_integral.structures.unproject`.
+            :func:`mmpose_integral.structures.perspective.to_root_plane`.
     """
-    if intrinsics is None:
-        return PosesInMm(*scale_to_bone_length(keypoints, bone_length))
-    intrinsics = np.asarray(intrinsics, dtype=np.float64)
-    poses, root = unproject(keypoints, intrinsics[..., 0], intrinsics[..., 1:], bone_length)
-    return PosesInMm(poses, root[..., 2] / intrinsics[..., 0])
+    if intrinsics is not None:
+        intrinsics = np.asarray(intrinsics, dtype=np.float64)
+        keypoints = to_root_plane(keypoints, intrinsics[..., 0], intrinsics[..., 1:])
+    return PosesInMm(*scale_to_bone_length(keypoints, bone_length))
+
+
+def label_intrinsics(sample: Mapping[str, Any]) -> np.ndarray | None:
+    """Intrinsics (3,) of a data sample of the training's camera, for :func:`px_to_mm`.
+
+    Args:
+        sample: ``label_camera`` of :class:`Integral3DEstimator`, and ``ori_shape``, height and width of the image, px.
+
+    Returns:
+        Focal length of the labels, and the middle of the image, px; None for weak-perspective labels.
+    """
+    camera = sample.get('label_camera') or {}
+    if camera.get('model') != 'perspective':
+        return None
+    return np.array([camera['focal_length'], *middle_of_image(sample['ori_shape'][1::-1])])

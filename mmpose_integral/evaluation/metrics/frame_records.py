@@ -4,9 +4,8 @@ from typing import Any
 import numpy as np
 from mmpose.utils.tensor_utils import to_numpy
 
-from mmpose_integral.evaluation.functional import mean_skeleton_length
+from mmpose_integral.evaluation.functional import label_intrinsics, mean_skeleton_length
 from mmpose_integral.formats.h80k_index import load_index_with_poses
-from mmpose_integral.structures.perspective import middle_of_image
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 
@@ -36,10 +35,8 @@ def make_record(sample: dict, metric: str) -> dict[str, Any]:
                          'no bone length can scale them')
     if 'keypoint_std' in sample['pred_instances']:
         record['std'] = read_pose(sample, 'pred_instances', 'keypoint_std', metric)[0]
-    camera = sample.get('label_camera') or {}
-    if camera.get('model') == 'perspective':
-        record['intrinsics'] = np.array([camera['focal_length'], *middle_of_image(sample['ori_shape'][1::-1])])
-    return record
+    intrinsics = label_intrinsics(sample)
+    return record if intrinsics is None else dict(record, intrinsics=intrinsics)
 
 
 def stack_intrinsics(records: list[dict]) -> np.ndarray | None:
