@@ -34,32 +34,42 @@ def from_weak(weak: WeakPerspectiveCamera, frames: Frames) -> np.ndarray:
     return np.concatenate([weak.translation - frames.centre, frames.focal[:, None]], axis=1) / weak.scale[:, None]
 
 
-def project(frames: Frames, translation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Projections relative to the principal point, (n, K, 2) px, and depths, (n, K) mm."""
+class View(NamedTuple):
+    """What the cameras see."""
+    projected: np.ndarray  # (n, K, 2) px relative to the principal point, 0 for absent joints
+    depth: np.ndarray  # (n, K) mm
+    miss: np.ndarray  # (n, K, 2) px from the projected joints to the 2D joints, 0 for absent joints
+
+    def squared(self) -> np.ndarray:
+        """Squared distances of the projected joints from the 2D joints, (n, K) px^2."""
+        return np.einsum('nkc,nkc->nk', self.miss, self.miss)
+
+
+def look(frames: Frames, translation: np.ndarray) -> View:
+    """Project the joints of persons at translations (n, 3) mm."""
     depth = np.maximum(frames.poses[..., 2] + translation[:, None, 2], NEAREST * translation[:, None, 2])
-    xy = frames.focal[:, None, None] * (frames.poses[..., :2] + translation[:, None, :2]) / depth[..., None]
-    return xy, depth
+    projected = frames.poses[..., :2] + translation[:, None, :2]
+    projected *= (frames.focal[:, None] / depth)[..., None]
+    miss = frames.points - frames.centre[:, None]
+    miss -= projected
+    absent = frames.weights <= 0
+    if absent.any():
+        projected[absent], miss[absent], depth[absent] = 0, 0, 1
+    return View(projected, depth, miss)
 
 
-def distances(frames: Frames, translation: np.ndarray) -> np.ndarray:
-    """Distances of the projected joints from the 2D joints, (n, K) px."""
-    return _lengths(project(frames, translation)[0] - frames.points + frames.centre[:, None])
-
-
-def step(frames: Frames, translation: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def step(frames: Frames, translation: np.ndarray, weights: np.ndarray, view: View | None = None) -> np.ndarray:
     """One step of Gauss and Newton with given weights (n, K) of the squared errors; the new translations (n, 3)."""
-    projected, depth = project(frames, translation)
-    used = weights > 0
-    miss = np.where(used[..., None], frames.points - frames.centre[:, None] - projected, 0)
-    projected = np.where(used[..., None], projected, 0)
-    trust = np.where(used, weights / depth**2, 0)[..., None]
-    total = trust.sum(axis=1)  # (n, 1)
-    by_p, by_miss = (trust * projected).sum(axis=1), (trust * depth[..., None] * miss).sum(axis=1)
-    square = (trust * projected**2).sum(axis=(1, 2)) - (by_p**2).sum(axis=1) / total[:, 0]
-    cross = (by_p * by_miss).sum(axis=1) / total[:, 0] - (trust * depth[..., None] * projected * miss).sum(axis=(1, 2))
+    projected, depth, miss = view or look(frames, translation)
+    trust = np.where(weights > 0, weights, 0) / depth**2
+    total = trust.sum(axis=1)
+    by_p = np.einsum('nk,nkc->nc', trust, projected)
+    by_miss = np.einsum('nk,nkc->nc', trust * depth, miss)
+    square = np.einsum('nk,nkc,nkc->n', trust, projected, projected) - (by_p**2).sum(axis=1) / total
+    cross = (by_p * by_miss).sum(axis=1) / total - np.einsum('nk,nkc,nkc->n', trust * depth, projected, miss)
     # A joint never comes nearer than a tenth of its depth in one step, so that no step passes the camera.
     dz = np.clip(cross / square, -0.9 * translation[:, 2], 9 * translation[:, 2])
-    shift = (by_miss + by_p * dz[:, None]) / (total * frames.focal[:, None])
+    shift = (by_miss + by_p * dz[:, None]) / (total * frames.focal)[:, None]
     return translation + np.concatenate([shift, dz[:, None]], axis=1)
 
 
@@ -80,13 +90,14 @@ def solve_robust(frames: Frames, translation: np.ndarray, inlier: np.ndarray) ->
         translation = step(frames, translation, frames.weights * inlier)
     used, cut = frames.weights > 0, np.full(len(inlier), np.inf)
     for number in range(NUM_BISQUARE):
-        squared = distances(frames, translation)**2
+        view = look(frames, translation)
+        squared = view.squared()
         if number % 2 == 0:  # the width may only shrink, so that the last steps agree on the outliers
             floor = (weak_solver.TUNING * weak_solver.NOISE_FLOOR * _body_size(frames, translation))**2
             cut = np.minimum(cut, np.maximum(weak_solver.squared_width(squared.T, used.T), floor))
         kernel = np.maximum(1 - squared / cut[:, None], 0)**2
-        translation = step(frames, translation, np.where(used, frames.weights * kernel, 0))
-    return translation, used & (distances(frames, translation)**2 <= cut[:, None])
+        translation = step(frames, translation, frames.weights * kernel, view)
+    return translation, used & (look(frames, translation).squared() <= cut[:, None])
 
 
 def _body_size(frames: Frames, translation: np.ndarray) -> np.ndarray:
@@ -96,10 +107,6 @@ def _body_size(frames: Frames, translation: np.ndarray) -> np.ndarray:
     count = used.sum(axis=1)
     spread = np.where(used, points - (points.sum(axis=1) / count)[:, None], 0)
     return np.sqrt((spread**2).sum(axis=(1, 2)) / count[:, 0]) * frames.focal / translation[:, 2]
-
-
-def _lengths(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum('...c,...c->...', vectors, vectors))
 
 
 class FocalProfile:
@@ -115,10 +122,10 @@ class FocalProfile:
         self.limits = (0.3 * size, 20 * size)
         with np.errstate(all='ignore'):
             self.width = self._noise(4 * size) * weak_solver.TUNING
-            coarse = np.geomspace(*self.limits, 24)
+            coarse = np.geomspace(*self.limits, 20)
             best = coarse[np.argmin([self.costs(focal).sum() for focal in coarse])]
-            self.grid = np.clip(np.geomspace(best / 1.25, best * 1.25, 15), *self.limits)
-            self.table = np.array([self.costs(focal) for focal in self.grid])  # (15, n)
+            self.grid = np.clip(np.geomspace(best / 1.3, best * 1.3, 13), *self.limits)
+            self.table = np.array([self.costs(focal) for focal in self.grid])  # (13, n)
 
     def _translations(self, focal: float) -> tuple[Frames, np.ndarray]:
         frames = self.frames._replace(focal=np.full(len(self.frames.focal), focal))
@@ -129,17 +136,18 @@ class FocalProfile:
 
     def _noise(self, focal: float) -> float:
         """Standard deviation of the inliers' errors along one axis, px, from their median."""
-        residual = distances(*self._translations(focal))[self.weak.inlier]
-        return max(float(np.median(residual)) / weak_solver.RAYLEIGH_MEDIAN, 1e-6)
+        squared = look(*self._translations(focal)).squared()[self.weak.inlier]
+        return max(float(np.sqrt(np.median(squared))) / weak_solver.RAYLEIGH_MEDIAN, 1e-6)
 
     def costs(self, focal: float) -> np.ndarray:
         """Sum of the bisquare's loss over the joints of each frame, (n,), at one focal length."""
         frames, translation = self._translations(focal)
         used = frames.weights > 0
         for _ in range(3):
-            kernel = np.maximum(1 - (distances(frames, translation) / self.width)**2, 0)
-            translation = step(frames, translation, np.where(used, frames.weights * kernel**2, 0))
-        kernel = np.maximum(1 - (distances(frames, translation) / self.width)**2, 0)
+            view = look(frames, translation)
+            kernel = np.maximum(1 - view.squared() / self.width**2, 0)
+            translation = step(frames, translation, frames.weights * kernel**2, view)
+        kernel = np.maximum(1 - look(frames, translation).squared() / self.width**2, 0)
         kernel = np.nan_to_num(kernel)  # of a frame without any joint near its 2D joint, for a very wrong focal length
         return np.where(used, frames.weights * (1 - kernel**3), 0).sum(axis=1)
 

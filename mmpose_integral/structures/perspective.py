@@ -142,7 +142,7 @@ def _fit_chunk(frames: solver.Frames, robust: bool) -> tuple[np.ndarray, np.ndar
         start = solver.from_weak(weak, frames)
         translation, inlier = solver.solve_robust(frames, start, weak.inlier) if robust else (
             solver.solve_plain(frames, start, weak.inlier), weak.inlier)
-        residual = np.where(frames.weights > 0, solver.distances(frames, translation), np.nan)
+        residual = np.where(frames.weights > 0, np.sqrt(solver.look(frames, translation).squared()), np.nan)
         nearest = np.where(frames.weights > 0, frames.poses[..., 2], np.inf).min(axis=1) + translation[:, 2]
     reasons[~(nearest > 0) & (reasons == 0)] = solver.BEHIND
     bad = reasons > 0
@@ -171,13 +171,15 @@ def estimate_focal_length(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, we
     """
     batch, poses, points, trust = flatten_frames(keypoints_3d, keypoints_2d, 1 if weights is None else weights)
     centre = np.broadcast_to(np.asarray(principal_point, dtype=np.float64), (*batch, 2)).reshape(-1, 2)
-    weak, reasons = fit_frames(poses, points, trust)
-    usable, rng = np.flatnonzero(reasons == 0), np.random.default_rng(seed)
-    if len(usable) < 10:
-        raise ValueError(f'focal length: {len(usable)} of {len(reasons)} frames determine a camera, at least 10 are '
-                         'expected; give focal_length=')
-    chosen = np.sort(rng.permutation(usable)[:max_frames])
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(poses))[:2 * max_frames]  # some of them may be degenerate
     frames = solver.Frames(poses.astype(np.float64), points.astype(np.float64), trust, np.ones(len(poses)), centre)
+    frames = frames.part(rows)
+    weak, reasons = fit_frames(frames.poses, frames.points, frames.weights)
+    chosen = np.flatnonzero(reasons == 0)[:max_frames]
+    if len(chosen) < 10:
+        raise ValueError(f'focal length: {len(chosen)} of {len(rows)} frames determine a camera, at least 10 are '
+                         'expected; give focal_length=')
     profile = solver.FocalProfile(frames.part(chosen), weak.frames(chosen))
     value, estimates, limits = profile.minimum(), profile.bootstrap(rng), profile.limits
     low, high = np.quantile(estimates, [0.025, 0.975]).tolist()

@@ -5,6 +5,7 @@ They do no work that the candidate is spared, and avoid what is known to be slow
 import cv2
 import numpy as np
 import torch
+from scipy.optimize import least_squares
 
 from mmpose_integral.datasets.transforms import RandomCropBox
 from mmpose_integral.structures.skeleton import BONES, NUM_FILE_JOINTS
@@ -159,3 +160,15 @@ def crop_matrix(center: np.ndarray, factor: float, degrees: float, input_size: t
     angle = np.deg2rad(degrees)
     turn = factor * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     return np.concatenate([turn, (np.array(input_size) / 2 - turn @ center)[:, None]], axis=1)
+
+
+def fit_perspective(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, focal_length: float,
+                    principal_point: tuple[float, float]) -> np.ndarray:
+    """Position of the root in front of a perspective camera, (N, 3) mm, from (N, K, 3) mm and (N, K, 2) px."""
+    positions = []
+    for pose, joints in zip(keypoints_3d, keypoints_2d, strict=True):
+        def miss(position: np.ndarray, pose: np.ndarray = pose, joints: np.ndarray = joints) -> np.ndarray:
+            points = pose + position
+            return (focal_length * points[:, :2] / points[:, 2:] + principal_point - joints).ravel()
+        positions.append(least_squares(miss, [0, 0, 5000.0]).x)
+    return np.array(positions)

@@ -89,7 +89,7 @@ def measure_stages(folder: Path, count: int) -> list[Row]:
                          peak_mb=max(resident_mb(peak=True) - start_mb, 0.1)))
 
     with measured('index'):
-        save_index(scan_split(folder, 'Train')[0], index_path(folder, 'Train'))
+        save_index(scan_split(folder, 'Train'), index_path(folder, 'Train'))
         index = load_index(index_path(folder, 'Train'))
     with measured('fit'):
         projected = fit_weak_perspective(index.keypoints_mm, flat).project(index.keypoints_mm)
