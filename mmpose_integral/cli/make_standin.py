@@ -17,6 +17,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument(option, type=int, default=default, help=f'number of {images} (default: %(default)s)')
     parser.add_argument('--image-size', type=int, default=256, help='side of the H80K frames, px (default: 256)')
     parser.add_argument('--seed', type=int, default=0, help='seed of everything that is rendered')
+    parser.add_argument('--random-backgrounds', action='store_true',
+                        help='draw the H80K frames over random scenes in place of the studio')
     parser.add_argument('--num-workers', type=int, help='number of processes (default: all cores)')
     parser.add_argument('--fresh', action='store_true', help='first delete the data of an earlier run')
     parser.add_argument('--preview', metavar='PATH', help='also write a contact sheet with the joints')
@@ -26,7 +28,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     summary = make_standin(args.root, args.num_train, args.num_val, args.num_test, args.num_mpii, args.num_coco,
-                           args.image_size, args.seed, args.num_workers, args.fresh)
+                           args.image_size, args.seed, args.num_workers, args.fresh,
+                           random_backgrounds=args.random_backgrounds)
     rate = summary['images'] / max(summary['seconds'], 1e-9)
     print(f'{args.root}: {summary["images"]} images drawn in {summary["seconds"]:.1f} s ({rate:.0f} per second)')
     for split, length in summary['length_mm'].items():

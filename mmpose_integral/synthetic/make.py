@@ -25,7 +25,7 @@ _MIN_SIZE = 64
 
 def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, num_test: int = 300, num_mpii: int = 1000,
                  num_coco: int = 600, image_size: int = 256, seed: int = 0, num_workers: int | None = None,
-                 fresh: bool = False, progress: bool = True) -> dict:
+                 fresh: bool = False, progress: bool = True, random_backgrounds: bool = False) -> dict:
     """Make the stand-in data set, or finish one that was begun.
 
     Args:
@@ -40,6 +40,8 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
         num_workers: Number of processes. None stands for all cores; 0 and 1 draw in this process.
         fresh: Whether to delete the content of ``root`` first, including the products of the preparation tools.
         progress: Whether to show a progress bar.
+        random_backgrounds: Whether the H80K frames show random scenes in place of the studio, which tells from which
+            direction a person is seen.
 
     Returns:
         ``images``, drawn in this call; ``seconds``; ``length_mm``, mean total skeleton length in mm by split.
@@ -52,6 +54,7 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
     _check_numbers(counts, image_size, seed)
     root = Path(root)
     parameters = dict(version=_VERSION, seed=int(seed), image_size=int(image_size), counts=counts)
+    parameters |= dict(random_backgrounds=True) if random_backgrounds else {}
     if fresh:
         _remove(root)
     _check_manifest(root, parameters)
@@ -59,7 +62,7 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
     write_json(root / _MANIFEST, parameters)
     started = time.perf_counter()
     todo = [part for part in counts if counts[part] and not all(p.exists() for p in final_paths(root, part))]
-    jobs = [(root, int(seed), int(image_size), *chunk)
+    jobs = [(root, int(seed), int(image_size), random_backgrounds, *chunk)
             for part in todo for chunk in chunks_of(part, counts[part])
             if not record_path(root, *chunk).exists()]
     _run(jobs, os.cpu_count() or 1 if num_workers is None else num_workers, progress)

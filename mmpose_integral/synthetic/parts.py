@@ -57,12 +57,18 @@ def make_folders(root: Path) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
 
 
-def draw_chunk(job: tuple[Path, int, int, str, int, int]) -> int:
-    """Draw and write one chunk, (root, seed, image size, part, start, stop); return its number of images."""
+def draw_chunk(job: tuple[Path, int, int, bool, str, int, int]) -> int:
+    """Draw and write one chunk; return its number of images.
+
+    The job is (root, seed, image size, whether H80K has random backgrounds, part, start, stop).
+    """
     cv2.setNumThreads(0)
-    root, seed, image_size, part, start, stop = job
-    draw = _draw_studio_chunk if part in H80K_SPLITS else _draw_wild_chunk
-    write_whole(record_path(root, part, start, stop), draw(root, seed, image_size, part, start, stop))
+    root, seed, image_size, random_backgrounds, part, start, stop = job
+    if part in H80K_SPLITS:
+        content: bytes | str = _draw_studio_chunk(root, seed, image_size, random_backgrounds, part, start, stop)
+    else:
+        content = _draw_wild_chunk(root, seed, image_size, part, start, stop)
+    write_whole(record_path(root, part, start, stop), content)
     return stop - start
 
 
@@ -72,11 +78,12 @@ def _npz(arrays: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_studio_chunk(root: Path, seed: int, image_size: int, split: str, start: int, stop: int) -> bytes:
+def _draw_studio_chunk(root: Path, seed: int, image_size: int, random_backgrounds: bool, split: str, start: int,
+                       stop: int) -> bytes:
     folder = root / 'h80k' / split.capitalize()
     truths, boxes = [], []
     for index in range(start, stop):
-        image, truth, box = render_frame(seed, split, index, image_size)
+        image, truth, box = render_frame(seed, split, index, image_size, random_backgrounds)
         write_whole(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
         if split != 'test':
             write_whole(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..structures.skeleton import add_thorax
 from .body import PART_IDS, people_of_split
+from .backgrounds import wild_background
 from .camera import NUM_STUDIO_CAMERAS, Camera, jitter_rotation, studio_camera
 from .dressing import add_stool
 from .kinematics import Figure, pose_figure
@@ -82,16 +83,19 @@ def _place_in_view(rng: np.random.Generator, figure: Figure, camera: Camera) -> 
     return figure
 
 
-def render_frame(seed: int, split: str, index: int,
-                 image_size: int) -> tuple[np.ndarray, StudioTruth, np.ndarray | None]:
-    """Draw the frame of :func:`stage_frame`.
+def render_frame(seed: int, split: str, index: int, image_size: int,
+                 random_background: bool = False) -> tuple[np.ndarray, StudioTruth, np.ndarray | None]:
+    """Draw the frame of :func:`stage_frame`, in the studio or over a background of the MPII and COCO parts.
 
     Returns:
         Picture, (image_size, image_size, 3) uint8 BGR; its truth; and the person's :func:`visible_box`.
     """
     stage, rng = stage_frame(seed, split, index, image_size)
     actor, camera = stage.actor, stage.camera
-    image = studio_background(camera, stage.camera_index, image_size)
+    if random_background:
+        image = wild_background(np.random.default_rng((seed, PART_IDS[split], index, 1)), camera)
+    else:
+        image = studio_background(camera, stage.camera_index, image_size)
     stool = partial(add_stool, figure=actor.figure, body=actor.body, color=_STOOL_COLOR)
     layers = draw_people(image, camera, [actor], [stool] if stage.pose.seat else [], STUDIO_LIGHT)
     return expose(image, rng, noise=2.2), stage.truth, visible_box(layers, 0)

@@ -95,3 +95,13 @@ def test_frame_depends_only_on_seed_split_and_index():
     larger = stage_frame(3, 'val', 5, 384)[0].truth
     np.testing.assert_allclose(larger.keypoints_mm, first[1].keypoints_mm)
     np.testing.assert_allclose((larger.keypoints_2d + 0.5) / 384, (first[1].keypoints_2d + 0.5) / 96, atol=1e-3)
+
+
+def test_random_backgrounds_change_the_scene_and_not_the_person():
+    studio, wild, again = (render_frame(3, 'val', 5, 128, random) for random in (False, True, True))
+    np.testing.assert_array_equal(wild[0], again[0])
+    np.testing.assert_array_equal(wild[1].keypoints_mm, studio[1].keypoints_mm)
+    np.testing.assert_array_equal(wild[2], studio[2])
+    difference = np.abs(wild[0].astype(int) - studio[0]).max(axis=-1)
+    x, y = np.round(studio[1].keypoints_2d[[0, 7, 8]]).astype(int).T
+    assert (difference > 15).mean() > 0.8 and difference[y, x].max() < 40  # the trunk is the same, up to the noise
