@@ -7,14 +7,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import mmengine
 import numpy as np
 
 from mmpose_integral.evaluation.functional import average_predictions
 from mmpose_integral.evaluation.metrics import H80KMetric, SubmissionMetric
 from mmpose_integral.formats.h80k_index import load_index_with_poses
 from mmpose_integral.formats.predictions import INTRINSICS, STD, load_predictions, to_records
-from mmpose_integral.utils.files import replace_when_done
+from mmpose_integral.utils.files import write_json
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +70,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value in metrics.items():
         print(f'{name}: {value:.4g}' if isinstance(value, float) else f'{name}: {value}')
     if args.out:
-        with replace_when_done(args.out) as temporary:
-            mmengine.dump({f'{metric.default_prefix}/{name}': value for name, value in metrics.items()}, temporary)
+        write_json(args.out, {f'{metric.default_prefix}/{name}': value for name, value in metrics.items()})
     return 0

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -24,12 +23,13 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.structures import PoseDataSample
 
 import mmpose_integral
+from mmpose_integral.apis.media import read_picture
 from mmpose_integral.apis.model_zoo import find_model
 from mmpose_integral.deployment.crop_to_pose import CropToPose, deployment_facts
 from mmpose_integral.deployment.onnx_runtime import METADATA_KEY
 from mmpose_integral.engine.weights import check_weights_file
 from mmpose_integral.structures.bone_length import resolve_bone_length
-from mmpose_integral.utils.files import check_file, replace_when_done
+from mmpose_integral.utils.files import replace_when_done
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.torchscript.pt', 'torch-export': '.pt2'}
 TOLERANCE = 1e-4
@@ -94,10 +94,7 @@ def make_crops(pipeline: list, input_size: tuple[int, int], image: str | None,
     coarse = torch.nn.functional.interpolate(torch.rand(2, 3, 8, 6, generator=noise), (height, width), mode='bilinear')
     crops = [*(torch.cat([fine, coarse]) * 255).round()]
     if image:
-        check_file(image, 'file')
-        pixels = mmcv.imread(image)
-        if pixels is None:
-            raise ValueError(f'{image} cannot be decoded as an image')
+        pixels = read_picture(image).image
         boxes = np.array(bbox or [0, 0, *pixels.shape[1::-1]], np.float32).reshape(-1, 1, 4)
         cut = Compose(pipeline)
         crops += [cut(dict(img=pixels, bbox=box, bbox_score=np.ones(1, np.float32)))['inputs'].float() for box in boxes]

@@ -31,15 +31,16 @@ def pack(weights: dict[str, torch.Tensor], dataset_meta: dict, config: Config, e
         mmpose_integral_version=mmpose_integral.__version__))
 
 
-def publish(checkpoint: dict, config: Config, half: bool = True) -> dict:
-    """Reduce a checkpoint of mmengine's runner; with ``half``, floating-point weights become float16.
+def publish(path: str, config: Config, half: bool = True) -> dict:
+    """Load and reduce a checkpoint of mmengine's runner; with ``half``, floating-point weights become float16.
 
     ValueError is raised if a pose model has no mean skeleton lengths, which the conversion to millimetres needs.
     """
+    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     meta = checkpoint.get('meta', {})
     dataset_meta = meta.get('dataset_meta', {})
     if 'skeleton_length' not in dataset_meta and 'classes' not in dataset_meta:
-        raise ValueError('its dataset_meta has no skeleton_length; train with SkeletonLengthHook')
+        raise ValueError(f'{path}: its dataset_meta has no skeleton_length; train with SkeletonLengthHook')
     weights = {name: value.half() if half and value.is_floating_point() else value
                for name, value in checkpoint['state_dict'].items()}
     return pack(weights, dataset_meta, config, meta.get('epoch'))
@@ -49,11 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     check_file(args.config, 'config file')
     check_file(args.checkpoint, 'checkpoint')
-    checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
-    try:
-        small = publish(checkpoint, Config.fromfile(args.config), not args.full_precision)
-    except ValueError as error:
-        raise ValueError(f'{args.checkpoint}: {error}') from error
+    small = publish(args.checkpoint, Config.fromfile(args.config), not args.full_precision)
     with replace_when_done(args.out) as temporary:
         torch.save(small, temporary)
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')

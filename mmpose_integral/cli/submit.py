@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmpose_integral.cli.argument_types import positive
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.submission import find_faults
@@ -36,8 +37,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoints', nargs='*', metavar='checkpoint',
                         help='checkpoint files of this config; none for an ensemble, whose config names its own')
     parser.add_argument('--out', default='submission.zip', help='archive to write (default: submission.zip)')
-    parser.add_argument('--weights', type=float, nargs='+', help='weight of each checkpoint (default: equal weights)')
-    parser.add_argument('--bone-length', type=float, metavar='MM', help='total skeleton length')
+    parser.add_argument('--weights', type=positive, nargs='+', help='weight of each checkpoint (default: all equal)')
+    parser.add_argument('--bone-length', type=positive, metavar='MM', help='total skeleton length')
     parser.add_argument('--predictions', metavar='NPZ', help='also write predictions for the command ensemble')
     parser.add_argument('--flip-test', action='store_true', help='average with the prediction for the mirrored input')
     parser.add_argument('--check', metavar='SUBMISSION',
@@ -105,8 +106,6 @@ def check_checkpoints(args: argparse.Namespace, members: list | None) -> list[st
     if args.weights and (members or len(args.weights) != len(checkpoints) or len(checkpoints) == 1):
         raise SystemExit(f'--weights: one weight for each of several checkpoints expected, got {len(args.weights)} for '
                          + ('an ensemble, whose config has its own' if members else f'{len(checkpoints)}'))
-    if args.weights and min(args.weights) <= 0:
-        raise SystemExit(f'--weights: numbers above 0 expected, got {args.weights}')
     return checkpoints
 
 

@@ -1,5 +1,6 @@
 """The cameras of a split: an npz file with one camera per frame, which ``fit_cameras.py`` writes."""
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,11 +54,12 @@ def load_cameras(path: str | Path, frame_ids: np.ndarray) -> Camera:
     model = str(arrays['model'])
     if model not in MODELS:
         raise ValueError(f'{path}: cameras of model {model!r}, one of {tuple(MODELS)} expected; {remedy}')
-    shapes, common = _SHAPES[model], ('focal_length',) if model == 'perspective' else ()
-    absent = [name for name in (*shapes, *common) if name not in arrays]
+    kind, shapes = MODELS[model], _SHAPES[model]
+    absent = [name for name in kind._fields if name not in arrays]
     if absent:
         raise ValueError(f'{path} is no file of cameras, because it has no {absent[0]}; {remedy}')
     check_rows(arrays, shapes, f'file of cameras {path}', remedy)
     rows = match_rows(arrays['frame_ids'], frame_ids, path)
-    fields = {name: float(arrays[name]) for name in common} | {name: arrays[name][rows] for name in shapes}
-    return MODELS[model](**fields)
+    fields: dict[str, Any] = {
+        name: arrays[name][rows] if name in shapes else float(arrays[name]) for name in kind._fields}
+    return kind(**fields)

@@ -1,6 +1,6 @@
 """Checks of single CHALL_H80K files, poses and images. Each returns the data or raises an error with the reason."""
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,17 +12,6 @@ ROOT_TOLERANCE_MM = 1e-2
 
 MIN_EXTENT_MM = 1.0
 """A pose whose joints all coincide has no bone length, so nothing can be scaled to it."""
-
-
-class Fault(NamedTuple):
-    """One fault in the data set's folders. ``str(fault)`` is its line in the report."""
-    split: str
-    path: str
-    """File or folder, relative to the split's folder: ``POSE/00412.csv``."""
-    problem: str
-
-    def __str__(self) -> str:
-        return f'H80K {self.split}: {self.path} {self.problem}'
 
 
 class FaultyFile(ValueError):
@@ -40,11 +29,25 @@ def read_pose(path: Path) -> np.ndarray:
             root that is off zero by more than ``ROOT_TOLERANCE_MM`` on an axis, or has all joints in one place.
     """
     try:
-        rows = [row for row in path.read_text(encoding='utf-8-sig').splitlines() if row.strip()]
+        pose = parse_pose([row for row in path.read_text(encoding='utf-8-sig').splitlines() if row.strip()])
     except UnicodeDecodeError:
         raise FaultyFile('is not a text file') from None
     except OSError as error:
         raise FaultyFile(f'cannot be read ({error.strerror})') from None
+    offset = np.abs(pose[0]).max()
+    if offset > ROOT_TOLERANCE_MM:
+        raise FaultyFile(f'has its root {offset:.4g} mm off zero, at most {ROOT_TOLERANCE_MM:g} expected')
+    if np.ptp(pose, axis=0).max() < MIN_EXTENT_MM:
+        raise FaultyFile('has all joints in one place')
+    return (pose - pose[0]).astype(np.float32)
+
+
+def parse_pose(rows: Sequence[str]) -> np.ndarray:
+    """Parse 17 rows of ``x,y,z``, (17, 3) float64.
+
+    Raises:
+        FaultyFile: If the number of rows or columns is another one, or a value is not numeric or not finite.
+    """
     if len(rows) != NUM_FILE_JOINTS:
         raise FaultyFile(f'has {len(rows)} rows, {NUM_FILE_JOINTS} expected')
     for number, columns in enumerate((row.count(',') + 1 for row in rows), 1):
@@ -57,12 +60,7 @@ def read_pose(path: Path) -> np.ndarray:
     if not np.isfinite(pose).all():
         row = int(np.flatnonzero(~np.isfinite(pose).all(axis=1))[0]) + 1
         raise FaultyFile(f'has a value that is not finite in row {row}')
-    offset = np.abs(pose[0]).max()
-    if offset > ROOT_TOLERANCE_MM:
-        raise FaultyFile(f'has its root {offset:.4g} mm off zero, at most {ROOT_TOLERANCE_MM:g} expected')
-    if np.ptp(pose, axis=0).max() < MIN_EXTENT_MM:
-        raise FaultyFile('has all joints in one place')
-    return (pose - pose[0]).astype(np.float32)
+    return pose
 
 
 def read_image_size(path: Path) -> tuple[int, int]:

@@ -4,16 +4,16 @@ The folders are described in ``docs/data.md``. Frame ids are the 1-based numbers
 """
 import os
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmpose_integral.formats.frame_checks import Fault, FaultyFile, read_image_size, read_pose
+from mmpose_integral.formats.frame_checks import FaultyFile, read_image_size, read_pose
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
 from mmpose_integral.utils.files import check_rows, read_arrays, write_arrays
+from mmpose_integral.utils.progress import progress_bar
 
 SPLITS = ('Train', 'Val', 'Test')
 PUBLISHED_COUNTS = dict(Train=35832, Val=19312, Test=24416)
@@ -85,19 +85,18 @@ def pose_csv(keypoints_mm: np.ndarray) -> str:
     return ''.join(f'{x:.4f},{y:.4f},{z:.4f}\n' for x, y, z in keypoints_mm[:NUM_FILE_JOINTS])
 
 
-def scan_split(root: str | Path, split: str, num_workers: int = 1,
-               progress: Callable[[int], object] | None = None) -> tuple[H80KIndex, list[Fault]]:
+def scan_split(root: str | Path, split: str, num_workers: int = 1, progress: bool = False) -> H80KIndex:
     """Read and check every file of a split.
 
     Args:
         root: Folder that holds ``Train``, ``Val`` and ``Test``.
         split: 'Train', 'Val' or 'Test'.
         num_workers: Number of reading threads; the decoder releases the interpreter's lock.
-        progress: Function that is called with the number of frames just checked.
+        progress: Whether to show a progress bar.
 
     Returns:
-        Index of the frames without a fault, and all faults of the split, first those of the names, then frame by frame.
-        ``index.faulty`` holds the same faults as text.
+        Index of the frames without a fault. ``faulty`` holds all faults of the split, first those of the names, then
+        frame by frame.
 
     Raises:
         FileNotFoundError: If the split has no ``IMG`` (or ``POSE``) folder.
@@ -112,23 +111,24 @@ def scan_split(root: str | Path, split: str, num_workers: int = 1,
         numbers[kind], found = _list_numbered(folder, kind)
         faults += found
     frame_ids = sorted(set().union(*numbers.values()))
-    faults += _numbering_gaps(frame_ids, split)
+    faults += _numbering_gaps(frame_ids)
     # A task of one frame would take as long to hand over to a thread as to process.
     chunks = [frame_ids[start:start + 64] for start in range(0, len(frame_ids), 64)]
     pool = ThreadPoolExecutor(max(num_workers, 1))
     try:
-        for checked in pool.map(lambda chunk: [_check_frame(folder, frame_id, numbers) for frame_id in chunk], chunks):
-            for row, found in checked:
-                rows += [] if found else [row]
-                faults += found
-            if progress:
-                progress(len(checked))
+        with progress_bar(title=split, total=len(frame_ids), disable=not progress) as bar:
+            for checked in pool.map(lambda chunk: [_check_frame(folder, frame_id, numbers) for frame_id in chunk],
+                                    chunks):
+                for row, found in checked:
+                    rows += [] if found else [row]
+                    faults += found
+                bar.update(len(checked))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # ends at once on Ctrl-C
-    return _assemble(split, rows, faults), faults
+    return _assemble(split, rows, faults)
 
 
-def _list_numbered(folder: Path, kind: str) -> tuple[set[int], list[Fault]]:
+def _list_numbered(folder: Path, kind: str) -> tuple[set[int], list[str]]:
     """List the file numbers of ``IMG`` or ``POSE``, and a fault for each name that is not five digits and suffix."""
     suffix, _ = _FILES[kind]
     if not (folder / kind).is_dir():
@@ -140,23 +140,23 @@ def _list_numbered(folder: Path, kind: str) -> tuple[set[int], list[Fault]]:
         if match and match[1] != '00000':
             numbers.add(int(match[1]))
         elif not name.startswith('.') and name != 'Thumbs.db':
-            faults.append(Fault(folder.name, f'{kind}/{name}', f'is not expected; names run from 00001{suffix}'))
+            faults.append(f'{kind}/{name} is not expected; names run from 00001{suffix}')
     return numbers, faults
 
 
-def _numbering_gaps(frame_ids: list[int], split: str) -> list[Fault]:
+def _numbering_gaps(frame_ids: list[int]) -> list[str]:
     """List a fault for each run of numbers that no folder has, from 1 to the last one found."""
     if not frame_ids:
-        return [Fault(split, 'IMG', 'holds no frame')]
+        return ['IMG holds no frame']
     absent = np.setdiff1d(np.arange(1, frame_ids[-1]), frame_ids)
     faults = []
     for run in np.split(absent, np.flatnonzero(np.diff(absent) > 1) + 1) if len(absent) else []:
         name = f'{run[0]:05d}' if len(run) == 1 else f'{run[0]:05d} to {run[-1]:05d}'
-        faults.append(Fault(split, f'frame {name}', f'is missing; numbers run to {frame_ids[-1]:05d} without a gap'))
+        faults.append(f'frame {name} is missing; numbers run to {frame_ids[-1]:05d} without a gap')
     return faults
 
 
-def _check_frame(folder: Path, frame_id: int, numbers: dict[str, set[int]]) -> tuple[list, list[Fault]]:
+def _check_frame(folder: Path, frame_id: int, numbers: dict[str, set[int]]) -> tuple[list, list[str]]:
     """Read id, size and, where the split has poses, pose of a frame, and list its faults."""
     row: list[Any] = [frame_id]
     faults = []
@@ -168,11 +168,11 @@ def _check_frame(folder: Path, frame_id: int, numbers: dict[str, set[int]]) -> t
                 raise FaultyFile(f'is missing, its {"pose" if kind == "IMG" else "image"} is there')
             row.append(read(folder / name))
         except FaultyFile as error:
-            faults.append(Fault(folder.name, name, str(error)))
+            faults.append(f'{name} {error}')
     return row, faults
 
 
-def _assemble(split: str, rows: list[list], faults: list[Fault]) -> H80KIndex:
+def _assemble(split: str, rows: list[list], faults: list[str]) -> H80KIndex:
     """Make the index of the frames without a fault."""
     ids, sizes = [row[0] for row in rows], [row[1] for row in rows]
     poses = None
@@ -180,4 +180,5 @@ def _assemble(split: str, rows: list[list], faults: list[Fault]) -> H80KIndex:
         poses = add_thorax(np.array([row[2] for row in rows], dtype=np.float32).reshape(-1, NUM_FILE_JOINTS, 3))
     return H80KIndex(
         split, np.array(ids, dtype=np.int32), np.array([f'{split}/IMG/{i:05d}.jpg' for i in ids], dtype=str),
-        np.array(sizes, dtype=np.int32).reshape(-1, 2), poses, np.array([str(fault) for fault in faults], dtype=str))
+        np.array(sizes, dtype=np.int32).reshape(-1, 2), poses,
+        np.array([f'H80K {split}: {fault}' for fault in faults], dtype=str))

@@ -5,7 +5,6 @@ in x and y. The meaning of its third column is not documented, and the released 
 above 0 in its first column where a joint was predicted. A box is one row ``x1 y1 x2 y2 score`` in image px.
 """
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.formats.safe_pickle import load_plain_pickle
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 from mmpose_integral.utils.files import rounded
+from mmpose_integral.utils.progress import progress_bar
 
 _KEYPOINTS_NAME = r'HM36_eccv_challenge_([A-Za-z]+)_(\d+)samples_img_res\.pkl'
 
@@ -76,14 +76,12 @@ def _read_entry(entry: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     return keypoints, visible
 
 
-def import_boxes(folder: str | Path, index: H80KIndex,
-                 progress: Callable[[int], object] | None = None) -> dict[int, dict]:
-    """Read ``<Set>/detection/<detector>/00001.pkl`` and so on.
+def import_boxes(folder: str | Path, index: H80KIndex) -> dict[int, dict]:
+    """Read ``<Set>/detection/<detector>/00001.pkl`` and so on, with a progress bar.
 
     Args:
         folder: Folder of one detector.
         index: Index of the same split.
-        progress: Function that is called with 1 after every frame.
 
     Returns:
         Records by frame id for :func:`mmpose_integral.formats.boxes.save_boxes`: ``bbox`` ([x, y, w, h], image px,
@@ -98,12 +96,8 @@ def import_boxes(folder: str | Path, index: H80KIndex,
     if absent:
         raise FileNotFoundError(f'{len(absent)} of {len(files)} frames of {index.split} have no box file, first '
                                 f'{absent[0]}; give the folder that holds 00001.pkl and so on')
-    records = {}
-    for row, (frame_id, path) in enumerate(files.items()):
-        records[frame_id] = _read_box(path, index.img_sizes[row])
-        if progress:
-            progress(1)
-    return records
+    return {frame_id: _read_box(path, image_size) for (frame_id, path), image_size
+            in zip(progress_bar(files.items(), f'Boxes {index.split}'), index.img_sizes, strict=True)}
 
 
 def _read_box(path: Path, image_size: np.ndarray) -> dict:

@@ -31,18 +31,11 @@ CSV_COLUMNS = (
 
 
 class FrameResult(NamedTuple):
-    """The people in one frame.
-
-    Attributes:
-        path (str): Path of the image or the video.
-        frame_id (int): Number of the frame in a video, from 0; 0 for an image.
-        time_s (float): Time from the start of a video; NaN for an image.
-        people (dict[str, np.ndarray]): Arrays from :func:`people_arrays`.
-    """
-    path: str
-    frame_id: int
-    time_s: float
-    people: dict
+    """The people in one frame."""
+    path: str  # of the image or the video
+    frame_id: int  # number of the frame in a video, from 0; 0 for an image
+    time_s: float  # time from the start of a video; NaN for an image
+    people: dict[str, np.ndarray]  # arrays from :func:`people_arrays`
 
 
 def people_arrays(people: list[dict]) -> dict[str, np.ndarray]:
@@ -100,27 +93,13 @@ def make_table(frames: Sequence[FrameResult]) -> dict[str, np.ndarray]:
 
 
 def write_npz(path: str | Path, table: dict[str, Any]) -> None:
-    """Write a table as compressed arrays, without pickles.
-
-    Args:
-        path: File to write; its name ends in .npz.
-        table: Arrays from :func:`make_table`.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
+    """Write a table of :func:`make_table` as compressed arrays, without pickles, to a file that ends in .npz."""
     with replace_when_done(path) as temporary:
         np.savez_compressed(temporary, **table)
 
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a file that :func:`write_npz` wrote.
-
-    Args:
-        path: File to read.
-
-    Returns:
-        Arrays as from :func:`make_table`.
+    """Read a table from a file that :func:`write_npz` wrote; it is as from :func:`make_table`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -136,14 +115,9 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_csv(path: str | Path, table: dict[str, np.ndarray]) -> None:
-    """Write one line per joint of each person: UTF-8, a header, '.' for decimals, empty cells for unknown values.
+    """Write a table of :func:`make_table` with a header and one line per joint of each person.
 
-    Args:
-        path: File to write.
-        table: Arrays from :func:`make_table`.
-
-    Raises:
-        OSError: If the file cannot be written.
+    The text is UTF-8, decimals have a '.', and cells of unknown values are empty.
     """
     write_rows(path, CSV_COLUMNS, (line for row in range(len(table['frame'])) for line in _lines(table, row)))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mmpose_integral.formats.frame_checks import parse_pose
 from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
 from mmpose_integral.utils.files import replace_when_done
@@ -119,7 +120,7 @@ def find_faults(path: str | Path, index: H80KIndex) -> list[str]:
     for name, frame_id in expected.items():
         if (content := files.get(name)) is not None:
             try:
-                poses[frame_id] = _parse_csv(content)
+                poses[frame_id] = _check_pose(parse_pose(content.decode(errors='replace').splitlines()))
             except ValueError as error:
                 faults.append(f'{name} {error}')
     if (content := files.get(JSON_NAME)) is not None:
@@ -150,19 +151,6 @@ def _read_files(path: Path, wanted: set[str]) -> tuple[dict[str, bytes | None], 
                     files[info.filename] = None
                     faults.append(f'{info.filename} cannot be unpacked: {error}')
     return files, faults
-
-
-def _parse_csv(content: bytes) -> np.ndarray:
-    """Parse a pose, (17, 3), or raise ValueError with its fault."""
-    rows = [line.split(b',') for line in content.splitlines()]
-    if len(rows) != NUM_FILE_JOINTS or any(len(row) != 3 for row in rows):
-        widths = ' or '.join(map(str, sorted({len(row) for row in rows}))) or 0
-        raise ValueError(f'has {len(rows)} rows of {widths} values, 17 rows of 3 expected')
-    try:
-        pose = np.array([[float(value) for value in row] for row in rows])
-    except ValueError as error:
-        raise ValueError(f'holds something that is not a number: {error}') from None
-    return _check_pose(pose)
 
 
 def _check_pose(pose: np.ndarray) -> np.ndarray:

@@ -27,9 +27,9 @@ def prepare_from_truth(root: str | Path, folder: str | Path | None = None, split
     """
     folder = Path(folder or Path(root) / 'h80k' / 'annotations')
     for split in splits:
-        index, faults = scan_split(Path(root) / 'h80k', split.capitalize(), 1)
-        if faults:
-            raise ValueError(f'{root}: a frame of the stand-in data is faulty ({faults[0]}); make the data again')
+        index = scan_split(Path(root) / 'h80k', split.capitalize(), 1)
+        if len(index.faulty):
+            raise ValueError(f'{root}: a frame of the stand-in data is faulty ({index.faulty[0]}); make the data again')
         save_index(index, folder / f'h80k_{split}.npz')
         with np.load(final_paths(root, split)[0]) as truth:
             corners, keypoints_2d = truth['bbox'].astype(float), truth['keypoints_2d']

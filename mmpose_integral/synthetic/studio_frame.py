@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from ..structures.skeleton import add_thorax
-from .body import PART_IDS, people_of_split
 from .backgrounds import wild_background
+from .body import PART_IDS, people_of_split
 from .camera import NUM_STUDIO_CAMERAS, Camera, jitter_rotation, studio_camera
 from .dressing import add_stool
 from .kinematics import Figure, pose_figure

@@ -31,7 +31,7 @@ def roots(standin, monkeypatch, one_thread):
 @pytest.fixture
 def index(standin, tmp_path):
     """Index of Val, which is also the file h80k_val.npz."""
-    index, _ = scan_split(standin / 'h80k', 'Val')
+    index = scan_split(standin / 'h80k', 'Val')
     save_index(index, tmp_path / 'h80k_val.npz')
     return index
 

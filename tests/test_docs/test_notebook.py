@@ -65,7 +65,7 @@ def test_it_runs(notebook, this_python, tmp_path, monkeypatch):
     error = result['figures']
     # The text says "Some 140 mm"; the error is smaller with the true size, and still smaller after alignment.
     assert 125 < error['mean bone length of training'] < 155
-    assert error['everybody has their own'] < error['mean bone length of training']
-    assert 60 < error['best rotation, place and size'] < error['everybody has their own']
+    assert error['own length of each person'] < error['mean bone length of training']
+    assert 60 < error['best rotation, place and size'] < error['own length of each person']
     assert 0.02 < error['depth, own bone length'] < 0.25
     assert not list(work.iterdir())

@@ -45,7 +45,7 @@ def test_bfloat16_wrapper_keeps_gradient_accumulation():
 def test_checkpoints_hold_the_mean_skeleton_lengths(standin, tmp_path):
     lengths = []
     for split in ('Train', 'Val'):
-        save_index(scan_split(standin / 'h80k', split, 1)[0], tmp_path / f'{split}.npz')
+        save_index(scan_split(standin / 'h80k', split, 1), tmp_path / f'{split}.npz')
         poses = np.stack([add_thorax(np.loadtxt(path, delimiter=','))
                           for path in (standin / 'h80k' / split / 'POSE').iterdir()])
         lengths.append(sum(np.linalg.norm(poses[:, a] - poses[:, b], axis=-1) for a, b in BONES))

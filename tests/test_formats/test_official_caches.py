@@ -2,7 +2,6 @@
 import json
 import pickle
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,16 +29,15 @@ def make_entries(number=4):
     return entries
 
 
-def dump(value, path, protocol=pickle.HIGHEST_PROTOCOL):
+def dump(value, path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(value, protocol))
+    path.write_bytes(pickle.dumps(value, 2))  # as Python 2 wrote them
     return path
 
 
-@pytest.mark.parametrize('protocol', [0, 2, 5])
-def test_joints_are_imported_by_frame_number(protocol, tmp_path):
+def test_joints_are_imported_by_frame_number(tmp_path):
     entries = make_entries()
-    path = dump(entries, tmp_path / NAME.format(4), protocol)
+    path = dump(entries, tmp_path / NAME.format(4))
     keypoints, scores = import_keypoints_2d(path, make_index(ids=(1, 2, 4), faulty=['frame 3']))
     expected = np.stack([entries[i]['kpts'][:, :2] for i in (0, 1, 3)])
     expected[1, [7, 9]] = 0
@@ -65,7 +63,7 @@ def test_faults_of_joints_are_named(change, message, tmp_path):
 @pytest.mark.parametrize('content, name, message', [
     (make_entries(), NAME.format(4).replace('Val', 'Train'), 'is of Train by its name, and the index is of Val'),
     (dict(a=1), 'x.pkl', 'a list with one dict per frame expected, found dict'),
-    *(([value], 'x.pkl', 'plain data') for value in (np.testing.assert_equal, sys.exit, Path('x'), object()))])
+    ([sys.exit], 'x.pkl', 'asks for sys.exit, which is no plain data')])
 def test_other_files_are_refused(content, name, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         import_keypoints_2d(dump(content, tmp_path / name), make_index())
@@ -74,10 +72,9 @@ def test_other_files_are_refused(content, name, message, tmp_path):
 def test_boxes_are_clipped_at_the_border_and_none_is_invented(tmp_path):
     boxes = {1: np.array([[10.0, 20, 110, 220, 0.99]]), 2: [-5, 900, 1200.0, 1300, 0.5], 3: np.zeros((0, 5)), 4: []}
     for frame_id, box in boxes.items():
-        dump(box, tmp_path / f'{frame_id:05d}.pkl', 2)
-    seen = []
-    records = import_boxes(tmp_path, make_index(), seen.append)
-    assert records[1] == dict(bbox=[10.0, 20.0, 100.0, 200.0], score=0.99) and seen == [1] * 4
+        dump(box, tmp_path / f'{frame_id:05d}.pkl')
+    records = import_boxes(tmp_path, make_index())
+    assert records[1] == dict(bbox=[10.0, 20.0, 100.0, 200.0], score=0.99)
     assert records[2] == dict(bbox=[0.0, 900.0, 1000.0, 102.0], score=0.5)
     assert records[3] == records[4] == dict(bbox=None, score=0.0)
 

@@ -129,14 +129,6 @@ def test_npz_with_and_without_objects(tmp_path):
         read_arrays(path, 'index', ('text',), 'make it')
 
 
-def test_missing_and_damaged_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match='none.pkl'):
-        load_plain_pickle(tmp_path / 'none.pkl')
-    (tmp_path / 'a.npz').write_bytes(b'no archive')
-    with pytest.raises(ValueError, match=r'a\.npz: not readable as an npz file'):
-        read_plain_npz(tmp_path / 'a.npz', ('names',))
-
-
 HUGE = struct.pack('<Q', 2**40)
 
 

@@ -44,8 +44,8 @@ def test_tree_truth_and_index(tree, convert, tmp_path):
     assert convert() == 0
     counts, seen = dict(Train=24, Val=6, Test=12), []
     for split, count in counts.items():
-        index, faults = scan_split(out, split)
-        assert not faults and len(index.frame_ids) == count and index.img_sizes[0].tolist() == [20, 25]
+        index = scan_split(out, split)
+        assert not len(index.faulty) and len(index.frame_ids) == count and index.img_sizes[0].tolist() == [20, 25]
         assert (out / split / 'POSE').is_dir() == (split != 'Test')
         with np.load(out / f'truth/h80k_{split.lower()}.npz', allow_pickle=False) as file:
             truth = dict(file)
@@ -131,7 +131,7 @@ def test_images_are_copied_or_linked(convert, tmp_path, monkeypatch, capsys, how
     image = tmp_path / 'out/Val/IMG/00001.jpg'
     assert image.is_symlink() == (how == 'symlink')
     assert image.stat().st_nlink == 1 + (how == 'hardlink' and links_work)
-    assert scan_split(tmp_path / 'out', 'Val')[1] == [] and not (tmp_path / 'out/Train').exists()
+    assert not len(scan_split(tmp_path / 'out', 'Val').faulty) and not (tmp_path / 'out/Train').exists()
     assert ('copied because they cannot be linked' in capsys.readouterr().out) != links_work
 
 
@@ -224,8 +224,8 @@ def test_missing_images(tree, convert, tmp_path):
     with pytest.raises(FileNotFoundError, match='3 of 12 images do not exist'):
         convert()
     assert convert('--skip-missing') == 0
-    index, faults = scan_split(tmp_path / 'out', 'Test')
-    assert not faults and index.frame_ids.tolist() == list(range(1, 10))
+    index = scan_split(tmp_path / 'out', 'Test')
+    assert not len(index.faulty) and index.frame_ids.tolist() == list(range(1, 10))
 
 
 def test_missing_subjects_annotations_and_too_many_frames(tree, convert, monkeypatch):

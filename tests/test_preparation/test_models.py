@@ -23,7 +23,7 @@ KEYPOINTS = REPO / 'configs/quickstart/keypoints_2d_r18_mpii.py'
 
 @pytest.fixture(scope='module')
 def index(standin):
-    return scan_split(standin / 'h80k', 'Val')[0]
+    return scan_split(standin / 'h80k', 'Val')
 
 
 @pytest.fixture

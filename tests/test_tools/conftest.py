@@ -9,8 +9,7 @@ from small_training import run_tool
 @pytest.fixture(scope='module')
 def infer():
     """Run the command in this process."""
-    return lambda *args, model=('--pose3d', 'standin'), device='cpu': run_tool(
-        'infer', *args, *model, '--device', device)
+    return lambda *args, model=('--pose3d', 'standin'): run_tool('infer', '--device', 'cpu', *args, *model)
 
 
 @pytest.fixture(scope='module')

@@ -41,29 +41,29 @@ def test_a_model_is_required(infer, photo, capsys):
     assert 'standin ' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('args, model, device, message', [
-    (['absent.jpg'], ['standin'], 'cpu', 'absent.jpg: no such file or folder'),
-    (['.'], ['standin'], 'cpu', 'no images in this folder'),
-    (['{photo}'], ['unknown'], 'cpu', "alias 'unknown' is neither in"),
-    (['{photo}'], [CONFIG], 'cpu', 'a checkpoint is needed beside the config'),
-    (['{photo}'], [CONFIG, '--pose3d-weights', 'absent.pth'], 'cpu', 'absent.pth: no such checkpoint'),
-    (['{photo}'], [CONFIG, '--pose3d-weights', ASSETS / 'detector_rtmdet_nano_standin.pth'], 'cpu',
+@pytest.mark.parametrize('args, model, message', [
+    (['absent.jpg'], ['standin'], 'absent.jpg: no such file or folder'),
+    (['.'], ['standin'], 'no images in this folder'),
+    (['{photo}'], ['unknown'], "alias 'unknown' is neither in"),
+    (['{photo}'], [CONFIG], 'a checkpoint is needed beside the config'),
+    (['{photo}'], [CONFIG, '--pose3d-weights', 'absent.pth'], 'absent.pth: no such checkpoint'),
+    (['{photo}'], [CONFIG, '--pose3d-weights', ASSETS / 'detector_rtmdet_nano_standin.pth'],
      'the checkpoint is not of this config'),
-    (['{photo}'], [STOCK_2D, '--pose3d-weights', CHECKPOINT], 'cpu', 'is no image-based 3D model'),
-    (['{photo}', '--show'], ['standin'], 'cpu', '--show: this OpenCV cannot open a window; for one that can, run'),
-    (['webcam:1'], ['standin'], 'cpu', 'webcam:1: this OpenCV cannot open a window'),
-    (['{photo}', '--det-model', DETECTOR, '--det-weights', 'http://127.0.0.1:9/det.pth'], ['standin'], 'cpu',
+    (['{photo}'], [STOCK_2D, '--pose3d-weights', CHECKPOINT], 'is no image-based 3D model'),
+    (['{photo}', '--show'], ['standin'], '--show: this OpenCV cannot open a window; for one that can, run'),
+    (['webcam:1'], ['standin'], 'webcam:1: this OpenCV cannot open a window'),
+    (['{photo}', '--det-model', DETECTOR, '--det-weights', 'http://127.0.0.1:9/det.pth'], ['standin'],
      'could not be fetched ('),
-    (['{photo}'], [CONFIG, '--pose3d-weights', '{photo}'], 'cpu', 'the model cannot be loaded'),
-    (['{photo}'], ['standin'], 'nonsense', 'device nonsense cannot be used here'),
-    (['{photo}', '--bbox', 50, 10, 20, 30], ['standin'], 'cpu', 'image of 90x120 px, expected; got [50.0, 10.0, 20.0'),
-    (['http://127.0.0.1:9/a.jpg', '--whole-image'], ['standin'], 'cpu', 'http://127.0.0.1:9/a.jpg cannot be read'),
-    (['{photo}', '--out-dir', '{photo}'], ['standin'], 'cpu', 'is not writable')])
-def test_errors_give_status_1(args, model, device, message, infer, photo, tmp_path, capsys, monkeypatch):
+    (['{photo}'], [CONFIG, '--pose3d-weights', '{photo}'], 'the model cannot be loaded'),
+    (['{photo}', '--device', 'nonsense'], ['standin'], 'device nonsense cannot be used here'),
+    (['{photo}', '--bbox', 50, 10, 20, 30], ['standin'], 'image of 90x120 px, expected; got [50.0, 10.0, 20.0'),
+    (['http://127.0.0.1:9/a.jpg', '--whole-image'], ['standin'], 'http://127.0.0.1:9/a.jpg cannot be read'),
+    (['{photo}', '--out-dir', '{photo}'], ['standin'], 'is not writable')])
+def test_errors_give_status_1(args, model, message, infer, photo, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cv2, 'currentUIFramework', lambda: '')  # as in opencv-python-headless
     args, model = ([str(arg).format(photo=photo) for arg in given] for given in (args, model))
-    assert infer(*args, model=('--pose3d', *model), device=device) == 1
+    assert infer(*args, model=('--pose3d', *model)) == 1
     err = capsys.readouterr().err
     assert message in err and err.count('\n') == 1 and err.startswith('infer: ')
     assert not files_in(tmp_path)

@@ -1,4 +1,5 @@
 """An inferencer that counts its calls, files for visitors to send, and a free port."""
+import copy
 import os
 import socket
 
@@ -26,7 +27,10 @@ class CountingInferencer:
 
     def check(self, people, path, **kwargs):
         """Check that people are those of the Python API, but for the last bits of a product."""
-        torch.testing.assert_close(people, self.people(path, **kwargs), rtol=1e-9, atol=1e-9)
+        both = copy.deepcopy(people), self.people(path, **kwargs)
+        texts = [[person.get('camera', {}).pop('focal_length_source', None) for person in each] for each in both]
+        assert texts[0] == texts[1]
+        torch.testing.assert_close(*both, rtol=1e-9, atol=1e-9)
 
 
 @pytest.fixture(scope='session')

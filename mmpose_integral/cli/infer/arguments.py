@@ -60,9 +60,8 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--skip-done', action='store_true',
                        help='read the JSON of images that have one; videos are always processed again')
     group.add_argument('--strict', action='store_true', help='exit status 3 if an image or a video has no person')
-    group.add_argument('--no-progress', dest='show_progress', action='store_false', default=None,
-                       help='show no progress bar')
-    group.add_argument('--show-progress', action='store_true', default=None,
+    group.add_argument('--no-progress', action='store_true', default=None, help='show no progress bar')
+    group.add_argument('--show-progress', dest='no_progress', action='store_false', default=None,
                        help='show a progress bar even if stderr is no terminal')
 
 

@@ -1,10 +1,11 @@
 """Inference on many images and videos with one inferencer; a bad file does not stop the others."""
+import argparse
 import contextlib
 import json
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,27 +33,23 @@ class _Item(NamedTuple):
     frame: Frame
 
 
-@dataclass
 class BatchRun:
-    """One run over inputs; results so far are available at any time, also after Ctrl-C."""
-    inferencer: IntegralPose3DInferencer  # with its detector
-    call: dict[str, Any]  # further keyword arguments of its calls
-    vis_out_dir: str  # folder for pictures; '' for none
-    pred_out_dir: str  # folder for JSON files; '' for none
-    batch_size: int  # number of images or frames per batch; always 1 for a camera
-    smooth: bool  # whether to track people in videos and smooth their joints
-    skip_done: bool  # whether to read existing JSON files instead of predicting their images again
-    collect: bool  # whether to keep all results for `table`
-    say: Callable[[str], None]  # function that prints a message
-    progress: bool | None  # whether to show a progress bar on stderr; None shows it on a terminal only
+    """One run over inputs; results so far are available at any time, also after Ctrl-C.
 
-    def __post_init__(self) -> None:
+    Args:
+        args: Arguments of the command; see :mod:`mmpose_integral.cli.infer.arguments`.
+        inferencer: Inferencer with its detector.
+        call: Keyword arguments of its calls, in addition to those that ``args`` determines here.
+    """
+
+    def __init__(self, args: argparse.Namespace, inferencer: IntegralPose3DInferencer, call: dict[str, Any]) -> None:
+        self.args, self.inferencer, self.call = args, inferencer, call
         # Counts of finished 'images', 'image_people' in them, 'empty_images' without a person, and 'skipped' ones that
         # were finished earlier; of 'videos', 'frames', 'poses' (one person in one frame), 'empty_frames' and
         # 'empty_videos'; and of images and videos that 'failed'.
         self.counts: Counter[str] = Counter()
         self._collected: list[tuple[int, FrameResult]] = []
-        self._done = self._read_done() if self.skip_done else {}
+        self._done = self._read_done() if self.args.skip_done else {}
         self._start = time.monotonic()
 
     def process(self, inputs: Inputs) -> None:
@@ -83,21 +80,23 @@ class BatchRun:
                          f'{_number(count["poses"], "pose")}, {count["empty_frames"]} without a person)')
         return f'{", ".join(parts)}, {count["failed"]} failed, {time.monotonic() - self._start:.1f} s'
 
-    def is_without_person(self, strict: bool = False) -> bool:
-        """Whether no person was found in any input; with ``strict``, whether an image or a video has none."""
-        one_is_empty = self.counts['empty_images'] + self.counts['empty_videos'] > 0
-        return strict and one_is_empty or self.counts['image_people'] + self.counts['poses'] == 0
+    def exit_status(self) -> int:
+        """1 if an input failed; 3 if no person was found in any input, or, with --strict, in one of them; else 0."""
+        count = self.counts
+        one_is_empty = count['empty_images'] + count['empty_videos'] > 0
+        nobody = self.args.strict and one_is_empty or count['image_people'] + count['poses'] == 0
+        return 1 if count['failed'] else 3 if nobody else 0
 
     def _process_images(self, paths: list[str], names: Sequence[str]) -> None:
-        with ResultFiles(self.vis_out_dir, self.pred_out_dir, Media(paths)) as files, \
+        with ResultFiles(self.args.vis_out_dir, self.args.pred_out_dir, Media(paths)) as files, \
                 self._bar(len(paths), 'Images', 'image') as bar:
-            for batch in chunks(self._readable(paths, names, bar), self.batch_size):
+            for batch in chunks(self._readable(paths, names, bar), self.args.batch_size):
                 for item, result in self._predict(batch):
                     people = result['predictions'][0]
-                    picture = result['visualization'][0] if self.vis_out_dir else None
+                    picture = result['visualization'][0] if self.args.vis_out_dir else None
                     files.add(item.name, 0, picture, people)
-                    if self.pred_out_dir and Path(item.path).is_file():
-                        with open(Path(self.pred_out_dir) / DONE_FILE, 'a') as file:
+                    if self.args.pred_out_dir and Path(item.path).is_file():
+                        with open(Path(self.args.pred_out_dir) / DONE_FILE, 'a') as file:
                             file.write(json.dumps([Path(item.name).stem, *fingerprint(item.path)]) + '\n')
                     self._note_image(item.number, item.path, people)
                 bar.update(len(batch))
@@ -123,10 +122,10 @@ class BatchRun:
 
     def _done_earlier(self, path: str, name: str) -> list[dict] | None:
         """Return the people in the JSON file of an image; None without a valid file of this image."""
-        if not self.skip_done or self._done.get(Path(name).stem) != fingerprint(path):
+        if self._done.get(Path(name).stem) != fingerprint(path):
             return None
         try:
-            people = json.loads((Path(self.pred_out_dir) / f'{Path(name).stem}.json').read_text())
+            people = json.loads((Path(self.args.pred_out_dir) / f'{Path(name).stem}.json').read_text())
             people_arrays(people)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
@@ -136,7 +135,7 @@ class BatchRun:
         """Read the fingerprint of each JSON file's image, by stem; incomplete lines of a killed run are ignored."""
         done = {}
         with contextlib.suppress(OSError):
-            for line in (Path(self.pred_out_dir) / DONE_FILE).read_text().splitlines():
+            for line in (Path(self.args.pred_out_dir) / DONE_FILE).read_text().splitlines():
                 with contextlib.suppress(ValueError):
                     stem, *image = json.loads(line)
                     done[stem] = image
@@ -146,7 +145,7 @@ class BatchRun:
         """Yield (item, result) of a batch; if the batch fails, its images are predicted one by one."""
         try:
             results = list(self.inferencer([item.frame.image for item in batch], batch_size=len(batch),
-                                           return_vis=bool(self.vis_out_dir), **self.call))
+                                           return_vis=bool(self.args.vis_out_dir), **self.call))
         except (ValueError, cv2.error) as error:
             if len(batch) == 1:
                 self._fail(batch[0].path, error)
@@ -159,16 +158,15 @@ class BatchRun:
     def _note_image(self, number: int, path: str, people: list[dict]) -> None:
         self.counts.update(images=1, image_people=len(people), empty_images=int(not people))
         if not people:
-            self.say(f'{path}: no person found')
+            say(f'{path}: no person found')
         self._collect(number, path, 0, float('nan'), people)
 
     def _process_video(self, number: int, path: str) -> None:
-        camera = is_camera(path)
         # A URL would be fetched twice, and a camera can be opened only once.
-        media = None if camera or '://' in path else Media(path)
+        media = None if is_camera(path) or '://' in path else Media(path)
         step_s = 1 / media.fps if media is not None and media.fps > 0 else float('nan')
-        results = self.inferencer(path, batch_size=1 if camera else self.batch_size, vis_out_dir=self.vis_out_dir,
-                                  pred_out_dir=self.pred_out_dir, smooth=self.smooth, **self.call)
+        results = self.inferencer(path, batch_size=self.args.batch_size, vis_out_dir=self.args.vis_out_dir,
+                                  pred_out_dir=self.args.pred_out_dir, smooth=self.args.smooth, **self.call)
         seen = found = 0
         with contextlib.closing(results), self._bar(media.count if media else None, Path(path).name, 'frame') as bar:
             try:
@@ -181,19 +179,23 @@ class BatchRun:
             finally:
                 self.counts.update(videos=int(seen > 0), empty_videos=int(seen > 0 and not found))
         if not found:
-            self.say(f'{path}: no person found in any frame')
+            say(f'{path}: no person found in any frame')
 
     def _collect(self, number: int, path: str, frame_id: int, time_s: float, people: list[dict]) -> None:
-        if self.collect:
+        if self.args.csv or self.args.npz:
             self._collected.append((number, FrameResult(str(path), frame_id, time_s, people_arrays(people))))
 
     def _fail(self, path: str, error: Exception) -> None:
         self.counts['failed'] += 1
-        self.say(str(error) if str(path) in str(error) else f'{path}: {error}')
+        say(str(error) if str(path) in str(error) else f'{path}: {error}')
 
     def _bar(self, total: int | None, title: str, unit: str) -> tqdm:
-        hidden = None if self.progress is None else not self.progress  # with None, tqdm shows it on a terminal only
-        return progress_bar(title=title, unit=unit, total=total, disable=hidden)
+        return progress_bar(title=title, unit=unit, total=total, disable=self.args.no_progress)
+
+
+def say(message: object) -> None:
+    """Print a message to stderr, above the progress bar."""
+    tqdm.write(f'infer: {message}', file=sys.stderr)
 
 
 def fingerprint(path: str | Path) -> list:

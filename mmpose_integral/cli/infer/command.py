@@ -12,7 +12,6 @@ import io
 import os
 import pickle
 import signal
-import sys
 import tempfile
 import urllib.error
 import warnings
@@ -25,14 +24,13 @@ import numpy as np
 import torch
 from mmengine.logging import MMLogger
 from mmpose.models.pose_estimators.base import BasePoseEstimator
-from tqdm import tqdm
 
 from mmpose_integral.apis.arguments import first_line
 from mmpose_integral.apis.integral_pose3d_inferencer import IntegralPose3DInferencer
 from mmpose_integral.apis.media import is_camera
 from mmpose_integral.apis.model_zoo import list_aliases
 from mmpose_integral.cli.infer.arguments import parse_args
-from mmpose_integral.cli.infer.batch_run import BatchRun
+from mmpose_integral.cli.infer.batch_run import BatchRun, say
 from mmpose_integral.cli.infer.command_inputs import Inputs, find_inputs
 from mmpose_integral.formats.people_table import write_csv, write_npz
 from mmpose_integral.visualization import check_window
@@ -47,11 +45,6 @@ CALL_ARGUMENTS = (
 
 class UsageError(ValueError):
     """Arguments that contradict each other or the inputs."""
-
-
-def say(message: object) -> None:
-    """Print a message to stderr, above the progress bar."""
-    tqdm.write(f'infer: {message}', file=sys.stderr)
 
 
 def check_inputs(args: argparse.Namespace, inputs: Inputs) -> None:
@@ -128,8 +121,7 @@ def run(args: argparse.Namespace) -> int:
     check_inputs(args, inputs)
     inferencer = load_inferencer(args)
     make_folders(args)
-    work = BatchRun(inferencer, call, args.vis_out_dir, args.pred_out_dir, args.batch_size, args.smooth,
-                    args.skip_done, bool(args.csv or args.npz), say, args.show_progress)
+    work = BatchRun(args, inferencer, call)
     interrupted = False
     try:
         work.process(inputs)
@@ -146,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     if interrupted:
         say('interrupted; finished work is kept')
         return 130
-    return 1 if work.counts['failed'] else 3 if work.is_without_person(args.strict) else 0
+    return work.exit_status()
 
 
 @contextlib.contextmanager

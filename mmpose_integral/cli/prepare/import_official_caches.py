@@ -13,7 +13,6 @@ from mmpose_integral.formats.boxes import missing_path, save_boxes
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
 from mmpose_integral.formats.official_caches import import_boxes, import_keypoints_2d
-from mmpose_integral.utils.progress import progress_bar
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -44,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         empty = int(np.count_nonzero(~(scores > 0).any(axis=1)))
         print(f'{keypoints_path}: {len(scores)} frames, {empty} of them without any joint')
     if args.boxes:
-        with progress_bar(title=f'Boxes {index.split}', total=len(index.frame_ids)) as bar:
-            records = import_boxes(args.boxes, index, bar.update)
+        records = import_boxes(args.boxes, index)
         missing = save_boxes(boxes_path, records)
         print(f'{boxes_path}: {len(records) - len(missing)} boxes; {len(missing)} frames without one, '
               f'listed in {missing_path(boxes_path)}')

@@ -19,7 +19,6 @@ from mmpose_integral.formats.h80k_index import (
     scan_split,
 )
 from mmpose_integral.structures.bone_length import PUBLISHED_SKELETON_LENGTHS, skeleton_length
-from mmpose_integral.utils.progress import progress_bar
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -63,17 +62,16 @@ def index_split(root: Path, split: str, path: Path, args: argparse.Namespace) ->
     if current is not None:
         print(f'{describe(current)}\n  {path} is up to date; --fresh scans again')
         return True
-    total = sum(entry.name.endswith('.jpg') for entry in os.scandir(root / split / 'IMG'))
-    with progress_bar(title=split, total=total) as bar:
-        index, faults = scan_split(root, split, args.num_workers, bar.update)
-    for fault in faults:
+    index = scan_split(root, split, args.num_workers, progress=True)
+    faults = len(index.faulty)
+    for fault in index.faulty:
         print(fault, file=sys.stderr)
     if faults and not args.skip_faulty:
-        print(f'{split}: {len(faults)} faults, so no index is written. Correct them, or leave the frames out with '
+        print(f'{split}: {faults} faults, so no index is written. Correct them, or leave the frames out with '
               '--skip-faulty.', file=sys.stderr)
         return False
     save_index(index, path)
-    print(describe(index) + (f', {len(faults)} faults skipped' if faults else '') + f'\n  wrote {path}')
+    print(describe(index) + (f', {faults} faults skipped' if faults else '') + f'\n  wrote {path}')
     return True
 
 
