@@ -75,6 +75,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         self.bone_length, self.extent = bone_length, extent
         self.draw_std, self.perspective = draw_std, perspective
         self.steady, self._rooms = steady, SteadyRooms()
+        self._picture: np.ndarray | None = None
 
     def forget_rooms(self) -> None:
         """Remove the 3D rooms of ``steady``, for another video."""
@@ -135,26 +136,36 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
                 note = f' at bone length {length:.0f} mm'   # the error in mm depends on it
             if pred.keypoints_2d is None and pred.keypoints_mm is None:
                 caption, pred = 'no person found', _NOBODY if truth.keypoints_mm is None else People()
-        pred = pred._replace(bboxes=truth.bboxes if pred.bboxes is None else pred.bboxes,
-                             std_mm=pred.std_mm if self.draw_std else None, roots=pred.roots if absolute else None)
+        crop, boxes = self.crop if crop is None else crop, truth.bboxes if pred.bboxes is None else pred.bboxes
+        pred = pred._replace(bboxes=boxes if draw_bbox else None, std_mm=pred.std_mm if self.draw_std else None,
+                             roots=pred.roots if absolute else None)
         if not draw_2d:
             pred, truth = pred._replace(keypoints_2d=None), truth._replace(keypoints_2d=None)
-        crop = self.crop if crop is None else crop
         panel = Panel(
-            views=self.views if views is None else tuple(views), crop=crop, draw_bbox=draw_bbox, layout=self.layout,
-            height=self.height or (_LEAST_HEIGHT if crop else _suitable_height(image.shape)), score_thr=kpt_thr,
-            joint_names=range(NUM_JOINTS) if show_kpt_idx else None, scale=self.radius / _MMPOSE_RADIUS,
-            thickness=None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width, extent=self.extent,
+            self.views if views is None else tuple(views), bool(crop) if boxes is None or not crop else boxes,
+            self.height or (_LEAST_HEIGHT if crop else _suitable_height(image.shape)), self.layout, kpt_thr,
+            range(NUM_JOINTS) if show_kpt_idx else None, self.radius / _MMPOSE_RADIUS,
+            None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width, self.extent,
             perspective=self.perspective, rooms=self._rooms if self.steady else None)
-        picture = panel.draw(image, pred, truth, title, caption, note)
-        self.set_image(picture)
+        self._picture = panel.draw(image, pred, truth, title, caption, note)
         if show:
-            self.show(picture, win_name=name, wait_time=wait_time)
+            self.show(self._picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            save_picture(picture, out_file)
+            save_picture(self._picture, out_file)
         else:
-            self.add_image(name, picture, step)
-        return picture
+            self.add_image(name, self._picture, step)
+        return self._picture
+
+    def set_image(self, image: np.ndarray) -> None:
+        """Set the image as mmengine does, for drawing by hand; it replaces the picture of the last sample."""
+        self._picture = None
+        super().set_image(image)
+
+    @master_only
+    def get_image(self) -> np.ndarray:
+        """Picture of the last sample, or of later drawing by hand; (H, W, 3) uint8 RGB."""
+        # Rendering the picture again with matplotlib, as mmengine does, takes longer than drawing it.
+        return super().get_image() if self._picture is None else self._picture
 
 
 def _suitable_height(image_shape: Sequence[int]) -> int:
