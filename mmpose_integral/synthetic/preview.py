@@ -98,8 +98,8 @@ def _person_tile(image: np.ndarray, joints: np.ndarray, known: np.ndarray, joint
     move = np.array([[scale, 0, _TILE / 2 - scale * middle[0]], [0, scale, _TILE / 2 - scale * middle[1]]])
     tile = cv2.warpAffine(image, move, (_TILE, _TILE), flags=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA,
                           borderValue=(235, 235, 235))
-    keypoints = joints[source] @ move[:, :2].T + move[:, 2]
-    return draw_skeleton_2d(tile, keypoints, visible=known[source] & (source >= 0), thickness=2, channel_order='bgr')
+    keypoints = np.where((known[source] & (source >= 0))[:, None], joints[source] @ move[:, :2].T + move[:, 2], np.nan)
+    return draw_skeleton_2d(tile[..., ::-1], keypoints, thickness=2)[..., ::-1]
 
 
 def _row(title: str, tiles: list[np.ndarray]) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Pictures of people in mm: skeletons over images, 3D views, learning curves. Start with ``panel.compose_panel``."""
+"""Pictures of people in mm: skeletons over images, 3D views, learning curves. Start with ``panel.Panel``."""
 from .calibration import draw_calibration
 from .canvas import save_picture
 from .curves import draw_curves, read_scalars
-from .panel import compose_panel
+from .panel import Panel
+from .people import People
 from .pose_visualizer import IntegralPose3dVisualizer, check_window
 from .scene_3d import draw_skeletons_3d
 from .skeleton_drawing import draw_skeleton_2d
@@ -10,5 +11,5 @@ from .view_3d import VIEWS
 from .visualization_hook import IntegralVisualizationHook
 
 __all__ = [
-    'VIEWS', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'check_window', 'compose_panel',
+    'VIEWS', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'Panel', 'People', 'check_window',
     'draw_calibration', 'draw_curves', 'draw_skeleton_2d', 'draw_skeletons_3d', 'read_scalars', 'save_picture']

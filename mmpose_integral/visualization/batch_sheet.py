@@ -17,12 +17,13 @@ from .scene_3d import draw_skeletons_3d
 _GUTTER, _FOOT = 10, 40
 
 
-def read_labels(data_sample: PoseDataSample, codec: BaseKeypointCodec) -> tuple[np.ndarray, np.ndarray] | None:
+def read_labels(data_sample: PoseDataSample,
+                codec: BaseKeypointCodec) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Convert the labels of a sample back to the crop's pixels; ``codec`` is an :class:`Integral3DLabel`.
 
     Returns:
-        (18, 3) input px with z relative to the root, and (18, 3) bool, True for coordinates that are trained. None for
-        a sample without labels, as in validation.
+        (18, 3) input px with z relative to the root; (18, 3) bool, True for coordinates that are trained; (18, 3) bool,
+        True for coordinates inside the volume. None for a sample without labels, as in validation.
 
     Raises:
         ValueError: If the labels are those of another codec.
@@ -35,7 +36,8 @@ def read_labels(data_sample: PoseDataSample, codec: BaseKeypointCodec) -> tuple[
                          f"{', '.join(labels.keys())}; GenerateTarget needs encoder=dict(type='Integral3DLabel')")
     keypoints, weights = (np.asarray(labels[name], np.float64).reshape(1, NUM_JOINTS, 3)
                           for name in ('keypoint_labels', 'keypoint_weights'))
-    return np.asarray(codec.decode(keypoints)[0], np.float64)[0], weights[0] > 0
+    inside = (keypoints >= 0) & (keypoints < 1)
+    return np.asarray(codec.decode(keypoints)[0], np.float64)[0], weights[0] > 0, inside[0]
 
 
 def input_image(inputs: torch.Tensor | np.ndarray, bgr: bool = True) -> np.ndarray:
@@ -63,14 +65,14 @@ def draw_sample(inputs: torch.Tensor, data_sample: PoseDataSample, codec: BaseKe
         truth = data_sample.get('gt_instances', {}).get('keypoints_mm', None)
         side = _draw_side(truth, height, 'no truth', 'in this sample', title='truth')
     else:
-        keypoints, trained = labels
+        keypoints, trained, inside = labels
         known = np.all(trained[:, :2], axis=1)
-        inside = ((keypoints[:, :2] >= 0) & (keypoints[:, :2] < np.array(image.shape[1::-1]))).all(axis=1)
         shown = np.where(known[:, None], keypoints[:, :2] + rim, np.nan)
-        crop = image_tile(framed, height, shown, scores=inside.astype(float), score_thr=0.5, scale=1.2)
+        crop = image_tile(framed, height, shown, scores=inside[:, :2].all(axis=1), score_thr=0.5, scale=1.2)
         deep = np.where(trained[:, 2:], keypoints - keypoints[0], np.nan) if trained[:, 2].any() else None
         side = _draw_side(deep, height, '2D only:', 'depth is not trained', unit='px', title='from the right')
-        facts = [f'{known.sum()} joints', *_outside_facts(data_sample)]
+        outside = zip('xyz', (trained & ~inside).sum(axis=0), strict=True)
+        facts = [f'{known.sum()} joints', *(f'{count} outside in {axis}' for axis, count in outside if count)]
     meta = data_sample.metainfo
     facts += ['flipped'] * bool(meta.get('flip')) + ['no box found'] * (not meta.get('box_found', True))
     tile = np.vstack([np.hstack([crop, side]), blank((crop.shape[1] + side.shape[1], _FOOT))])
@@ -78,14 +80,6 @@ def draw_sample(inputs: torch.Tensor, data_sample: PoseDataSample, codec: BaseKe
     put_text(tile, name, (6, height + 3), 13, INK, 'lt', bold=True)
     put_text(tile, ', '.join(facts), (6, height + 21), 12, FAINT, 'lt')
     return tile
-
-
-def _outside_facts(data_sample: PoseDataSample) -> list[str]:
-    """How many labels of each axis are outside the volume, such as '2 outside in z'."""
-    labels, weights = (np.asarray(data_sample.gt_instance_labels[name])
-                       for name in ('keypoint_labels', 'keypoint_weights'))
-    counts = (((labels < 0) | (labels >= 1)) & (weights > 0)).sum((0, 1))
-    return [f'{count} outside in {axis}' for axis, count in zip('xyz', counts.tolist(), strict=True) if count]
 
 
 def _draw_side(pose: np.ndarray | None, height: int, *note: str, **drawing: Any) -> np.ndarray:
@@ -100,7 +94,7 @@ def _draw_side(pose: np.ndarray | None, height: int, *note: str, **drawing: Any)
 
 
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
-    """Arrange tiles, (h, w, 3) uint8 RGB each, in rows on white; each column is as wide as its widest tile.
+    """Arrange tiles, (h, w, 3) uint8 RGB each, in rows on white; all get the space of the largest.
 
     Raises:
         ValueError: If there are no tiles.
@@ -108,12 +102,9 @@ def contact_sheet(tiles: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
     if not len(tiles):
         raise ValueError('tiles: at least one expected, got none')
     columns = min(columns, len(tiles))
-    rows = [tiles[start:start + columns] for start in range(0, len(tiles), columns)]
-    widths = [max(tile.shape[1] for tile in tiles[column::columns]) for column in range(columns)]
-    heights = [max(tile.shape[0] for tile in row) for row in rows]
-    lefts, tops = (np.cumsum([_GUTTER, *(side + _GUTTER for side in sides)]) for sides in (widths, heights))
-    sheet = blank((lefts[-1], tops[-1]))
-    for row, y in zip(rows, tops, strict=False):
-        for tile, x in zip(row, lefts, strict=False):
-            sheet[y:y + tile.shape[0], x:x + tile.shape[1]] = tile
+    height, width = np.max([tile.shape[:2] for tile in tiles], axis=0) + _GUTTER
+    sheet = blank((columns * width + _GUTTER, -(-len(tiles) // columns) * height + _GUTTER))
+    for number, tile in enumerate(tiles):
+        y, x = _GUTTER + number // columns * height, _GUTTER + number % columns * width
+        sheet[y:y + tile.shape[0], x:x + tile.shape[1]] = tile
     return sheet

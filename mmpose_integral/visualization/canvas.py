@@ -31,12 +31,9 @@ def _fixed(points: ArrayLike) -> np.ndarray:
     return np.rint(np.minimum(np.maximum(points, -_FAR), _FAR) * (1 << _SHIFT)).astype(np.int32)
 
 
-def blank(size: Sequence[int], color: Color = WHITE) -> np.ndarray:
-    """Create a canvas of (width, height) px in one colour."""
-    canvas = np.full((size[1], size[0], 3), 255, np.uint8)
-    if color != WHITE:
-        canvas[:] = color   # much slower than one number for all channels
-    return canvas
+def blank(size: Sequence[int]) -> np.ndarray:
+    """Create a white canvas of (width, height) px."""
+    return np.full((size[1], size[0], 3), 255, np.uint8)
 
 
 def mix(color: Color, other: Color, share: float) -> Color:
@@ -77,21 +74,18 @@ def fill_polygon(canvas: np.ndarray, points: ArrayLike, color: Color) -> None:
     cv2.fillPoly(canvas, [_fixed(points)], color, cv2.LINE_AA, _SHIFT)
 
 
-def shade_ellipses(canvas: np.ndarray, centers: np.ndarray, covariances: np.ndarray, colors: Iterable[Color],
-                   alpha: float = 0.25) -> None:
-    """Draw translucent one-sigma ellipses around (N, 2) px, of covariances (N, 2, 2) px^2 and opacity ``alpha``.
+def shade_ellipses(canvas: np.ndarray, centers: np.ndarray, covariances: np.ndarray, colors: Iterable[Color]) -> None:
+    """Draw translucent one-sigma ellipses around (N, 2) px, of covariances (N, 2, 2) px^2.
 
     Their overlaps are not more opaque than the rest.
     """
-    if not len(centers):
-        return
     values, vectors = np.linalg.eigh(covariances)
     axes = np.sqrt(np.clip(values, 0.0, None))
     angles = np.degrees(np.arctan2(vectors[:, 1, 0], vectors[:, 0, 0]))
     layer = canvas.copy()
     for center, axis, angle, color in zip(_fixed(centers).tolist(), _fixed(axes).tolist(), angles, colors, strict=True):
         cv2.ellipse(layer, center, axis, angle, 0, 360, color, -1, cv2.LINE_AA, _SHIFT)
-    cv2.addWeighted(layer, alpha, canvas, 1 - alpha, 0, dst=canvas)
+    cv2.addWeighted(layer, 0.25, canvas, 0.75, 0, dst=canvas)
 
 
 @lru_cache(maxsize=4096)

@@ -83,13 +83,12 @@ def choose_metrics(val: Mapping[str, Any]) -> list[str]:
 
 
 def draw_curves(scalars: Scalars, metrics: Sequence[str] | None = None, baseline: float | None = None,
-                baseline_name: str = 'mean pose', title: str = '', ylabel: str | None = None) -> np.ndarray:
+                baseline_name: str = 'mean pose', title: str = '') -> np.ndarray:
     """Draw loss and validation metrics against epochs; (H, W, 3) uint8 RGB.
 
     Args:
         metrics: Names in ``scalars.val``; by default those of :func:`choose_metrics`.
         baseline: Value of a baseline predictor, in the metrics' unit.
-        ylabel: Label of the metrics' axis; None gives a label in mm if all are position errors.
 
     Raises:
         ValueError: If nothing was logged, or a metric was not logged.
@@ -115,7 +114,7 @@ def draw_curves(scalars: Scalars, metrics: Sequence[str] | None = None, baseline
                 axis.axhline(baseline, color='#555555', linestyle=(0, (5, 3)), linewidth=1.3)
                 axis.annotate(f'{baseline_name} {baseline:.1f}', (1, baseline), xycoords=('axes fraction', 'data'),
                               xytext=(-2, 4), textcoords='offset points', ha='right', fontsize=9, color='#333333')
-            _draw_metrics(axis, {name: scalars.val[name] for name in metrics}, ylabel)
+            _draw_metrics(axis, {name: scalars.val[name] for name in metrics})
     axis.set_xlabel('epoch')
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return picture_of(figure)
@@ -138,7 +137,7 @@ def _draw_loss(axis: Axes, train: Curves) -> None:
         side.spines['top'].set_visible(False)
 
 
-def _draw_metrics(axis: Axes, curves: Curves, ylabel: str | None) -> None:
+def _draw_metrics(axis: Axes, curves: Curves) -> None:
     errors = all('MPJPE' in name for name in curves)
     for (name, (epochs, values)), (color, marker) in zip(curves.items(), STYLES, strict=False):
         axis.plot(epochs, values, color=color, marker=marker, markersize=4.5, linewidth=1.8, label=name.split('/')[-1])
@@ -148,6 +147,6 @@ def _draw_metrics(axis: Axes, curves: Curves, ylabel: str | None) -> None:
         axis.annotate(f'{values[best]:.1f}', (epochs[best], values[best]), xytext=(0, -14), ha='center',
                       textcoords='offset points', fontsize=9, fontweight='bold', color=STYLES[0][0])
         axis.margins(y=0.15)
-    axis.set_ylabel(ylabel or ('validation error (mm)' if errors else 'validation'))
+    axis.set_ylabel('validation error (mm)' if errors else 'validation')
     if len(curves) > 1 or not errors:
         axis.legend(frameon=False, fontsize=9, loc='best')

@@ -10,15 +10,15 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from mmpose_integral.structures.skeleton import JOINT_NAMES, LEFT_COLOR, MIDDLE_COLOR, RIGHT_COLOR
+from mmpose_integral.structures.skeleton import JOINT_NAMES
 
 from .canvas import Color
+from .palette import SIDE_COLORS
 from .room import FLOOR, GRID, WALL
 from .scene_3d import place_beside
 from .skeleton_drawing import as_people, bones_to_draw, joint_color, known_joints, per_joint
-from .view_3d import AnyView, Box, fit_box, resolve_view
+from .view_3d import AnyView, Box, fit_box, resolve_view, view_rotation
 
-_SIDES = dict(left=LEFT_COLOR, middle=MIDDLE_COLOR, right=RIGHT_COLOR)
 # Distance of the viewpoint from the room's centre, in room diagonals. The view is aimed below the centre, by a share of
 # the room's longest side, so that the labels of the floor fit in the figure.
 _DISTANCE, _LOWER = 1.2, 0.07
@@ -26,7 +26,7 @@ _DISTANCE, _LOWER = 1.2, 0.07
 
 def draw_figure_3d(people: ArrayLike, *, scores: ArrayLike | None = None, score_thr: float = 0.3,
                    std: ArrayLike | None = None, positions: ArrayLike | None = None, view: AnyView = (-25, 12),
-                   headroom: float = 1.0, height: int = 560) -> go.Figure:
+                   headroom: float = 1.0) -> go.Figure:
     """Draw an interactive 3D view of people, with equal axes in mm.
 
     Each person has one line trace per side (blue left, vermilion right, grey middle) and one trace of joints named
@@ -41,7 +41,6 @@ def draw_figure_3d(people: ArrayLike, *, scores: ArrayLike | None = None, score_
         view: Initial viewpoint, see ``view_3d``.
         headroom: Size of the room relative to the people. It can keep the room the same while one person is shown at
             different sizes.
-        height: Height of the figure, px; its width is that of the page.
 
     Raises:
         ValueError: If a shape or the view is not one of the above, or ``headroom`` is not a positive number.
@@ -52,7 +51,7 @@ def draw_figure_3d(people: ArrayLike, *, scores: ArrayLike | None = None, score_
     sure = per_joint(scores, people, 'scores', 1.0) >= score_thr
     values = people if std is None else np.concatenate([people, per_joint(std, people, 'std', 0.0)], axis=2)
     placed, known = place_beside(people, (0, 0), positions).move(people), known_joints(people)
-    figure = go.Figure(layout=_layout(_room(placed[known], headroom, len(people) < 2), resolve_view(view), height))
+    figure = go.Figure(layout=_layout(_room(placed[known], headroom, len(people) < 2), resolve_view(view)))
     if not len(people):
         # Without a trace, Plotly would draw a 2D plot. An invisible trace keeps the room and the user's camera.
         figure.add_scatter3d(x=[0], y=[0], z=[0], mode='markers', opacity=0, hoverinfo='skip', name='nobody',
@@ -75,7 +74,7 @@ def _axes(points: np.ndarray) -> dict[str, list[float]]:
 
 def _add_bones(figure: go.Figure, points: np.ndarray, known: np.ndarray, person: int) -> None:
     """Add one trace per side: bones as pairs of points with a gap after each."""
-    for side, color in _SIDES.items():
+    for side, color in SIDE_COLORS.items():
         bones = [bone for bone in bones_to_draw(known) if joint_color(*bone) == color]
         if bones:
             axes = {name: [value for pair in zip(values[::2], values[1::2], strict=True) for value in (*pair, None)]
@@ -109,20 +108,18 @@ def _room(points: np.ndarray, headroom: float, square: bool) -> Box:
     return Box((low[0], low[1] + floor - high[1], low[2]), (high[0], floor, high[2]), box.step)
 
 
-def _layout(box: Box, view: tuple[float, float], height: int) -> dict[str, Any]:
+def _layout(box: Box, view: tuple[float, float]) -> dict[str, Any]:
     """Layout of a room: ranges, equal scales, viewpoint, muted colours."""
     sides = np.subtract(box.high, box.low)
     sides = sides / sides.max()
-    azimuth, elevation = np.radians(view)
-    toward = np.array([np.cos(elevation) * np.sin(azimuth), -np.cos(elevation) * np.cos(azimuth), np.sin(elevation)])
-    eye = _DISTANCE * np.linalg.norm(sides) * toward
+    x, y, z = -_DISTANCE * np.linalg.norm(sides) * view_rotation(*view)[2]
     common = dict(dtick=box.step, gridcolor=_css(GRID), zeroline=False, showspikes=False, showbackground=True)
     scene = dict(
         xaxis=dict(title='x, right (mm)', range=[box.low[0], box.high[0]], backgroundcolor=_css(WALL), **common),
         yaxis=dict(title='z, away (mm)', range=[box.low[2], box.high[2]], backgroundcolor=_css(WALL), **common),
         zaxis=dict(title='y, down (mm)', range=[box.high[1], box.low[1]], backgroundcolor=_css(FLOOR), **common),
         aspectmode='manual', aspectratio=dict(zip('xzy', sides, strict=True)),
-        camera=dict(eye=dict(zip('xyz', eye, strict=True)), up=dict(x=0, y=0, z=1),
-                    center=dict(x=0, y=0, z=-_LOWER)), dragmode='turntable')
-    return dict(template='none', scene=scene, height=height, autosize=True, margin=dict(l=0, r=0, t=0, b=0),
+        camera=dict(eye=dict(x=x, y=z, z=-y), up=dict(x=0, y=0, z=1), center=dict(x=0, y=0, z=-_LOWER)),
+        dragmode='turntable')
+    return dict(template='none', scene=scene, height=560, autosize=True, margin=dict(l=0, r=0, t=0, b=0),
                 uirevision='people', legend=dict(x=0.01, y=0.01, xanchor='left', yanchor='bottom'))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmpose_integral.evaluation.functional import mpjpe
-from mmpose_integral.structures.skeleton import LEFT_COLOR, MIDDLE_COLOR, RIGHT_COLOR
 
 from .canvas import FAINT, INK, WHITE, as_canvas, blank, dash, draw_disc, draw_lines, put_tags, put_text, text_size
+from .palette import SIDE_COLORS
 from .people import People
 from .room import SteadyRooms
 from .scene_3d import draw_skeletons_3d
@@ -18,7 +18,6 @@ from .skeleton_drawing import as_people, draw_skeleton_2d, head_places, per_join
 from .view_3d import AnyView
 
 _GUTTER = 8
-_COLORS = dict(left=LEFT_COLOR, right=RIGHT_COLOR, middle=MIDDLE_COLOR)
 
 
 def crop_box(image_size: tuple[int, int], points: np.ndarray,
@@ -46,15 +45,10 @@ def crop_box(image_size: tuple[int, int], points: np.ndarray,
     return (x0, y0, x1, y1) if min(x1 - x0, y1 - y0) >= 2 else (0, 0, width, height)
 
 
-def tile_width(image_shape: Sequence[int], height: int) -> int:
-    """Width in px, rounded to an even number, of an image or box (h, w) that is resized to a height."""
-    return max(2, 2 * round(image_shape[1] * height / image_shape[0] / 2))
-
-
 def image_tile(image: np.ndarray, height: int, pred_2d: ArrayLike | None = None, truth_2d: ArrayLike | None = None, *,
                bboxes: ArrayLike | None = None, box: tuple[int, int, int, int] | None = None,
-               labels: Sequence[str] | None = None, std: ArrayLike | None = None, thickness: float | None = None,
-               scale: float = 1.0, **drawing: Any) -> np.ndarray:
+               labels: Sequence[str] | None = None, thickness: float | None = None, scale: float = 1.0,
+               **drawing: Any) -> np.ndarray:
     """Resize the image, or a crop of it, and draw people on it; lines are sharp, because they are drawn last.
 
     Image and tile are (height, width, 3) uint8 RGB. The tile's width is even, as video encoders require.
@@ -64,12 +58,11 @@ def image_tile(image: np.ndarray, height: int, pred_2d: ArrayLike | None = None,
         bboxes: Boxes to draw, (N, 4) x0, y0, x1, y1 image px.
         box: Crop of the image: x0, y0, x1, y1 px.
         labels: Names of the N people of ``pred_2d``, or of the boxes without it.
-        std: ([N,] 18, 2 | 3) image px, standard deviations of ``pred_2d``.
         thickness, scale: Arguments of :func:`draw_skeleton_2d`.
         drawing: Arguments of :func:`draw_skeleton_2d` for the prediction alone, such as ``scores``.
     """
     x0, y0, x1, y1 = box or (0, 0, image.shape[1], image.shape[0])
-    size = tile_width((y1 - y0, x1 - x0), height), height
+    size = max(2, 2 * round((x1 - x0) * height / (y1 - y0) / 2)), height
     resized = size != (x1 - x0, y1 - y0)
     tile = as_canvas(image[y0:y1, x0:x1], copy=not resized)
     if resized:
@@ -89,8 +82,7 @@ def image_tile(image: np.ndarray, height: int, pred_2d: ArrayLike | None = None,
         draw_lines(tile, [corner], INK, 3, closed=True)
         draw_lines(tile, [corner], WHITE, 1, closed=True)
     if pred_2d is not None:
-        draw_skeleton_2d(tile, to_tile(pred_2d), std=None if std is None else np.asarray(std)[..., :2] * zoom,
-                         thickness=thickness, scale=scale, inplace=True, **drawing)
+        draw_skeleton_2d(tile, to_tile(pred_2d), thickness=thickness, scale=scale, inplace=True, **drawing)
     if truth_2d is not None:
         draw_skeleton_2d(tile, to_tile(truth_2d), style='thin', thickness=thickness, scale=scale, inplace=True)
     letters = max(11, round(0.022 * height))
@@ -99,33 +91,6 @@ def image_tile(image: np.ndarray, height: int, pred_2d: ArrayLike | None = None,
     elif labels is not None and pred_2d is not None:
         put_tags(tile, labels, head_places(as_people(to_tile(pred_2d), 'keypoints')) - (0, 0.9 * letters), letters)
     return tile
-
-
-def compose_panel(image: np.ndarray, pred_2d: ArrayLike | None = None, pred_mm: ArrayLike | None = None,
-                  truth_2d: ArrayLike | None = None, truth_mm: ArrayLike | None = None, *,
-                  scores: np.ndarray | None = None, std_px: np.ndarray | None = None, std_mm: np.ndarray | None = None,
-                  bboxes: np.ndarray | None = None, roots: np.ndarray | None = None,
-                  labels: Sequence[str] | None = None, title: str = '', caption: str | None = None,
-                  error_note: str = '', **options: Any) -> np.ndarray:
-    """Draw the image with overlay, 3D views, legend, and the error if the truth is known.
-
-    Args:
-        pred_2d, pred_mm, scores, std_px, std_mm, bboxes, roots, labels: Predicted people, see :class:`People`. One
-            person needs no axis of people.
-        truth_2d, truth_mm: The true people.
-        image, title, caption, error_note: Arguments of :meth:`Panel.draw`, which also describes the result.
-        options: Fields of :class:`Panel`.
-
-    Raises:
-        ValueError: If a shape or a name is not one of these.
-    """
-    def people(points: ArrayLike | None, name: str, *channels: int) -> np.ndarray | None:
-        return None if points is None else as_people(points, name, channels)
-
-    pred = People(people(pred_2d, 'pred_2d', 2, 3), people(pred_mm, 'pred_mm', 3), scores, std_mm, bboxes, roots,
-                  labels, std_px)
-    truth = People(people(truth_2d, 'truth_2d', 2, 3), people(truth_mm, 'truth_mm', 3))
-    return Panel(**options).draw(image, pred, truth, title, caption, error_note)
 
 
 @dataclass(frozen=True)
@@ -137,16 +102,16 @@ class Panel:
     """
 
     views: Sequence[AnyView] = ('front', 'side')  # names or (azimuth, elevation); empty for the image alone
-    crop: bool | np.ndarray = True  # whether to crop the image to the joints, or boxes (N, 4) px inside the crop too
+    crop: bool = True  # whether to crop the image to the joints and boxes
     height: int = 480  # px, of the image tile
     layout: str = 'auto'  # 'row' or 'column' of views; 'auto' is a row beside a crop, a column beside a whole image
+    draw_bbox: bool = True  # whether to draw the boxes
     # Arguments of draw_skeleton_2d and draw_skeletons_3d.
     score_thr: float = 0.3
     joint_names: Sequence[object] | None = None
     scale: float = 1.0
     thickness: float | None = None
     extent: float | None = None
-    unit: str = 'mm'
     perspective: bool = True
     rooms: SteadyRooms | None = None
 
@@ -166,16 +131,15 @@ class Panel:
             raise ValueError(f"layout: 'auto', 'row' or 'column' expected, got {self.layout!r}")
         both = pred.keypoints_mm is not None and truth.keypoints_mm is not None
         caption = _error_caption(pred, truth, error_note) if caption is None else caption
-        height, boxes = 2 * (int(self.height) // 2), None if isinstance(self.crop, bool) else self.crop
-        cropped = boxes is not None or self.crop is True
+        height = 2 * (int(self.height) // 2)
         joints = [np.zeros((0, 2))] + [points[..., :2].reshape(-1, 2) for points in (
             pred.keypoints_2d, truth.keypoints_2d) if points is not None]
         tile = image_tile(
-            image, height, pred.keypoints_2d, truth.keypoints_2d, bboxes=pred.bboxes, labels=pred.labels,
-            std=pred.std_px, scores=pred.scores, score_thr=self.score_thr, joint_names=self.joint_names,
-            box=crop_box(image.shape[1::-1], np.concatenate(joints), boxes) if cropped else None, scale=self.scale,
-            thickness=self.thickness)
-        tiles = [tile, *self._draw_views(height, cropped, pred, truth)]
+            image, height, pred.keypoints_2d, truth.keypoints_2d, bboxes=pred.bboxes if self.draw_bbox else None,
+            box=crop_box(image.shape[1::-1], np.concatenate(joints), pred.bboxes) if self.crop else None,
+            labels=pred.labels, scale=self.scale, thickness=self.thickness, scores=pred.scores,
+            score_thr=self.score_thr, joint_names=self.joint_names)
+        tiles = [tile, *self._draw_views(height, pred, truth)]
         width = sum(part.shape[1] for part in tiles)
         bar = legend_bar(width, 2 * max(11, round(0.02 * height + 4)), both, caption, title)
         picture = np.empty((height + len(bar), width, 3), np.uint8)
@@ -183,7 +147,7 @@ class Panel:
         picture[height:] = bar
         return picture
 
-    def _draw_views(self, height: int, cropped: bool, pred: People, truth: People) -> list[np.ndarray]:
+    def _draw_views(self, height: int, pred: People, truth: People) -> list[np.ndarray]:
         """Draw the views, in one tile per view of a row, or in one tile for a column."""
         people, ghosts = pred, truth.keypoints_mm
         if people.keypoints_mm is None:
@@ -191,10 +155,10 @@ class Panel:
         if people.keypoints_mm is None or not self.views:
             return []
         number, count = len(people.keypoints_mm), len(self.views)
-        in_row = self.layout == 'row' or (self.layout == 'auto' and cropped)
+        in_row = self.layout == 'row' or (self.layout == 'auto' and self.crop)
         if in_row:
             # Without a crop, the views have the width for two people, so that the size does not depend on the number.
-            wide = min(0.5 + 0.5 * max(number, 1), 2.0) if cropped else 1.5
+            wide = min(0.5 + 0.5 * max(number, 1), 2.0) if self.crop else 1.5
             size = 2 * round(0.4 * height * wide), height
         else:
             each = (height - (count - 1) * _GUTTER) // count
@@ -206,7 +170,7 @@ class Panel:
         tiles = [draw_skeletons_3d(
             people.keypoints_mm, view, size, truth=ghosts, scores=people.scores, score_thr=self.score_thr,
             std=people.std_mm, positions=order, perspective=self.perspective, extent=self.extent, rooms=self.rooms,
-            roots=people.roots, labels=people.labels, unit=self.unit,
+            roots=people.roots, labels=people.labels,
             title=view if isinstance(view, str) else '{:g}\u00b0, {:g}\u00b0'.format(*view)) for view in self.views]
         if in_row:
             return tiles
@@ -239,14 +203,14 @@ def legend_bar(width: int, height: int, with_truth: bool = False, caption: str =
     for expendable in ('middle', 'solid', 'title', 'dashed', 'left', 'right'):
         if sum(widths.values()) > room:
             widths.pop(expendable, None)
-    x = 0.5 * height
+    x, grey = 0.5 * height, SIDE_COLORS['middle']
     for kind, wide in widths.items():
-        if kind in _COLORS:
-            draw_disc(bar, (x + 0.175 * height, y), 0.175 * height, _COLORS[kind])
+        if kind in SIDE_COLORS:
+            draw_disc(bar, (x + 0.175 * height, y), 0.175 * height, SIDE_COLORS[kind])
         elif kind == 'solid':
-            draw_lines(bar, [[(x, y), (x + height, y)]], MIDDLE_COLOR, 0.16 * height)
+            draw_lines(bar, [[(x, y), (x + height, y)]], grey, 0.16 * height)
         elif kind == 'dashed':
-            draw_lines(bar, dash((x, y), (x + height, y), 0.22 * height, 0.16 * height), MIDDLE_COLOR, 0.08 * height)
+            draw_lines(bar, dash((x, y), (x + height, y), 0.22 * height, 0.16 * height), grey, 0.08 * height)
         color, bold = (INK, True) if kind == 'title' else (FAINT, False)
         put_text(bar, texts[kind], (x + marks.get(kind, 0.65 * height), y), size, color, 'lm', bold)
         x += wide

@@ -18,7 +18,6 @@ class People(NamedTuple):
     bboxes: np.ndarray | None = None  # (N, 4) x0, y0, x1, y1 image px
     roots: np.ndarray | None = None  # (N, 3) mm, positions of the roots in camera axes
     labels: Sequence[str] | None = None  # N texts that distinguish the people
-    std_px: np.ndarray | None = None  # (N, 18, 2 | 3) image px
 
 
 def read_people(instances: InstanceData, unit: str, bone_length: float | None = None, number: int = -1,

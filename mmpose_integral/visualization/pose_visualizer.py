@@ -16,7 +16,7 @@ from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 from .canvas import save_picture
-from .panel import Panel, tile_width
+from .panel import Panel
 from .people import People, read_people
 from .room import SteadyRooms
 from .view_3d import AnyView
@@ -71,15 +71,15 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
                  extent: float | None = None, steady: bool = False, draw_std: bool = True, perspective: bool = True,
                  **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
-        self.views, self.crop, self.height, self.layout = tuple(views), crop, height, layout
+        self.views, self.crop, self.layout, self._height = tuple(views), crop, layout, height
         self.bone_length, self.extent = bone_length, extent
         self.draw_std, self.perspective = draw_std, perspective
-        self.steady, self._rooms = steady, SteadyRooms()
-        self._picture: np.ndarray | None = None
+        self.steady = steady
+        self.forget_rooms()
 
     def forget_rooms(self) -> None:
         """Remove the 3D rooms of ``steady``, for another video."""
-        self._rooms.forget()
+        self._rooms = SteadyRooms()
 
     @master_only
     def add_datasample(self, name: str, image: np.ndarray, data_sample: PoseDataSample, det_data_sample: Any = None,
@@ -136,41 +136,30 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
                 note = f' at bone length {length:.0f} mm'   # the error in mm depends on it
             if pred.keypoints_2d is None and pred.keypoints_mm is None:
                 caption, pred = 'no person found', _NOBODY if truth.keypoints_mm is None else People()
-        crop, boxes = self.crop if crop is None else crop, truth.bboxes if pred.bboxes is None else pred.bboxes
-        pred = pred._replace(bboxes=boxes if draw_bbox else None, std_mm=pred.std_mm if self.draw_std else None,
-                             roots=pred.roots if absolute else None)
+        pred = pred._replace(bboxes=truth.bboxes if pred.bboxes is None else pred.bboxes,
+                             std_mm=pred.std_mm if self.draw_std else None, roots=pred.roots if absolute else None)
         if not draw_2d:
             pred, truth = pred._replace(keypoints_2d=None), truth._replace(keypoints_2d=None)
+        crop = self.crop if crop is None else crop
         panel = Panel(
-            self.views if views is None else tuple(views), bool(crop) if boxes is None or not crop else boxes,
-            self.height or (_LEAST_HEIGHT if crop else _suitable_height(image.shape)), self.layout, kpt_thr,
-            range(NUM_JOINTS) if show_kpt_idx else None, self.radius / _MMPOSE_RADIUS,
-            None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width, self.extent,
+            views=self.views if views is None else tuple(views), crop=crop, draw_bbox=draw_bbox, layout=self.layout,
+            height=self._height or (_LEAST_HEIGHT if crop else _suitable_height(image.shape)), score_thr=kpt_thr,
+            joint_names=range(NUM_JOINTS) if show_kpt_idx else None, scale=self.radius / _MMPOSE_RADIUS,
+            thickness=None if self.line_width == _MMPOSE_LINE_WIDTH else self.line_width, extent=self.extent,
             perspective=self.perspective, rooms=self._rooms if self.steady else None)
-        self._picture = panel.draw(image, pred, truth, title, caption, note)
+        picture = panel.draw(image, pred, truth, title, caption, note)
+        self.set_image(picture)
         if show:
-            self.show(self._picture, win_name=name, wait_time=wait_time)
+            self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            save_picture(self._picture, out_file)
+            save_picture(picture, out_file)
         else:
-            self.add_image(name, self._picture, step)
-        return self._picture
-
-    def set_image(self, image: np.ndarray) -> None:
-        """Set the image as mmengine does, for drawing by hand; it replaces the picture of the last sample."""
-        self._picture = None
-        super().set_image(image)
-
-    @master_only
-    def get_image(self) -> np.ndarray:
-        """Picture of the last sample, or of later drawing by hand; (H, W, 3) uint8 RGB."""
-        # Rendering the picture again with matplotlib, as mmengine does, takes longer than drawing it.
-        return super().get_image() if self._picture is None else self._picture
+            self.add_image(name, picture, step)
+        return picture
 
 
 def _suitable_height(image_shape: Sequence[int]) -> int:
     """Height in px at which a whole image (h, w) is shown."""
     height = int(np.clip(image_shape[0], _LEAST_HEIGHT, _MOST_HEIGHT))
-    width = tile_width(image_shape, height)
     # A panorama may be lower than the least height, but not lower than 64 px.
-    return height if width <= _MOST_WIDTH else max(64, int(height * _MOST_WIDTH / width))
+    return min(height, max(64, _MOST_WIDTH * image_shape[0] // image_shape[1]))

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .canvas import FAINT, WHITE, Color, blank, draw_lines, fill_polygon, put_text, text_size
+from .canvas import FAINT, blank, draw_lines, fill_polygon, put_text, text_size
 from .view_3d import Box, View, make_view, nice_step
 
 FLOOR, WALL, GRID = (241, 243, 246), (249, 250, 251), (221, 225, 230)
@@ -21,7 +21,7 @@ def text_px(height: int, factor: float = 1.0) -> int:
 # A video has one room per view; a panel of a 1080 px picture takes 1 MB.
 @lru_cache(maxsize=16)
 def empty_room(box: Box, view: tuple[float, float], size: tuple[int, int], perspective: bool = True, unit: str = 'mm',
-               horizontal: bool = True, background: Color = WHITE) -> tuple[np.ndarray, View]:
+               horizontal: bool = True) -> tuple[np.ndarray, View]:
     """Draw a room without people on a panel of (width, height) px; recently drawn rooms come from a cache.
 
     ``horizontal`` is whether to label x and z in addition to the height. The result is (height, width, 3) uint8 RGB,
@@ -30,7 +30,7 @@ def empty_room(box: Box, view: tuple[float, float], size: tuple[int, int], persp
     letters, rim = text_px(size[1], 0.85), 0.02 * size[1]
     margins = 5.0 * letters + 1.5 * rim, 2.0 * text_px(size[1], 1.15), 1.5 * letters + rim, 3.4 * letters + rim
     camera = make_view(box, view, size, perspective, margins)
-    panel = blank(size, background)
+    panel = blank(size)
     _draw_planes(panel, box, camera)
     for axis in (0, 1, 2) if horizontal else (1,):
         _label_axis(panel, box, camera, axis, unit)
@@ -40,27 +40,16 @@ def empty_room(box: Box, view: tuple[float, float], size: tuple[int, int], persp
 class SteadyRooms:
     """The rooms of a video, one per view; a room can grow but never shrinks.
 
-    Several people are placed in another way than one (see ``scene_3d.place_beside``), which is kept after the first
-    frame with several people.
+    Several people are placed in another way than one (see ``scene_3d.place_beside``). ``several`` is whether any frame
+    had several people, who are then placed in this way to the end of the video.
     """
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Remove all rooms, for another video."""
         self._boxes: dict[Hashable, Box] = {}
-        self._several = False
-
-    def note_several(self, several: bool) -> bool:
-        """Return whether any frame had several people; the first such frame removes the rooms for one person."""
-        if several and not self._several:
-            self.forget()
-            self._several = True
-        return self._several
+        self.several = False
 
     def grow(self, view: Hashable, box: Box) -> Box:
-        """Enlarge the room of a view so that it contains ``box``, and return it."""
+        """Enlarge the room of a view and placement so that it contains ``box``, and return it."""
         old = self._boxes.get(view, box)
         # The grid step never decreases, so that the grid lines do not change when people come nearer.
         new = Box(tuple(map(min, old.low, box.low)), tuple(map(max, old.high, box.high)), max(old.step, box.step))
@@ -158,7 +147,7 @@ def draw_scale_bar(panel: np.ndarray, box: Box, camera: View, unit: str) -> tupl
         Left, top, right, bottom px of bar and text.
     """
     height, width = panel.shape[:2]
-    length = nice_step(box.high[1] - box.low[1], 3)
+    length = nice_step(box.high[1] - box.low[1])
     size, right, y = text_px(height, 0.85), width - 0.03 * height, 0.038 * height
     left = right - camera.scale * length
     bar = np.array([[(left, y), (right, y)], [(left, y - 3), (left, y + 3)], [(right, y - 3), (right, y + 3)]])

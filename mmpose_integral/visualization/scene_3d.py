@@ -41,9 +41,8 @@ def place_beside(people: np.ndarray, view: AnyView, positions: ArrayLike | None 
         return Placement(np.eye(3), shift, (azimuth, elevation))
     rotation = view_rotation(azimuth, 0)
     if len(people) > 1:
-        x = people @ rotation[0]
-        low, high = np.where(np.isfinite(x), x, np.inf).min(axis=1), np.where(np.isfinite(x), x, -np.inf).max(axis=1)
-        low, high = np.where(low <= high, (low, high), 0.0)
+        x = np.ma.masked_invalid(people @ rotation[0])
+        low, high = x.min(axis=1).filled(0.0), x.max(axis=1).filled(0.0)
         order = np.argsort(np.arange(len(people)) if positions is None else positions, kind='stable')
         gap = 0.25 * (high - low).mean()
         room = (high - low)[order] + gap
@@ -64,7 +63,7 @@ def place_at(roots: ArrayLike, view: AnyView, number: int) -> Placement:
 def draw_skeletons_3d(people: ArrayLike, view: AnyView = 'front', size: tuple[int, int] = (360, 480), *,
                       truth: ArrayLike | None = None, scores: ArrayLike | None = None, score_thr: float = 0.3,
                       std: ArrayLike | None = None, positions: ArrayLike | None = None, perspective: bool = True,
-                      extent: float | None = None, unit: str = 'mm', title: str = '', background: Color = WHITE,
+                      extent: float | None = None, unit: str = 'mm', title: str = '',
                       labels: Sequence[str] | None = None, rooms: SteadyRooms | None = None,
                       roots: ArrayLike | None = None) -> np.ndarray:
     """Draw people on a panel in a given view, (height, width, 3) uint8 RGB.
@@ -90,14 +89,14 @@ def draw_skeletons_3d(people: ArrayLike, view: AnyView = 'front', size: tuple[in
     people = as_people(people, 'people', (3,))
     several = len(people) > 1 and roots is None
     if rooms is not None and roots is None:
-        several = rooms.note_several(several)
+        several = rooms.several = rooms.several or several
     place = place_beside(people, view, positions, several) if roots is None else place_at(roots, view, len(people))
     ghosts = None if truth is None else place.move(
         per_joint(as_people(truth, 'truth', (3,)), people, 'truth', np.nan))
     people = place.move(people)
     box = fit_box(people if ghosts is None else np.concatenate([people, ghosts]), extent, square=not several)
-    box = box if rooms is None else rooms.grow((resolve_view(view), roots is None), box)
-    panel, camera = empty_room(box, place.view, tuple(size), perspective, unit, not several, background)
+    box = box if rooms is None else rooms.grow((resolve_view(view), roots is None, several), box)
+    panel, camera = empty_room(box, place.view, tuple(size), perspective, unit, not several)
     panel = panel.copy()
     scene = _Scene(panel, camera, max(1.5, 0.0095 * size[1] * (0.75 if len(people) > 2 else 1.0)))
     scene.draw_shadows(people, box.high[1])

@@ -6,13 +6,12 @@ coordinates are px, x right, y down.
 from collections.abc import Sequence
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mmpose_integral.structures.skeleton import DRAWN_BONES, NUM_JOINTS, side_color
 
-from .canvas import WHITE, as_canvas, dash, draw_disc, draw_lines, mix, put_text, shade_ellipses
+from .canvas import WHITE, as_canvas, dash, draw_disc, draw_lines, mix, put_text
 
 # Bone that replaces an unknown joint (COCO has no root, torso, neck, head or thorax; MPII has no torso and no nose).
 _BRIDGES = {0: (1, 4), 7: (0, 17), 8: (17, 9), 9: (8, 10), 17: (11, 14)}
@@ -69,42 +68,29 @@ def stroke_width(image_size: Sequence[int], points: np.ndarray, scale: float = 1
 
 
 def draw_skeleton_2d(image: np.ndarray, keypoints: ArrayLike, scores: ArrayLike | None = None, *,
-                     score_thr: float = 0.3, visible: ArrayLike | None = None, std: ArrayLike | None = None,
-                     style: str = 'solid', thickness: float | None = None, scale: float = 1.0,
-                     joint_names: Sequence[object] | None = None, channel_order: str = 'rgb',
-                     inplace: bool = False) -> np.ndarray:
-    """Draw people over an image, (H, W, 3) uint8; the result has the same shape and channel order.
+                     score_thr: float = 0.3, style: str = 'solid', thickness: float | None = None, scale: float = 1.0,
+                     joint_names: Sequence[object] | None = None, inplace: bool = False) -> np.ndarray:
+    """Draw people over an image, (H, W, 3) uint8 RGB; the result has the same shape.
 
     Args:
-        keypoints: ([N,] 18, 2 | 3) image px; with z (px, larger is farther) near limbs cover far ones.
+        keypoints: ([N,] 18, 2 | 3) image px; with z (px, larger is farther) near limbs cover far ones. Non-finite
+            joints are left out.
         scores: ([N,] 18); joints below ``score_thr`` are hollow and their limbs thin.
-        visible: ([N,] 18), 0 for missing joints. These and non-finite joints are not drawn.
-        std: ([N,] 18, 2 | 3) px, standard deviation by axis, drawn as one-sigma ellipses.
         style: 'solid' for predictions, 'thin' for a truth drawn over or under them.
         thickness: Limb width, px; by default that of :func:`stroke_width`.
         scale: Factor of the width from :func:`stroke_width`.
         joint_names: Texts beside the joints, such as their indices.
-        channel_order: Channel order of the picture, 'rgb' or 'bgr'.
         inplace: Whether to draw on ``image`` itself, which must be a writable uint8 (H, W, 3) array.
 
     Raises:
-        ValueError: If a shape, the style or the channel order is not one of the above; the message names it.
+        ValueError: If a shape or the style is not one of the above; the message names it.
     """
     if style not in ('solid', 'thin'):
         raise ValueError(f"style: 'solid' or 'thin' expected, got {style!r}")
-    if channel_order not in ('rgb', 'bgr'):
-        raise ValueError(f"channel_order: 'rgb' or 'bgr' expected, got {channel_order!r}")
     people = as_people(keypoints, 'keypoints')
     sure = per_joint(scores, people, 'scores', 1.0) >= score_thr
-    known = known_joints(people) & (per_joint(visible, people, 'visible', 1.0) > 0)
+    known = known_joints(people)
     canvas = image if inplace else as_canvas(image)
-    if channel_order == 'bgr':
-        cv2.cvtColor(canvas, cv2.COLOR_BGR2RGB, dst=canvas)
-    if std is not None:
-        std = per_joint(std, people, 'std', 0.0)[..., :2]
-        drawn = known & known_joints(std)
-        shade_ellipses(canvas, people[drawn][:, :2], np.square(std[drawn])[..., None] * np.eye(2),
-                       [joint_color(joint) for joint in np.nonzero(drawn)[1]], alpha=0.35)
     # The largest person is drawn last, because it is the nearest in almost every picture.
     sizes = [np.ptp(points[mask, :2], axis=0).max() if mask.any() else 0
              for points, mask in zip(people, known, strict=True)]
@@ -117,8 +103,6 @@ def draw_skeleton_2d(image: np.ndarray, keypoints: ArrayLike, scores: ArrayLike 
             _draw_solid(canvas, points, mask, sure[person], width)
         if joint_names is not None:
             _write_names(canvas, points, mask, joint_names, width)
-    if channel_order == 'bgr':
-        cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR, dst=canvas)
     return canvas
 
 

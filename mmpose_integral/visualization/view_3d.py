@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.transform import Rotation
 
 VIEWS = dict(front=(0, 8), side=(90, 8), back=(180, 8), left=(-90, 8), top=(0, 90), oblique=(-40, 20))
 # A name in VIEWS, or azimuth and elevation in degrees.
@@ -52,10 +53,7 @@ class View(NamedTuple):
 
 def view_rotation(azimuth: float, elevation: float) -> np.ndarray:
     """Rotation from camera axes to view axes, (3, 3), rows u, v, w; orthonormal, det +1; angles in degrees."""
-    a, e = np.radians(azimuth), np.radians(elevation)
-    right = np.array([np.cos(a), 0.0, np.sin(a)])
-    away = np.array([-np.cos(e) * np.sin(a), np.sin(e), np.cos(e) * np.cos(a)])
-    return np.stack([right, np.cross(away, right), away])
+    return Rotation.from_euler('yx', (azimuth, elevation), degrees=True).as_matrix()
 
 
 def resolve_view(view: AnyView) -> tuple[float, float]:
@@ -70,9 +68,9 @@ def resolve_view(view: AnyView) -> tuple[float, float]:
     return float(angles[0]), float(angles[1])
 
 
-def nice_step(extent: float, count: int = 3) -> float:
-    """Largest of 1, 2, 2.5, 5 x 10^n that divides ``extent`` into at least ``count`` parts."""
-    rough = max(float(extent), 1e-6) / count
+def nice_step(extent: float) -> float:
+    """Largest of 1, 2, 2.5, 5 x 10^n that divides ``extent`` into at least three parts."""
+    rough = max(float(extent), 1e-6) / 3
     power = 10.0 ** np.floor(np.log10(rough))
     return float(power * max(step for step in (1.0, 2.0, 2.5, 5.0) if step * power <= rough * (1 + 1e-9)))
 

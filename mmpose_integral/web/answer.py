@@ -39,11 +39,6 @@ def at_bone_length(people: People, bone_length: float) -> People:
     return scaled
 
 
-def to_json(people: People) -> str:
-    """Text of the download: a list of people, in the format of the inferencer's files in ``pred_out_dir``."""
-    return json.dumps(people, indent=2) + '\n'
-
-
 def draw_picture(image: np.ndarray, people: People) -> np.ndarray:
     """Draw boxes, numbers and 2D skeletons on a photo (H, W, 3) uint8 RGB; its longer side becomes 640 to 1280 px."""
     longer = max(image.shape[:2])

@@ -18,8 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.media import read_picture
 from mmpose_integral.structures.bone_length import resolve_bone_length
+from mmpose_integral.utils.files import write_json
 
-from .answer import People, at_bone_length, describe, draw_picture, draw_view, to_json
+from .answer import People, at_bone_length, describe, draw_picture, draw_view
 
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
 # Such a picture takes 300 MB when it is decoded to 8-bit colour.
@@ -104,7 +105,7 @@ class _Page:
                                     show_progress='hidden', api_visibility='private')
         for event in events:
             # The page is cleared first, so that no result is shown beside another picture.
-            event(lambda: (None, None, *self._nothing()), None, [self.answer, self.picture, *shown],
+            event(lambda: (None, None, *self._show(None, 0)), None, [self.answer, self.picture, *shown],
                   api_visibility='private').then(
                 self._analyse, [self.photo, self.whole], [self.answer, self.picture], preprocess=False,
                 concurrency_limit=1, concurrency_id='network', api_visibility='private').then(**show)
@@ -134,20 +135,15 @@ class _Page:
             gr.Warning('No person was detected in this picture.')
         return people, draw_picture(np.ascontiguousarray(image[..., ::-1]), people)
 
-    def _nothing(self) -> tuple[str, str, gr.DownloadButton]:
-        """3D view, table and download button without a result."""
-        return draw_view([], self.largest), '', gr.DownloadButton(value=None, interactive=False)
-
     def _show(self, people: People | None, bone_length: float) -> tuple[str, str, gr.DownloadButton]:
-        """3D view, table and download of JSON at a bone length."""
+        """3D view, table and download of JSON at a bone length; all are empty without a result."""
         if people is None:
-            return self._nothing()
+            return draw_view([], self.largest), '', gr.DownloadButton(value=None, interactive=False)
         people = at_bone_length(people, bone_length)
         # Gradio serves and cleans this folder; its random name cannot be guessed by other visitors.
-        folder = Path(self.download.GRADIO_CACHE) / secrets.token_hex(16)
-        folder.mkdir(parents=True)
-        path = folder / f'pose_{folder.name[:8]}.json'
-        path.write_text(to_json(people))
+        name = secrets.token_hex(16)
+        path = Path(self.download.GRADIO_CACHE) / name / f'pose_{name[:8]}.json'
+        write_json(path, people, indent=2)  # the format of the inferencer's files in pred_out_dir
         return draw_view(people, self.largest), describe(people), gr.DownloadButton(value=str(path), interactive=True)
 
 

@@ -41,9 +41,11 @@ def draw(keypoints, visible=None, height=320):
 def test_labels_are_decoded_to_input_px(keypoints):
     visible = np.ones((1, 18, 3), np.float32)
     visible[:, 4:, 2] = 0
-    decoded, trained = read_labels(make_sample(keypoints, visible), CODEC)
+    keypoints[3, 2] = WIDTH
+    decoded, trained, inside = read_labels(make_sample(keypoints, visible), CODEC)
     np.testing.assert_allclose(decoded, keypoints, atol=1e-4)
     np.testing.assert_array_equal(trained, visible[0] > 0)
+    assert np.argwhere(~inside).tolist() == [[3, 2]]
 
 
 @pytest.mark.parametrize('x, color', [(None, LEFT_COLOR), (WIDTH + 4.0, (255, 255, 255))])

@@ -12,7 +12,7 @@ from mmpose_integral.evaluation.functional import mean_skeleton_length, mpjpe, p
 from mmpose_integral.formats.boxes import load_boxes
 from mmpose_integral.formats.h80k_index import H80KIndex, index_path, load_index_with_poses
 from mmpose_integral.utils.files import write_json, write_whole
-from mmpose_integral.visualization import compose_panel, draw_curves, read_scalars, save_picture
+from mmpose_integral.visualization import Panel, People, draw_curves, read_scalars, save_picture
 from mmpose_integral.visualization.batch_sheet import contact_sheet
 
 BONE_LENGTHS = ('train+val', 'train', 'val', 'per-frame')
@@ -83,10 +83,10 @@ def draw_predictions(data: Path, work: Path, folder: Path) -> None:
         row = order[int(quantile * (len(order) - 1))]
         frame_id = int(index.frame_ids[row])
         image = mmcv.imread(samples[frame_id]['img_path'], channel_order='rgb')
-        panels.append(compose_panel(
-            image, px[row], mm[row], truth_px[row], truth_mm[row], height=420, layout='row',
-            scores=np.asarray(instances[row]['keypoint_scores'])[0],
-            title=f'Val {frame_id:05d}, error at the {quantile:.0%} quantile'))
+        pred = People(px[[row]], mm[[row]], np.asarray(instances[row]['keypoint_scores']))
+        panels.append(Panel(height=420, layout='row').draw(
+            image, pred, People(truth_px[[row]], truth_mm[[row]]),
+            f'Val {frame_id:05d}, error at the {quantile:.0%} quantile'))
         save_picture(panels[-1], folder / f'val_{number}.png')
     save_picture(contact_sheet(panels, columns=1), folder / 'val_predictions.png')
 
