@@ -1,4 +1,6 @@
 """The first step of a source: it gives ``keypoints`` (1, 18, 3) in image px, and their weights."""
+from abc import abstractmethod
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -44,9 +46,9 @@ class ProjectWithCamera(BaseTransform):
     def __init__(self, robust: bool = True, score_thr: float = 0.0) -> None:
         self.robust, self.score_thr = robust, score_thr
 
+    @abstractmethod
     def fit(self, results: dict, weights: np.ndarray) -> Camera:
         """Fit the camera of one frame to its coarse 2D joints, with weights (1, K)."""
-        raise NotImplementedError
 
     def transform(self, results: dict) -> dict:
         name, camera = type(self).__name__, results.get('camera')
