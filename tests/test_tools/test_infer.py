@@ -49,7 +49,7 @@ def test_boxes_bone_length_and_alias(infer, photo, tmp_path, monkeypatch, capsys
         assert person['keypoints'][0] == [0, 0, 0] and np.shape(person['keypoints_2d']) == (18, 2)
         mm, px = np.ptp(person['keypoints'], axis=0)[:2], np.ptp(person['keypoints_2d'], axis=0)
         np.testing.assert_allclose(mm / px, 1 / person['camera']['scale'], rtol=1e-3)
-        assert person['camera']['root_position'][2] == pytest.approx(1000 * mm / px, rel=0.02)  # perspective within the person
+        assert person['camera']['root_position'][2] == pytest.approx(1000 * mm / px, rel=0.02)
     first, second = (np.array(person['keypoints_2d']) for person in people)
     assert np.abs(first - second).max() > 1  # each from its own box
     picture = cv2.imread(str(tmp_path / 'visualizations' / 'turned.jpg'))
