@@ -23,10 +23,6 @@ _UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
 _CAMERA = re.compile(r'webcam(?::(\d+))?', re.IGNORECASE)
 _Item = TypeVar('_Item')
 
-Picture = str | Path | np.ndarray
-Input = Picture | Sequence[Picture]
-
-
 class Frame(NamedTuple):
     """One picture: (H, W, 3) uint8 BGR, name, time, s from the start of a video, and focal length, px, from EXIF."""
     image: np.ndarray
@@ -35,11 +31,16 @@ class Frame(NamedTuple):
     focal_length: float | None = None
 
 
+Picture = str | Path | np.ndarray | Frame
+Input = Picture | Sequence[Picture]
+
+
 class Media:
     """Frames of an input.
 
     Args:
-        inputs: Image file, folder of images, URL, (H, W, 3) uint8 BGR array, list of these, video, or 'webcam[:N]'.
+        inputs: Image file, folder of images, URL, (H, W, 3) uint8 BGR array, frame of :func:`read_picture`, list of
+            these, video, or 'webcam[:N]'.
 
     Attributes:
         is_video: Whether the frames follow each other in time: a video file or a camera.
@@ -59,7 +60,7 @@ class Media:
         self._pictures: list[Picture] = []
         if isinstance(inputs, (str, Path)):
             self._open(str(inputs))
-        elif isinstance(inputs, np.ndarray) or not isinstance(inputs, Sequence):
+        elif isinstance(inputs, (np.ndarray, Frame)) or not isinstance(inputs, Sequence):
             self._pictures = [inputs]  # read_picture refuses other types
         else:
             self._pictures = list(inputs)
@@ -131,12 +132,14 @@ def images_of(folder: str | Path) -> list[str]:
 
 
 def read_picture(item: Picture, index: int = 0) -> Frame:
-    """Read a file or URL, or name an (H, W, 3) uint8 BGR array by its index in the input.
+    """Read a file or URL, or name an (H, W, 3) uint8 BGR array by its index in the input; a frame stays as it is.
 
     Raises:
         FileNotFoundError, OSError: If a file or URL cannot be read.
         ValueError: If it cannot be decoded, or the array has another shape or type.
     """
+    if isinstance(item, Frame):
+        return item
     if isinstance(item, np.ndarray):
         if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or 0 in item.shape:
             raise ValueError(f'inputs[{index}]: a (H, W, 3) uint8 array, BGR, expected; got {item.dtype} {item.shape}')

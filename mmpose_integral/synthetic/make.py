@@ -25,7 +25,8 @@ _MIN_SIZE = 64
 
 def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, num_test: int = 300, num_mpii: int = 1000,
                  num_coco: int = 600, image_size: int = 256, seed: int = 0, num_workers: int | None = None,
-                 fresh: bool = False, progress: bool = True, random_backgrounds: bool = False) -> dict:
+                 fresh: bool = False, progress: bool = True, random_backgrounds: bool = False,
+                 random_people: bool = False) -> dict:
     """Make the stand-in data set, or finish one that was begun.
 
     Args:
@@ -42,6 +43,8 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
         progress: Whether to show a progress bar.
         random_backgrounds: Whether the H80K frames show random scenes in place of the studio, which tells from which
             direction a person is seen.
+        random_people: Whether each H80K frame shows another person with other clothes. None of them is one of the
+            people of the splits, or wears their clothes.
 
     Returns:
         ``images``, drawn in this call; ``seconds``; ``length_mm``, mean total skeleton length in mm by split.
@@ -54,7 +57,8 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
     _check_numbers(counts, image_size, seed)
     root = Path(root)
     parameters = dict(version=_VERSION, seed=int(seed), image_size=int(image_size), counts=counts)
-    parameters |= dict(random_backgrounds=True) if random_backgrounds else {}
+    options = dict(random_background=random_backgrounds, random_person=random_people)
+    parameters |= {name: True for name, chosen in options.items() if chosen}
     if fresh:
         _remove(root)
     _check_manifest(root, parameters)
@@ -62,7 +66,7 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
     write_json(root / _MANIFEST, parameters)
     started = time.perf_counter()
     todo = [part for part in counts if counts[part] and not all(p.exists() for p in final_paths(root, part))]
-    jobs = [(root, int(seed), int(image_size), random_backgrounds, *chunk)
+    jobs = [(root, int(seed), int(image_size), options, *chunk)
             for part in todo for chunk in chunks_of(part, counts[part])
             if not record_path(root, *chunk).exists()]
     _run(jobs, os.cpu_count() or 1 if num_workers is None else num_workers, progress)

@@ -57,15 +57,15 @@ def make_folders(root: Path) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
 
 
-def draw_chunk(job: tuple[Path, int, int, bool, str, int, int]) -> int:
+def draw_chunk(job: tuple[Path, int, int, dict[str, bool], str, int, int]) -> int:
     """Draw and write one chunk; return its number of images.
 
-    The job is (root, seed, image size, whether H80K has random backgrounds, part, start, stop).
+    The job is (root, seed, image size, options of :func:`render_frame` for H80K, part, start, stop).
     """
     cv2.setNumThreads(0)
-    root, seed, image_size, random_backgrounds, part, start, stop = job
+    root, seed, image_size, options, part, start, stop = job
     if part in H80K_SPLITS:
-        content: bytes | str = _draw_studio_chunk(root, seed, image_size, random_backgrounds, part, start, stop)
+        content: bytes | str = _draw_studio_chunk(root, seed, image_size, options, part, start, stop)
     else:
         content = _draw_wild_chunk(root, seed, image_size, part, start, stop)
     write_whole(record_path(root, part, start, stop), content)
@@ -78,12 +78,12 @@ def _npz(arrays: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_studio_chunk(root: Path, seed: int, image_size: int, random_backgrounds: bool, split: str, start: int,
+def _draw_studio_chunk(root: Path, seed: int, image_size: int, options: dict[str, bool], split: str, start: int,
                        stop: int) -> bytes:
     folder = root / 'h80k' / split.capitalize()
     truths, boxes = [], []
     for index in range(start, stop):
-        image, truth, box = render_frame(seed, split, index, image_size, random_backgrounds)
+        image, truth, box = render_frame(seed, split, index, image_size, **options)
         write_whole(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
         if split != 'test':
             write_whole(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))

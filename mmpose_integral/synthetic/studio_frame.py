@@ -8,10 +8,11 @@ import numpy as np
 from ..structures.skeleton import add_thorax
 from .backgrounds import wild_background
 from .body import PART_IDS, people_of_split
+from .body import random_person as draw_person
 from .camera import NUM_STUDIO_CAMERAS, Camera, jitter_rotation, studio_camera
 from .dressing import add_stool
 from .kinematics import Figure, pose_figure
-from .outfits import studio_outfit
+from .outfits import random_outfit, studio_outfit
 from .poses import Pose, random_pose
 from .render import Actor, draw_people, place_figure, visible_box
 from .sensor import expose
@@ -29,7 +30,7 @@ class StudioTruth(NamedTuple):
     keypoints_mm: np.ndarray  # (18, 3) root-relative
     keypoints_2d: np.ndarray  # (18, 2) px
     root_depth_mm: float
-    subject: int
+    subject: int  # -1 for a person of this frame alone
     focal: float
     pose: str
 
@@ -43,7 +44,8 @@ class StagedFrame(NamedTuple):
     truth: StudioTruth
 
 
-def stage_frame(seed: int, split: str, index: int, image_size: int) -> tuple[StagedFrame, np.random.Generator]:
+def stage_frame(seed: int, split: str, index: int, image_size: int,
+                random_person: bool = False) -> tuple[StagedFrame, np.random.Generator]:
     """Draw the content of a frame, without a picture.
 
     Args:
@@ -51,6 +53,7 @@ def stage_frame(seed: int, split: str, index: int, image_size: int) -> tuple[Sta
         split: 'train', 'val' or 'test'.
         index: 0-based number of the frame. The frame depends only on (seed, split, index) and the image size.
         image_size: Side of the image, px.
+        random_person: Whether to draw a person and clothes for this frame, in place of one of the split's people.
 
     Returns:
         The content, and the generator for the random parts of the picture.
@@ -59,6 +62,10 @@ def stage_frame(seed: int, split: str, index: int, image_size: int) -> tuple[Sta
     people = people_of_split(seed, split)
     rank = index % len(people)  # the people take turns, so that even a small split has its people's mean length
     subject, body = people[rank]
+    outfit = studio_outfit(subject, split, rank)
+    if random_person:
+        own = np.random.default_rng((seed, PART_IDS[split], index, 2))
+        subject, body, outfit = -1, draw_person(own), random_outfit(own)
     pose = random_pose(rng)
     figure = pose_figure(body, pose, yaw=rng.uniform(0, 360))
     camera_index = int(rng.integers(NUM_STUDIO_CAMERAS))
@@ -68,8 +75,7 @@ def stage_frame(seed: int, split: str, index: int, image_size: int) -> tuple[Sta
     joints = add_thorax(figure.joints)
     local = camera.to_camera(joints)
     truth = StudioTruth(local - local[0], camera.project(joints), float(local[0, 2]), subject, camera.focal, pose.name)
-    actor = Actor(figure, body, studio_outfit(subject, split, rank))
-    return StagedFrame(actor, camera, camera_index, pose, truth), rng
+    return StagedFrame(Actor(figure, body, outfit), camera, camera_index, pose, truth), rng
 
 
 def _place_in_view(rng: np.random.Generator, figure: Figure, camera: Camera) -> Figure:
@@ -84,13 +90,14 @@ def _place_in_view(rng: np.random.Generator, figure: Figure, camera: Camera) -> 
 
 
 def render_frame(seed: int, split: str, index: int, image_size: int,
-                 random_background: bool = False) -> tuple[np.ndarray, StudioTruth, np.ndarray | None]:
+                 random_background: bool = False,
+                 random_person: bool = False) -> tuple[np.ndarray, StudioTruth, np.ndarray | None]:
     """Draw the frame of :func:`stage_frame`, in the studio or over a background of the MPII and COCO parts.
 
     Returns:
         Picture, (image_size, image_size, 3) uint8 BGR; its truth; and the person's :func:`visible_box`.
     """
-    stage, rng = stage_frame(seed, split, index, image_size)
+    stage, rng = stage_frame(seed, split, index, image_size, random_person)
     actor, camera = stage.actor, stage.camera
     if random_background:
         image = wild_background(np.random.default_rng((seed, PART_IDS[split], index, 1)), camera)

@@ -72,7 +72,7 @@ class _Page:
         self.largest = max(_SLIDER[1], math.ceil(self.default))
         self._lay_out()
         # The photo's input event fires once per picture; its change event fires twice when a picture is replaced.
-        events = [self.photo.input, self.whole.input]
+        events = [self.photo.input, self.whole.input, self.focal.submit]
         if examples:
             offered = gr.Examples(examples, self.photo, label='Examples', cache_examples=False)
             events.append(offered.load_input_event.success)
@@ -85,6 +85,9 @@ class _Page:
                 self.photo = gr.Image(label='Photo', sources=['upload', 'webcam', 'clipboard'], type='filepath',
                                       image_mode=None, elem_id='photo', height=380, buttons=[])
                 self.whole = gr.Checkbox(label='the picture shows one person: do not use the detector', elem_id='whole')
+                self.focal = gr.Number(
+                    label='Focal length, px', elem_id='focal', visible=self.inferencer.inferencer.perspective,
+                    info='if empty: from the EXIF data; otherwise an angle of view is assumed')
                 self.picture = gr.Image(label='Boxes and joints', format='jpeg', interactive=False, elem_id='picture',
                                         height=480, buttons=['download', 'fullscreen'])
             with gr.Column():
@@ -107,12 +110,13 @@ class _Page:
             # The page is cleared first, so that no result is shown beside another picture.
             event(lambda: (None, None, *self._show(None, 0)), None, [self.answer, self.picture, *shown],
                   api_visibility='private').then(
-                self._analyse, [self.photo, self.whole], [self.answer, self.picture], preprocess=False,
+                self._analyse, [self.photo, self.whole, self.focal], [self.answer, self.picture], preprocess=False,
                 concurrency_limit=1, concurrency_id='network', api_visibility='private').then(**show)
         self.length.change(**show, trigger_mode='always_last')
         self.figure.change(None, self.figure, None, js=_DRAW)
 
-    def _analyse(self, upload: dict[str, Any] | None, whole: bool) -> tuple[People | None, np.ndarray | None]:
+    def _analyse(self, upload: dict[str, Any] | None, whole: bool,
+                 focal_length: float | None) -> tuple[People | None, np.ndarray | None]:
         """Run the network on an upload; return people at the default length, and the picture.
 
         The upload is gradio's dict (``preprocess=False``). The preprocessing of gr.Image would fail with a traceback
@@ -123,10 +127,12 @@ class _Page:
         path = str(upload['path'])
         try:
             check_photo(path, self.max_bytes)
-            # The inferencer gets an array, because it treats a path by the file's name, for example as a video.
-            image = read_picture(path).image
+            # The inferencer gets a frame, because it treats a path by the file's name, for example as a video.
+            frame = read_picture(path)
+            image = frame.image
             boxes = np.array([[0, 0, *image.shape[1::-1]]], dtype=np.float32) if whole else None
-            people = next(self.inferencer(image, bboxes=boxes, bone_length=self.default))['predictions'][0]
+            results = self.inferencer(frame, bboxes=boxes, bone_length=self.default, focal_length=focal_length)
+            people = next(results)['predictions'][0]
         except FileNotFoundError:
             raise gr.Error('The photo is no longer on the server; send it again.', print_exception=False) from None
         except ValueError as error:

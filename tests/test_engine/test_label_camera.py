@@ -60,7 +60,11 @@ def test_the_checkpoint_decides_how_predictions_are_decoded(trained):
     torch.save(checkpoint, folder / 'weak.pth')
     weak = evaluate(config, folder / 'weak.pth', folder / 'weak.npz')
     assert weak['h80k/MPJPE'] == pytest.approx(metrics['h80k/MPJPE_decoded_weakly'], abs=1e-3)
-    assert 'h80k/MPJPE_decoded_weakly' not in weak and 'intrinsics' not in load_predictions(folder / 'weak.npz')
+    both = evaluate(config, folder / 'weak.pth', test_evaluator__focal_length=focal)
+    assert both['h80k/MPJPE'] == weak['h80k/MPJPE']
+    assert both['h80k/MPJPE_decoded_by_perspective'] == pytest.approx(metrics['h80k/MPJPE'], abs=1e-3)
+    assert not {key for key in weak if '_decoded_' in key}
+    assert 'intrinsics' not in load_predictions(folder / 'weak.npz')
 
 
 def test_members_of_an_ensemble_must_agree(trained):

@@ -97,6 +97,15 @@ def test_frame_depends_only_on_seed_split_and_index():
     np.testing.assert_allclose((larger.keypoints_2d + 0.5) / 384, (first[1].keypoints_2d + 0.5) / 96, atol=1e-3)
 
 
+def test_random_people_are_other_people_in_other_clothes():
+    frames = [stage_frame(3, 'train', index, 128, random_person=True)[0] for index in (0, 6)]  # both of person 0
+    usual = stage_frame(3, 'train', 0, 128)[0]
+    bodies = [stage.actor.body.thigh / stage.actor.body.shin for stage in (*frames, usual)]
+    shirts = [tuple(stage.actor.outfit.shirt) for stage in (*frames, usual)]
+    assert len(set(bodies)) == len(set(shirts)) == 3 and frames[0].truth.subject == -1
+    assert frames[0].pose.name == usual.pose.name and frames[0].camera_index == usual.camera_index
+
+
 def test_random_backgrounds_change_the_scene_and_not_the_person():
     studio, wild, again = (render_frame(3, 'val', 5, 128, random) for random in (False, True, True))
     np.testing.assert_array_equal(wild[0], again[0])

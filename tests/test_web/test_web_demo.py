@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 import mmpose_integral.apis
+from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.cli.main import run_command
 from mmpose_integral.web.answer import at_bone_length, describe, draw_picture, draw_view
 
@@ -31,6 +32,24 @@ def test_people_at_any_bone_length_are_those_of_the_api(counting, pictures, came
     assert json.dumps(kept) == before
     with pytest.raises(ValueError, match='positive lengths expected'):
         at_bone_length(kept, -1)
+
+
+def test_focal_length_of_a_model_with_perspective_labels(pictures, tmp_path):
+    inferencer = MMPoseInferencer(pose3d='standin', device='cpu')
+    inferencer.inferencer.perspective = True
+    photo, path = Image.open(pictures / 'one_person.jpg'), tmp_path / 'exif.jpg'
+    exif = photo.getexif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 50
+    photo.save(path, exif=exif, quality=95)
+    with app.gr.Blocks():
+        page = app._Page(inferencer, 1_000_000, [])
+    assert page.focal.visible
+    for given, source in ((None, 'exif'), (444, 'argument')):
+        people, _ = page._analyse(dict(path=str(path)), False, given)
+        expected = next(inferencer(str(path), **({} if given is None else dict(focal_length=given))))['predictions'][0]
+        assert people == expected and people[0]['camera']['focal_length_source'] == source
+    with pytest.raises(app.gr.Error, match='focal_length: a positive number of px'):
+        page._analyse(dict(path=str(path)), False, -3)
 
 
 def test_picture_table_and_view_of_two_people(counting, pictures):

@@ -15,9 +15,10 @@ from mmpose_integral.evaluation.metrics.frame_records import (
     stack_intrinsics,
 )
 from mmpose_integral.formats.predictions import save_predictions
+from mmpose_integral.structures import middle_of_image
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
 
-WEAKLY = 'MPJPE_decoded_weakly'
+WEAKLY, BY_PERSPECTIVE = 'MPJPE_decoded_weakly', 'MPJPE_decoded_by_perspective'
 
 
 @METRICS.register_module()
@@ -27,9 +28,10 @@ class H80KMetric(BaseMetric):
     The results are ``MPJPE_<choice>`` for every choice, ``frames``, ``frames_without_box``, and ``MPJPE`` for the first
     choice, which is the headline. There are also ``R-MPJPE`` (rigidly aligned), ``PA-MPJPE`` (aligned with scale),
     ``MPJPE_<joint>``, ``MPJPE_x``, ``_y``, ``_z`` (mean absolute error), and ``PCK@150`` and ``AUC`` in percent for the
-    headline. For a model with labels of perspective cameras, ``MPJPE_decoded_weakly`` is the MPJPE of the wrong
-    decoding by weak perspective. If the frames have labels, ``loss`` is the mean loss per frame. A frame without a
-    camera has loss 0.
+    headline. The headline by the wrong decoding, that of the other camera model, is ``MPJPE_decoded_weakly`` for a
+    model with perspective labels, and ``MPJPE_decoded_by_perspective`` for one with weak-perspective labels and a given
+    ``focal_length``. If the frames have labels, ``loss`` is the mean loss per frame. A frame without a camera has
+    loss 0.
 
     Args:
         bone_lengths: Choices of the bone length: 'per-frame' (each frame's true length); 'train', 'val', 'train+val'
@@ -38,6 +40,7 @@ class H80KMetric(BaseMetric):
         index_files: Index files (npz) of 'train' and 'val', as ``bone_lengths`` needs them.
         outfile: File for all predictions; see :mod:`mmpose_integral.formats.predictions`. Its ``pred_mm`` and
             ``errors`` are those of the headline.
+        focal_length: Focal length of the frames, px, for ``MPJPE_decoded_by_perspective``; nothing else uses it.
         **kwargs: Further arguments of mmengine's :class:`BaseMetric`.
 
     Raises:
@@ -48,9 +51,10 @@ class H80KMetric(BaseMetric):
     default_prefix = 'h80k'
 
     def __init__(self, bone_lengths: Sequence[str | float] = ('train+val', 'train', 'val', PER_FRAME),
-                 index_files: dict[str, str] | None = None, outfile: str | None = None, **kwargs: Any) -> None:
+                 index_files: dict[str, str] | None = None, outfile: str | None = None,
+                 focal_length: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.outfile = outfile
+        self.outfile, self.focal_length = outfile, focal_length
         self.bone_lengths: dict[str, str | float] = {}
         for choice in bone_lengths:
             name = choice if isinstance(choice, str) else f'{choice:.10g}'
@@ -72,6 +76,8 @@ class H80KMetric(BaseMetric):
             record['gt'] = read_pose(sample, 'gt_instances', 'keypoints_mm', 'H80KMetric')
             if 'loss' in sample['pred_instances']:
                 record['loss'] = float(sample['pred_instances']['loss'][0])
+            if self.focal_length is not None:
+                record['given'] = np.array([self.focal_length, *middle_of_image(sample['ori_shape'][1::-1])])
             self.results.append(record)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -91,9 +97,12 @@ class H80KMetric(BaseMetric):
                    'frames_without_box': sum(not record['box_found'] for record in records)}
         if 'loss' in records[0]:
             metrics['loss'] = float(np.mean([record['loss'] for record in records]))
+        headline = dict([next(iter(self.bone_lengths.items()))])
         if intrinsics is not None:
-            headline = dict([next(iter(self.bone_lengths.items()))])
-            metrics[WEAKLY] = next(iter(evaluate_h80k(pred, truth, headline).mpjpe.values()))
+            metrics[WEAKLY], = evaluate_h80k(pred, truth, headline).mpjpe.values()
+        elif self.focal_length is not None:
+            given = np.stack([record['given'] for record in records])
+            metrics[BY_PERSPECTIVE], = evaluate_h80k(pred, truth, headline, given).mpjpe.values()
         MMLogger.get_current_instance().info('H80K evaluation\n' + self._table(result, metrics))
         if self.outfile:
             save_predictions(self.outfile, records, pred_mm=result.pred_mm.astype(np.float32),
@@ -115,5 +124,6 @@ class H80KMetric(BaseMetric):
             'joints, mm: ' + ', '.join(joints[1:]),
             f'{metrics["frames"]} frames, {metrics["frames_without_box"]} of them without a detected box '
             '(whole image used)',
-            *([f'decoded by perspective; wrongly decoded by weak perspective, MPJPE {metrics[WEAKLY]:.1f} mm']
-              if WEAKLY in metrics else [])])
+            *(f'decoded by {right}; wrongly decoded by {wrong}, MPJPE {metrics[name]:.1f} mm'
+              for name, right, wrong in ((WEAKLY, 'perspective', 'weak perspective'),
+                                         (BY_PERSPECTIVE, 'weak perspective', 'perspective')) if name in metrics)])
