@@ -5,6 +5,7 @@ plotly: `pip install gradio plotly`.
 """
 import argparse
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -28,12 +29,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--det-weights', help='weights of the detector')
     parser.add_argument('--host', default='127.0.0.1', help='address to listen at; 0.0.0.0 for the whole network')
     parser.add_argument('--port', type=int, default=7860, help='port to listen at (default: %(default)s)')
+    parser.add_argument('--trusted-host', action='append', default=[], metavar='NAME', help='further host name under '
+                        'which the page is opened, for example that of a web server in front of it; repeatable')
     parser.add_argument('--auth', metavar='NAME:PASSWORD', help='require this login')
     parser.add_argument('--max-size-mb', type=positive, default=20, metavar='MB', help='largest photo (default: 20)')
     parser.add_argument('--device', default=default_device(), help='default: a GPU if there is one')
     args = parser.parse_args(argv)
     if not 0 < args.port < 65536:
         parser.error(f'--port: 1 to 65535 expected, got {args.port}')
+    for name in args.trusted_host:
+        if not re.fullmatch(r'[\w.-]+', name):
+            parser.error(f'--trusted-host: a host name without scheme and port expected, got {name}')
     if args.auth is not None:
         args.auth = tuple(args.auth.split(':', 1))
         if len(args.auth) < 2 or not all(args.auth):
@@ -81,7 +87,7 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         print(f'web demo: everybody who can reach {args.host}:{args.port} can use this page'
               + (' without a login (see --auth)' if args.auth is None else
                  ' after a login; photos and passwords are sent unencrypted'), file=sys.stderr)
-    launch_app(app, args.host, args.port, args.auth, args.max_size_mb)
+    launch_app(app, args.host, args.port, args.auth, args.max_size_mb, args.trusted_host)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.utils.files import write_json
 
 from .answer import People, at_bone_length, describe, draw_picture, draw_view
+from .blocks import OwnBlocks, serve_guarded
 
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
 # Such a picture takes 300 MB when it is decoded to 8-bit colour.
@@ -48,7 +49,7 @@ _DRAW = """async (text) => {
 
 
 def build_app(inferencer: MMPoseInferencer, model_note: str = '', max_size_mb: float = 20,
-              examples: Sequence[str | Path] = ()) -> gr.Blocks:
+              examples: Sequence[str | Path] = ()) -> OwnBlocks:
     """Build the page, an app for :func:`launch_app`.
 
     Args:
@@ -57,10 +58,11 @@ def build_app(inferencer: MMPoseInferencer, model_note: str = '', max_size_mb: f
         max_size_mb: Largest file that is accepted, MB of 10^6 bytes.
         examples: Pictures that the page offers.
     """
-    with gr.Blocks(title='3D pose in mm', analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)) as app:
+    with OwnBlocks(title='3D pose in mm', analytics_enabled=False, delete_cache=(_CLEAN_EVERY_S, _KEEP_S)) as app:
         gr.Markdown(f'# 3D pose in millimetres\n{model_note}')
         _Page(inferencer, int(max_size_mb * 1e6), [[str(path)] for path in examples])
-    return app.queue(max_size=_QUEUE)
+    app.queue(max_size=_QUEUE, api_open=False)  # no call runs the network beside the queue
+    return app
 
 
 class _Page:
@@ -153,25 +155,30 @@ class _Page:
         return draw_view(people, self.largest), describe(people), gr.DownloadButton(value=str(path), interactive=True)
 
 
-def launch_app(app: gr.Blocks, host: str = '127.0.0.1', port: int = 7860, auth: tuple[str, str] | None = None,
-               max_size_mb: float = 20, block: bool = True) -> str:
+def launch_app(app: OwnBlocks, host: str = '127.0.0.1', port: int = 7860, auth: tuple[str, str] | None = None,
+               max_size_mb: float = 20, host_names: Sequence[str] = (), block: bool = True) -> str:
     """Serve an app from this machine alone, without a tunnel, statistics, or external resources on the page.
+
+    Requests are refused if they name another host or come from the page of another site. A visitor, recognised by a
+    cookie, can only read and process photos that this visitor sent, the examples, and the results for them.
 
     Args:
         app: App from :func:`build_app`.
         host, port: Network address of the server and a free port; OSError if it is taken.
         auth: Name and password that visitors must enter.
-        max_size_mb: Size limit of uploads, MB; larger ones are aborted during the upload.
+        max_size_mb: Size limit of an upload, MB; all uploads of an hour may have 100 times this size.
+        host_names: Further host names of the page, for example that of a web server in front of it. The names of this
+            machine and ``host`` are always accepted.
         block: Whether to return only after Ctrl-C; otherwise ``app.close()`` stops the server.
 
     Returns:
         URL of the page.
     """
     fonts = dict(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
-    url = app.launch(
-        server_name=host, server_port=port, auth=auth, max_file_size=int(max_size_mb * 1e6), share=False,
+    url = serve_guarded(
+        app, host, host_names, int(max_size_mb * 1e6), server_port=port, auth=auth, share=False,
         theme=gr.themes.Default(**fonts), ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False,
-        pwa=False, footer_links=[], quiet=True, prevent_thread_lock=True)[1]
+        pwa=False, footer_links=[], quiet=True, prevent_thread_lock=True)
     if block:
         print(f'Serving at {url} , Ctrl-C stops it.', flush=True)
         app.block_thread()
@@ -186,6 +193,8 @@ def check_photo(path: str | Path, max_bytes: int) -> None:
     Raises:
         ValueError: If the file is rejected; the message is meant for the visitor and does not contain the path.
     """
+    if not Path(path).is_file():  # to open a named pipe would wait for its writer
+        raise ValueError('This is not a file, or it is no longer on the server; send it again.')
     size = Path(path).stat().st_size
     if size > max_bytes:
         raise ValueError(f'The file has {size / 1e6:.1f} MB; at most {max_bytes / 1e6:.1f} MB are accepted.')

@@ -1,7 +1,10 @@
-"""An inferencer that counts its calls, files for visitors to send, and a free port."""
+"""An inferencer that counts its calls, files for visitors to send, the page, and visitors that are no browsers."""
 import copy
+import json
 import os
+import secrets
 import socket
+import threading
 
 import pytest
 import torch
@@ -63,3 +66,84 @@ def pictures(standin, tmp_path_factory):
 def free_port():
     with socket.create_server(('127.0.0.1', 0)) as found:
         return found.getsockname()[1]
+
+
+class Watched:
+    """The inferencer, with the number of photos that were in work at the same time."""
+
+    def __init__(self, counting):
+        self.own, self.inferencer = counting, counting.inferencer
+        self.now, self.most, self.lock = 0, 0, threading.Lock()
+
+    def __call__(self, *args, **kwargs):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            yield from self.own(*args, **kwargs)
+        finally:
+            with self.lock:
+                self.now -= 1
+
+
+@pytest.fixture(scope='module')
+def watched(counting):
+    return Watched(counting)
+
+
+@pytest.fixture(scope='module')
+def served(watched, pictures, tmp_path_factory, free_port):
+    """The page's address and its upload folder."""
+    from mmpose_integral.web.app import build_app, launch_app
+    patch, folder = pytest.MonkeyPatch(), tmp_path_factory.mktemp('gradio')
+    patch.setenv('GRADIO_TEMP_DIR', str(folder))
+    app = build_app(watched, max_size_mb=1, examples=[pictures / 'two_people.jpg'])
+    yield launch_app(app, port=free_port, max_size_mb=1, host_names=['demo.example.org'], block=False), folder
+    app.close()
+    patch.undo()
+
+
+class Visitor:
+    """A client with its cookies and one session."""
+
+    def __init__(self, url):
+        import httpx
+        self.http, self.session = httpx.Client(base_url=url, timeout=60), secrets.token_hex(8)
+        self.http.get('/')
+        config = self.http.get('/config').json()
+        self.analyse, = [each['id'] for each in config['dependencies'] if len(each['inputs']) == 3][:1]
+        self.show, = [each['id'] for each in config['dependencies'] if len(each['inputs']) == 2][:1]
+        self.load, = [each['id'] for each in config['dependencies'] if not each['queue']][:1]
+
+    def upload(self, path):
+        return self.http.post('/gradio_api/upload', files=dict(files=path.open('rb'))).json()[0]
+
+    def join(self, function, data, **changed):
+        body = dict(data=data, fn_index=function, session_hash=self.session) | changed
+        return self.http.post('/gradio_api/queue/join', json=body)
+
+    def call(self, function, data):
+        """Call a function; the message with its answer."""
+        self.join(function, data).raise_for_status()
+        return self.read()
+
+    def read(self):
+        with self.http.stream('GET', '/gradio_api/queue/data', params=dict(session_hash=self.session)) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                message = json.loads(line[6:]) if line else {}
+                if message.get('msg') == 'process_completed':
+                    return message
+
+    def file(self, path):
+        return self.http.get(f'/gradio_api/file={path}')
+
+
+@pytest.fixture
+def new_visitor(served):
+    return lambda: Visitor(served[0])
+
+
+@pytest.fixture
+def visitor(new_visitor):
+    return new_visitor()

@@ -1,6 +1,7 @@
 """Contents of the page, check of uploads, and the command that serves it; no other part needs gradio or plotly."""
 import ast
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -80,6 +81,12 @@ def test_other_files_and_large_photos_are_refused(name, message, pictures):
     assert str(pictures) not in str(caught.value)  # no path of the server
 
 
+def test_a_named_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / 'photo.jpg')
+    with pytest.raises(ValueError, match='not a file'):
+        app.check_photo(tmp_path / 'photo.jpg', 1_000_000)
+
+
 def test_photos_are_recognised_by_content(pictures, tmp_path):
     for kind in ('jpeg', 'png', 'webp', 'bmp'):
         Image.open(pictures / 'turned.jpg').save(tmp_path / 'photo.txt', format=kind)
@@ -88,6 +95,7 @@ def test_photos_are_recognised_by_content(pictures, tmp_path):
 
 @pytest.mark.parametrize('args, message', [
     (['--max-size-mb', '0'], 'a positive number expected, got 0'), (['--port', '0'], '1 to 65535 expected'),
+    (['--trusted-host', 'https://a.org'], 'without scheme and port expected, got https://a.org'),
     (['--auth', 'name'], 'NAME:PASSWORD expected'), (['--auth', ':x'], 'NAME:PASSWORD expected')])
 def test_wrong_arguments_are_named(args, message, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -119,21 +127,22 @@ def test_a_page_for_the_network_is_announced(args, words, counting, capsys, monk
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
     monkeypatch.setattr(mmpose_integral.apis, 'MMPoseInferencer', lambda **kwargs: counting)
     monkeypatch.setattr(app, 'launch_app', lambda app, *rest: launched.append(rest))
-    assert run_command('demo', [*args, '--port', str(free_port), '--max-size-mb', '3']) == 0
-    host, _, auth, size = launched[0]
-    assert (host, size) == ('0.0.0.0' if args else '127.0.0.1', 3)
+    more = ['--port', str(free_port), '--max-size-mb', '3', '--trusted-host', 'a.org', '--trusted-host', 'b.org']
+    assert run_command('demo', [*args, *more]) == 0
+    host, _, auth, *rest = launched[0]
+    assert (host, rest) == ('0.0.0.0' if args else '127.0.0.1', [3, ['a.org', 'b.org']])
     assert auth == (('a', 'b:c') if 'a:b:c' in args else None)
     said = capsys.readouterr().err
     assert words in said and bool(said) == bool(words)
 
 
 def test_the_package_does_not_need_gradio_or_plotly():
-    """Only web/app.py and figure_3d.py import them at their top, and no other module imports these two at its top."""
-    optional, found = {'gradio', 'plotly', 'web', 'app', 'figure_3d'}, set()
+    """Only the page and the 3D view import them or a module that needs them at the top."""
+    optional, found = {'gradio', 'plotly', 'starlette', 'web', 'app', 'blocks', 'guard', 'figure_3d'}, set()
     for path in PACKAGE.rglob('*.py'):
         for node in ast.parse(path.read_text()).body:
             names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
             names.append((getattr(node, 'module', None) or '') if isinstance(node, ast.ImportFrom) else '')
             if {part for name in names for part in name.split('.')} & optional:
                 found.add(path.stem)
-    assert found == {'app', 'figure_3d'}
+    assert found == {'app', 'blocks', 'guard', 'visitors', 'figure_3d'}
