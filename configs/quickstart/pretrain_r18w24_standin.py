@@ -5,7 +5,10 @@ scene. ``tools/pretrain.sh`` renders them, trains this config and writes the wei
 """
 _base_ = './integral_r18_standin.py'
 
-model = dict(backbone=dict(base_channels=24), head=dict(in_channels=192))
+# Features of a sixteenth of the input's resolution: at 1/32, a crop of 96x128 would have 3x4 cells.
+model = dict(
+    backbone=dict(base_channels=24, strides=(1, 2, 2, 1)),
+    head=dict(in_channels=192, deconv_out_channels=(64, ), deconv_kernel_sizes=(4, )))
 
 h80k_root = {{_base_.h80k_root}}
 train_dataloader = dict(batch_size=32, dataset=dict(datasets=[

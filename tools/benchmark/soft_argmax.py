@@ -3,7 +3,8 @@
 Baseline: softmax over the flattened volume, then three sums against the grids, as in the paper's equation, in eager
 torch with float32 statistics. Candidates: the same under torch.compile, and the project's backends. The gradient error
 is the largest difference from float64 over the largest gradient. Extra memory is the peak of both passes without the
-logits and their gradient.
+logits and their gradient. The share of the copy bandwidth counts the bytes that both passes need at least: the logits
+are read twice, and their gradient is written once. The bandwidth is that of a copy of the logits in the same run.
 """
 import argparse
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ TITLE = 'Soft-argmax, forward and backward'
 PACKAGES = ('torch', )
 PLAIN, COMPILED = 'softmax and three sums', 'the same, torch.compile'
 COLUMNS = dict(case='logits', contestant='how', wall_us='wall, us', cpu_us='CPU, us', wall_ratio='times as fast, wall',
-               cpu_ratio='times as fast, CPU', extra_mb='extra memory, MB', grad_error='gradient error')
+               cpu_ratio='times as fast, CPU', copy_share='share of the copy bandwidth, %',
+               extra_mb='extra memory, MB', grad_error='gradient error')
 SPEED, MEMORY_SHARE, ERROR_SHARE = 4, 1 / 3, 2
 ROUNDING = 1e-6  # of float32 statistics, as a share of the largest gradient
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16)
@@ -60,8 +62,11 @@ def run(args: argparse.Namespace) -> Iterator[Row]:
                        targets={'triton': SPEED})
         # The logits and the gradient of the call before are in use already, and a call replaces that gradient.
         memory = {name: gpu_peak_bytes(call) / 1e6 for name, call in passes.items()} if on_gpu else {}
+        copy_us = copy_micros(logits)
         for row in rows:
-            yield dict(row, grad_error=errors[row['contestant']], extra_mb=memory.get(row['contestant']))
+            name = row['contestant']
+            yield dict(row, copy_share=100 * 1.5 * copy_us / row['wall_us'][1], grad_error=errors[name],
+                       extra_mb=memory.get(name))
         if on_gpu:
             share = memory['triton'] / max(memory[PLAIN], 1e-9)
             yield dict(case=case, contestant='triton', target='<= 1/3 extra memory', measured=f'{share:.2f}',
@@ -78,6 +83,19 @@ def gradient_errors(case: str, passes: dict[str, Callable], logits: torch.Tensor
         if not error <= ERROR_SHARE * errors[PLAIN] + ROUNDING:
             raise ResultsDiffer(f'{case}: gradient error of {name} {error:.2g}, that of {PLAIN} is {errors[PLAIN]:.2g}')
     return errors
+
+
+def copy_micros(logits: torch.Tensor) -> float:
+    """Median time of a copy of the logits, microseconds: one reading and one writing of all bytes."""
+    source = logits.detach()
+    target = torch.empty_like(source)
+
+    def copy() -> None:
+        target.copy_(source)
+        if source.is_cuda:
+            torch.cuda.synchronize()
+
+    return compare('copy', {'copy': copy}, 15, warmup=3)[0]['wall_us'][1]
 
 
 def gradient(function: Callable, logits: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

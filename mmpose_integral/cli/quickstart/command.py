@@ -1,5 +1,9 @@
 """Run the whole chain on stand-in data, from rendering the data to a validated challenge submission.
 
+The 2D model and the integral model start from weights in the package, which were trained on other rendered people
+(docs/standin.md). They have the place of the paper's ImageNet weights. With ``--from-scratch``, the 2D model starts from
+random weights, and the integral model from the backbone of the 2D model.
+
 Every stage prints its command. A second run continues at the first unfinished stage.
 """
 import argparse
@@ -26,6 +30,7 @@ ROOT = index_file().parent
 CONFIGS = ROOT / 'configs' / 'quickstart'
 DETECTOR, KEYPOINTS_2D, INTEGRAL = (CONFIGS / f'{name}.py' for name in (
     'detector_rtmdet_nano', 'keypoints_2d_r18_mpii', 'integral_r18_standin'))
+START = ROOT / 'mmpose_integral' / 'assets' / 'pretrained_r18w24_standin.pth'
 SPLITS = ('train', 'val', 'test')
 
 # Number of images of each part. `options` apply to the three trainings; with the full size, the trainings follow their
@@ -39,6 +44,8 @@ SIZES: dict[str, dict[str, Any]] = dict(
                        *(f'{split}_dataloader.{option}' for split in SPLITS
                          for option in ('num_workers=0', 'persistent_workers=False'))],
               detector_options=['train_cfg.max_epochs=12']))
+# Without pretrained weights, the trainings need higher learning rates than those of their configs.
+SCRATCH = {KEYPOINTS_2D: ['optim_wrapper.optimizer.lr=2e-3'], INTEGRAL: ['optim_wrapper.optimizer.lr=4e-3']}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -49,8 +56,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='folder of all other products (default: %(default)s)')
     parser.add_argument('--size', choices=sorted(SIZES), default='full',
                         help="amount of data and training; 'tiny' only shows that the chain runs (default: full)")
+    parser.add_argument('--from-scratch', action='store_true', help='do not use the pretrained weights of the package')
     parser.add_argument('--fresh', action='store_true', help='first delete both folders')
     return parser.parse_args(argv)
+
+
+def pretrained(module: str, weights: Path) -> list[str]:
+    """Options of a config with which a module starts from a checkpoint."""
+    return [f'{module}.init_cfg.type=Pretrained', f'{module}.init_cfg.checkpoint={weights}']
 
 
 def show(command: str, *args: object) -> list[str]:
@@ -65,7 +78,7 @@ class Chain:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.data, self.work, self.size = args.data_root, args.work_dir, SIZES[args.size]
-        self.h80k = self.data / 'h80k'
+        self.h80k, self.from_scratch = self.data / 'h80k', args.from_scratch
         os.environ['STANDIN_ROOT'] = str(self.data)  # the configs of the quickstart read this variable
 
     def stages(self) -> list[tuple[str, str, Callable[[], None]]]:
@@ -123,7 +136,8 @@ class Chain:
     def train_models(self) -> None:
         self.run_together(dict(
             detector=['train', *self.train_arguments(DETECTOR, 'detector', *self.size['detector_options'])],
-            keypoints_2d=['train', *self.train_arguments(KEYPOINTS_2D, 'keypoints_2d')]))
+            keypoints_2d=['train', *self.train_arguments(KEYPOINTS_2D, 'keypoints_2d', *(
+                SCRATCH[KEYPOINTS_2D] if self.from_scratch else pretrained('model', START)))]))
 
     def boxes(self) -> None:
         for split in SPLITS:
@@ -147,8 +161,10 @@ class Chain:
 
     def train_integral(self) -> None:
         """Train on a GPU, or in two processes on the CPU, which use its cores better than two threads of one."""
-        options = ['model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.prefix=backbone.',
-                   f'model.backbone.init_cfg.checkpoint={self.checkpoint("keypoints_2d")}']
+        options = pretrained('model', START)
+        if self.from_scratch:
+            options = [*SCRATCH[INTEGRAL], 'model.backbone.init_cfg.prefix=backbone.',
+                       *pretrained('model.backbone', self.checkpoint('keypoints_2d'))]
         processes = 1 if torch.cuda.is_available() else min(2, os.cpu_count() or 1)
         if processes == 1:
             self.run('train', *self.train_arguments(INTEGRAL, 'integral', *options))
@@ -200,11 +216,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if (args.data_root / 'standin.json').exists():  # never delete a folder of another origin
             shutil.rmtree(args.data_root)
     args.work_dir.mkdir(parents=True, exist_ok=True)
-    settings = args.work_dir / 'size.txt'
-    if settings.exists() and settings.read_text() != args.size:
-        raise SystemExit(f'{args.work_dir} holds a run of size {settings.read_text()!r}, not {args.size!r}: give '
+    settings, wanted = args.work_dir / 'size.txt', args.size + ' from scratch' * args.from_scratch
+    if settings.exists() and settings.read_text() != wanted:
+        raise SystemExit(f'{args.work_dir} holds a run of size {settings.read_text()!r}, not {wanted!r}: give '
                          '--fresh to delete it, or another --work-dir and --data-root')
-    settings.write_text(args.size)
+    settings.write_text(wanted)
     try:
         seconds = run_stages(Chain(args), args.work_dir)
     except subprocess.CalledProcessError as error:
