@@ -60,7 +60,9 @@ class Media:
         self._pictures: list[Picture] = []
         if isinstance(inputs, (str, Path)):
             self._open(str(inputs))
-        elif isinstance(inputs, (np.ndarray, Frame)) or not isinstance(inputs, Sequence):
+        elif isinstance(inputs, Frame):  # which is also a sequence
+            self._pictures = [inputs]
+        elif isinstance(inputs, np.ndarray) or not isinstance(inputs, Sequence):
             self._pictures = [inputs]  # read_picture refuses other types
         else:
             self._pictures = list(inputs)
