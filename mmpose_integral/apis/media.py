@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import cv2
 import mmcv
@@ -65,7 +65,7 @@ class Media:
         elif isinstance(inputs, np.ndarray) or not isinstance(inputs, Sequence):
             self._pictures = [inputs]  # read_picture refuses other types
         else:
-            self._pictures = list(inputs)
+            self._pictures = list(cast('Sequence[Picture]', inputs))
         self.is_video, self.count = self._video is not None, len(self._pictures)
         if self._video is not None:
             self.fps = self._video.get(cv2.CAP_PROP_FPS)
