@@ -18,7 +18,7 @@ from mmpose.registry import INFERENCERS
 from mmpose.structures import PoseDataSample
 from numpy.typing import ArrayLike
 
-from mmpose_integral.engine.weights import check_weights
+from mmpose_integral.models.weights import load_weights
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 
@@ -103,7 +103,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         """Load the weights; an ensemble has loaded those of its members, and takes the meta data of the first."""
         members = cfg.model.get('members')
         if checkpoint is not None:
-            check_weights(model, checkpoint)
+            load_weights(model, checkpoint)
             super()._load_weights_to_model(model, checkpoint, cfg)
         elif members:
             first = CheckpointLoader.load_checkpoint(members[0].checkpoint, map_location='cpu')

@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmpose.evaluation.functional import nms
 
-from mmpose_integral.engine.weights import check_weights
+from mmpose_integral.models.weights import load_weights
 
 from .model_zoo import find_model
 
@@ -70,7 +70,7 @@ class _BoxInferencer(DetInferencer):
 
     def _load_weights_to_model(self, model: torch.nn.Module, checkpoint: dict | None, cfg: Config) -> None:
         if checkpoint is not None:
-            check_weights(model, checkpoint)
+            load_weights(model, checkpoint)
         super()._load_weights_to_model(model, checkpoint, cfg)
 
     def _init_collate(self, cfg: Config) -> object:
