@@ -68,9 +68,13 @@ class PeopleDetector:
 class _BoxInferencer(DetInferencer):
     """MMDetection's inferencer, with an error for the weights of another model, and without two further warnings."""
 
+    def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> torch.nn.Module:
+        self.weights = weights  # for error messages
+        return super()._init_model(cfg, weights, device)
+
     def _load_weights_to_model(self, model: torch.nn.Module, checkpoint: dict | None, cfg: Config) -> None:
         if checkpoint is not None:
-            load_weights(model, checkpoint)
+            load_weights(model, checkpoint, self.weights)
         super()._load_weights_to_model(model, checkpoint, cfg)
 
     def _init_collate(self, cfg: Config) -> object:

@@ -1,4 +1,5 @@
 """Checks that a checkpoint belongs to a model; mmengine loads matching weights and only warns about the rest."""
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,26 @@ MAY_BE_MISSING = re.compile(r'(.*\.)?num_batches_tracked')
 MAY_BE_MORE = re.compile(r'data_preprocessor\.(mean|std)|ema_\w+|steps')
 
 
-def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any]) -> None:
+def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str | Path | None = None) -> None:
     """Load the weights of a checkpoint of the same model, under old names where the layers can convert them.
+
+    Args:
+        model: Model, which may be wrapped for parallel training.
+        checkpoint: Checkpoint of mmengine, or a state dict.
+        path: File or URL of the checkpoint, for error messages.
 
     Raises:
         CheckpointError: If a weight or buffer is missing, the model lacks it, it has another shape, is not a
             floating-point number where the model's is one, or is not finite. ``MAY_BE_MISSING`` and ``MAY_BE_MORE``
             list what may differ.
     """
+    try:
+        _load(model.module if is_model_wrapper(model) else model, checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(f'{path}: {error}' if path else str(error)) from None
+
+
+def _load(model: torch.nn.Module, checkpoint: dict[str, Any]) -> None:
     weights = find_weights(checkpoint)
     try:
         missing, more = model.load_state_dict(weights, strict=False)
@@ -56,32 +69,30 @@ def _check_numbers(weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor
             if name not in own or own[name].is_floating_point():
                 raise CheckpointError(f'{name} of the checkpoint is of type {value.dtype}, floating-point numbers are '
                                       'expected; save the weights again as float32')
-        elif not value.float().isfinite().all():
+        elif value.numel() and not all(map(math.isfinite, value.float().aminmax())):  # NaN is both extremes
             raise CheckpointError(f'{name} of the checkpoint has values that are not finite; its training has failed, '
                                   'use an earlier checkpoint')
 
 
 def load_weights_file(model: torch.nn.Module, path: str | Path) -> dict[str, Any]:
-    """Run :func:`load_weights` for a file or URL, and a model that may be wrapped; return the checkpoint.
+    """Run :func:`load_weights` for a file or URL; return the checkpoint.
 
     Raises:
         FileNotFoundError: If there is no such file.
         CheckpointError: If it is damaged or of another model; the message names the file.
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
-    try:
-        load_weights(model.module if is_model_wrapper(model) else model, checkpoint)
-    except CheckpointError as error:
-        raise CheckpointError(f'{path}: {error}') from None
+    load_weights(model, checkpoint, path)
     return checkpoint
 
 
 def check_overlap(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Refuse weights to start a training from if none of them fits.
+    """Refuse weights to start a training from if none of them fits a module, which may be wrapped.
 
     Raises:
         CheckpointError: If no weight has the name and shape of one of the module's, counts of batches left out.
     """
+    module = module.module if is_model_wrapper(module) else module
     own = {name: value.shape for name, value in module.state_dict().items() if not MAY_BE_MISSING.fullmatch(name)}
     if not any(own.get(name) == value.shape for name, value in weights.items()):
         raise CheckpointError(f'none of its {len(weights)} weights fits this model; the first is '

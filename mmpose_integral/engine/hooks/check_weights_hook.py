@@ -1,5 +1,4 @@
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
@@ -17,11 +16,11 @@ class CheckWeightsHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check it before mmengine, which only warns, loads it."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        path = runner._load_from or f'the latest checkpoint in {runner.work_dir}'
+        if runner._resume:
+            load_weights(runner.model, checkpoint, path)
+            return
         try:
-            if runner._resume:
-                load_weights(model, checkpoint)
-            else:
-                check_overlap(model, find_weights(checkpoint))
+            check_overlap(runner.model, find_weights(checkpoint))
         except CheckpointError as error:
-            raise CheckpointError(f'{runner._load_from or runner.work_dir}: {error}') from None
+            raise CheckpointError(f'{path}: {error}') from None
