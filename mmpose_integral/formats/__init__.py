@@ -1,1 +1,1 @@
-"""File formats, one per module, with reader, writer and checks. They need numpy, and no mmpose; checkpoints need torch."""
+"""File formats, one per module, with reader, writer and checks. They need numpy, checkpoints also torch, not mmpose."""
