@@ -69,11 +69,11 @@ def write_config(standin, folder, path, extra=''):
     return path
 
 
-def save_random_weights(config, path, seed=0, large_head=False, **meta):
+def save_random_weights(config, path, seed=0, large_head=False, depth=None, **meta):
     """Write a checkpoint of the model of a config, with random weights; return ``path``.
 
     The output of a network at its initialisation hardly depends on the image. With ``large_head``, it does, because the
-    weights of the head are larger.
+    weights of the head are larger. ``depth`` is that of another backbone.
     """
     import torch
     from mmengine.config import Config
@@ -81,7 +81,10 @@ def save_random_weights(config, path, seed=0, large_head=False, **meta):
     from mmpose.registry import MODELS
     init_default_scope('mmpose')
     torch.manual_seed(seed)
-    model = MODELS.build((Config.fromfile(config) if isinstance(config, (str, Path)) else config).model)
+    cfg = (Config.fromfile(config) if isinstance(config, (str, Path)) else config).model
+    if depth is not None:
+        cfg.backbone.depth = depth
+    model = MODELS.build(cfg)
     for parameter in model.head.parameters() if large_head else ():
         if parameter.ndim == 4:
             torch.nn.init.kaiming_normal_(parameter)

@@ -18,7 +18,7 @@ from mmpose.registry import INFERENCERS
 from mmpose.structures import PoseDataSample
 from numpy.typing import ArrayLike
 
-from mmpose_integral.engine.weights import check_weights
+from mmpose_integral.models.weights import load_weights
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 
@@ -53,7 +53,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         bone_length, body_height, focal_length, principal_point: Defaults of the arguments of :meth:`__call__`.
 
     Raises:
-        FileNotFoundError, ValueError: If a file or weights are missing, or the model is unknown or of another kind.
+        FileNotFoundError, ValueError: If a file or weights are missing, damaged or of another model, or the model is
+            unknown or of another kind.
     """
 
     preprocess_kwargs = {'bbox_thr', 'nms_thr', 'bboxes'}
@@ -75,6 +76,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         model, weights = find_model(model, weights)
         if not is_image_based(model):
             raise ValueError(f'{model} is no image-based 3D model; MMPoseInferencer runs the others')
+        self.weights = weights  # for error messages
         super().__init__(model, weights, device, scope, show_progress)
         revert_sync_batchnorm(self.model)  # in place
         self.visualizer.set_dataset_meta(self.model.dataset_meta)
@@ -103,7 +105,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         """Load the weights; an ensemble has loaded those of its members, and takes the meta data of the first."""
         members = cfg.model.get('members')
         if checkpoint is not None:
-            check_weights(model, checkpoint)
+            load_weights(model, checkpoint, self.weights)
             super()._load_weights_to_model(model, checkpoint, cfg)
         elif members:
             first = CheckpointLoader.load_checkpoint(members[0].checkpoint, map_location='cpu')

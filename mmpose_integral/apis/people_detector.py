@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmpose.evaluation.functional import nms
 
-from mmpose_integral.engine.weights import check_weights
+from mmpose_integral.models.weights import load_weights
 
 from .model_zoo import find_model
 
@@ -68,9 +68,13 @@ class PeopleDetector:
 class _BoxInferencer(DetInferencer):
     """MMDetection's inferencer, with an error for the weights of another model, and without two further warnings."""
 
+    def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> torch.nn.Module:
+        self.weights = weights  # for error messages
+        return super()._init_model(cfg, weights, device)
+
     def _load_weights_to_model(self, model: torch.nn.Module, checkpoint: dict | None, cfg: Config) -> None:
         if checkpoint is not None:
-            check_weights(model, checkpoint)
+            load_weights(model, checkpoint, self.weights)
         super()._load_weights_to_model(model, checkpoint, cfg)
 
     def _init_collate(self, cfg: Config) -> object:

@@ -15,12 +15,13 @@ from mmengine.config import ConfigDict
 from mmengine.runner import Runner, TestLoop
 
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
+from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.utils.files import check_file, write_rows
 from mmpose_integral.visualization import save_picture
 from mmpose_integral.visualization.canvas import picture_of
 from mmpose_integral.visualization.palette import BLUE
 
-EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during an evaluation needs its traceback
+EXPECTED_ERRORS = (FileNotFoundError, CheckpointError)  # another ValueError during an evaluation needs its traceback
 COLUMNS = ('scale', 'edge_std', 'mpjpe')
 
 

@@ -27,7 +27,7 @@ from mmpose_integral.apis.media import read_picture
 from mmpose_integral.apis.model_zoo import find_model
 from mmpose_integral.deployment.crop_to_pose import CropToPose, deployment_facts
 from mmpose_integral.deployment.onnx_runtime import METADATA_KEY
-from mmpose_integral.engine.weights import check_weights_file
+from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.utils.files import replace_when_done
 
@@ -74,7 +74,7 @@ def load_model(config: str, checkpoint: str) -> tuple[CropToPose, list, dict]:
     if cfg.model.type == 'EnsembleEstimator':
         raise ValueError(f'{config}: an ensemble cannot be exported as one graph; export its members one by one')
     model = init_model(copy.deepcopy(cfg), checkpoint, device='cpu')
-    check_weights_file(model, checkpoint)
+    load_weights_file(model, checkpoint)
     module = CropToPose(model).eval()
     pipeline, padding = crop_steps(cfg)
     lengths = model.dataset_meta.get('skeleton_length') or {}

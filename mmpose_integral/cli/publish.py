@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import mmpose_integral
+from mmpose_integral.formats.checkpoints import find_weights
 from mmpose_integral.utils.files import check_file, replace_when_done
 
 
@@ -42,7 +43,7 @@ def publish(path: str, config: Config, half: bool = True) -> dict:
     if 'skeleton_length' not in dataset_meta and 'classes' not in dataset_meta:
         raise ValueError(f'{path}: its dataset_meta has no skeleton_length; train with SkeletonLengthHook')
     weights = {name: value.half() if half and value.is_floating_point() else value
-               for name, value in checkpoint['state_dict'].items()}
+               for name, value in find_weights(checkpoint).items()}
     return pack(weights, dataset_meta, config, meta.get('epoch'))
 
 

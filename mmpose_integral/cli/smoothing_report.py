@@ -18,6 +18,7 @@ from scipy.interpolate import make_interp_spline
 from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.apis.smoothing import PoseSmoother
 from mmpose_integral.evaluation.functional import mpjpe, px_to_mm, skeleton_length
+from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import PersonDetector
 from mmpose_integral.synthetic.videos import render_video
 from mmpose_integral.utils.files import write_arrays
@@ -71,6 +72,7 @@ def make_predictions(args: argparse.Namespace) -> dict[str, np.ndarray]:
     """Boxes (V, T, 4) px, keypoints (V, T, 18, 3) px and truth (V, T, 18, 3) mm of all videos."""
     detector = PersonDetector(args.det_config, args.det_checkpoint, args.device)
     model = init_model(args.config, args.checkpoint, device=args.device)
+    load_weights_file(model, args.checkpoint)
     videos = []
     for index in progress_bar(range(args.videos), unit='video'):
         frames, truth = zip(*render_video(args.seed, index, args.seconds, args.fps, args.size), strict=True)

@@ -20,6 +20,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmpose_integral.cli.argument_types import positive
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
+from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.submission import find_faults
 from mmpose_integral.utils.files import check_file, write_whole
@@ -28,7 +29,7 @@ USUAL_INDEX = 'data/h80k/annotations/h80k_test.npz'
 SAME_MM = 0.005
 """Bone lengths that differ by less than this, mm, give the same two decimals in a submission."""
 
-EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during a prediction needs its traceback
+EXPECTED_ERRORS = (FileNotFoundError, CheckpointError)  # another ValueError during a prediction needs its traceback
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

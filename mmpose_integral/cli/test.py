@@ -6,9 +6,10 @@ import mmengine
 from mmengine.config import Config
 
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
+from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.utils.files import check_file, replace_when_done
 
-EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during an evaluation needs its traceback
+EXPECTED_ERRORS = (FileNotFoundError, CheckpointError)  # another ValueError during an evaluation needs its traceback
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -7,10 +7,11 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmpose_integral.engine import make_fast
+from mmpose_integral.engine import CheckWeightsHook, make_fast
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, prepare_loaders, start_processes
+from mmpose_integral.formats.checkpoints import CheckpointError
 
-EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during a training needs its traceback
+EXPECTED_ERRORS = (FileNotFoundError, CheckpointError)  # another ValueError during a training needs its traceback
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,5 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     apply_arguments(cfg, args)
     prepare_loaders(cfg)
     start_processes(cfg)
-    Runner.from_cfg(cfg).train()
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(CheckWeightsHook(), priority='HIGHEST')
+    runner.train()
     return 0

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmpose_integral.engine.weights import check_weights_file
+from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
 
@@ -53,17 +53,14 @@ def make_runner(cfg: Config) -> Runner:
     """Start the processes and build the runner of an evaluation.
 
     Raises:
-        SystemExit: If the checkpoint ``load_from`` is of another model.
+        CheckpointError: If the checkpoint ``load_from`` is damaged or of another model.
     """
     cfg.resume = False  # a config from a work folder may contain resume=True
     prepare_loaders(cfg)
     start_processes(cfg)
     runner = Runner.from_cfg(cfg)
     if cfg.load_from:
-        try:
-            check_weights_file(runner.model, cfg.load_from)
-        except ValueError as error:
-            raise SystemExit(str(error)) from None
+        load_weights_file(runner.model, cfg.load_from)
     return runner
 
 

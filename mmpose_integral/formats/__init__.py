@@ -1,1 +1,1 @@
-"""File formats, one per module, with reader, writer and checks. They need numpy and do not need mmpose."""
+"""File formats, one per module, with reader, writer and checks. They need numpy, checkpoints also torch, not mmpose."""

@@ -7,8 +7,6 @@ Their files are of torch 0.4: a dict whose ``network`` is the state dict, beside
 and normalisation of the input are the same as ours. Therefore the conversion only renames weights, and the same crop
 gives the same coordinates.
 """
-import pickle
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +14,9 @@ import torch
 from mmpose.models.backbones import ResNet
 from mmpose.models.backbones.resnet import Bottleneck
 
+from mmpose_integral.formats.checkpoints import read_checkpoint
 from mmpose_integral.models.heads.integral_3d_head import Integral3DHead
 from mmpose_integral.structures.skeleton import NUM_JOINTS
-from mmpose_integral.utils.files import check_file
 
 _FINAL_LAYER = 'head.features.9.'
 _PARALLEL_PREFIX = 'module.'  # of training on several GPUs
@@ -46,26 +44,9 @@ def load_official(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a torch file, or holds more than tensors, numbers and plain containers.
+        CheckpointError: If it is not a torch file, or holds more than tensors, numbers and plain containers.
     """
-    check_file(path, 'checkpoint')
-    with open(path, 'rb') as file:
-        if file.read(256).lstrip().startswith(b'<'):
-            raise ValueError(f'{path} is a web page, not a torch checkpoint; open its link in a browser, save the '
-                             'file and give its path')
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own message recommends loading without the safe mode.
-        wanted = re.search(r'(?:GLOBAL|class) ([\w.]+)', str(error))
-        if wanted:
-            raise ValueError(
-                f'{path} asks for {wanted[1]}, but tensors, numbers and plain containers are expected; nothing of it '
-                f'was run. Do not trust this file; {_SOURCE_AGAIN}') from None
-        raise ValueError(f'{path} is no torch checkpoint that can be loaded safely; {_SOURCE_AGAIN}') from error
-    except Exception as error:  # a truncated file can raise nearly any exception
-        raise ValueError(f'{path} is no torch checkpoint, or is cut short ({type(error).__name__}: '
-                         f'{str(error)[:200]}); {_SOURCE_AGAIN}') from error
+    return read_checkpoint(path, remedy=_SOURCE_AGAIN)
 
 
 def convert_official(checkpoint: dict[str, Any]) -> tuple[dict[str, torch.Tensor], OfficialArchitecture]:

@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.files import rounded
 
@@ -50,6 +51,7 @@ class PersonDetector:
 
     Raises:
         ValueError: If the detector has no such class.
+        CheckpointError: If the checkpoint is damaged or not of this config.
     """
 
     def __init__(self, config: str | Path, checkpoint: str | Path, device: str, person_class: str | int = 'person',
@@ -60,6 +62,7 @@ class PersonDetector:
         # mmdet becomes the default scope here, also in a process where mmpose was imported first. With a palette,
         # mmdet does not build the config's test dataset, which may not be available.
         self.model = init_detector(Config.fromfile(config), str(checkpoint), palette='random', device=device)
+        load_weights_file(self.model, checkpoint)
         self.checkpoint, self.score_thr = str(checkpoint), score_thr
         self.person_label = class_number(person_class, self.model.dataset_meta['classes'])
         # The image is read beforehand, with the project's colour type. The pipeline's own reader would rotate it by

@@ -9,6 +9,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.apis import init_model
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
+from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import checkpoint_fingerprint
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.structures.skeleton import JOINT_MAPS, NUM_JOINTS
@@ -76,6 +77,7 @@ class TopdownModel:
 
     Raises:
         ValueError: If the joint format is another one, or the model is not top-down.
+        CheckpointError: If the checkpoint is damaged or not of this config.
     """
 
     def __init__(self, config: str | Path, checkpoint: str | Path, device: str, one_based: str = 'auto',
@@ -85,6 +87,7 @@ class TopdownModel:
         self.one_based = trains_one_based(cfg) if one_based == 'auto' else one_based == 'yes'
         # init_model sets the default scope to mmpose, also in a process where mmdet was imported first.
         self.model = init_model(cfg, self.checkpoint, device=device)
+        load_weights_file(self.model, self.checkpoint)
         self.format = joint_format(self.model.dataset_meta)
         pipeline = cfg.test_dataloader.dataset.pipeline
         self.pipeline = Compose(pipeline if padding is None else with_padding(pipeline, padding))

@@ -261,11 +261,12 @@ def test_mistakes_in_a_call_are_named(error, kwargs, message, inferencer, images
     (FileNotFoundError, dict(pose3d='absent.py'), 'absent.py: no such config'),
     (ValueError, dict(pose3d='official'), 'without weights; `mmpose-integral convert-official'),
     (ValueError, dict(pose3d='standin', pose2d='human'), 'takes no 2D model'),
-    (ValueError, dict(pose3d='standin', pose3d_weights=DETECTOR), 'the checkpoint is not of this config: it has no'),
+    (ValueError, dict(pose3d='standin', pose3d_weights=DETECTOR),
+     f'{DETECTOR}: the checkpoint is not of this config: it has no'),
     (ValueError, dict(pose3d='standin', det_weights='a.pth'), 'belong to a det_model'),
     (FileNotFoundError, dict(pose3d='standin', det_model='absent.py'), 'absent.py: no such config'),
     (ValueError, dict(pose3d='standin', det_model=DETECTOR_CONFIG, det_weights=CHECKPOINT, det_cat_ids=[0]),
-     'the checkpoint is not of this config: it has no'),
+     f'{CHECKPOINT}: the checkpoint is not of this config: it has no'),
     (ValueError, dict(pose3d='standin', device='nonsense'), 'device nonsense cannot be used here'),
     (ValueError, dict(), 'Either 2d or 3d')])
 def test_mistakes_in_building_are_named(error, kwargs, message, tmp_path, monkeypatch, images):

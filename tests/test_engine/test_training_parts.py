@@ -8,7 +8,6 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS, OPTIM_WRAPPERS
 
 from mmpose_integral.engine import tool_config
-from mmpose_integral.engine.weights import check_weights, check_weights_file
 from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.structures.skeleton import BONES, add_thorax
 
@@ -86,30 +85,3 @@ def test_objects_of_the_imports_are_excluded_from_garbage_collection_once(tmp_pa
     args.config = 'nowhere.py'
     with pytest.raises(FileNotFoundError, match='nowhere.py'):
         tool_config.load_config(args)
-
-
-@pytest.fixture
-def model():
-    return torch.nn.Sequential(torch.nn.Conv2d(3, 5, 1), torch.nn.BatchNorm2d(5), torch.nn.Conv2d(5, 2, 1))
-
-
-def test_weights_of_the_model_pass_with_prefix_without_buffers_and_with_more(model, tmp_path):
-    weights = model.state_dict()
-    check_weights(model, weights)
-    check_weights(model, dict(state_dict={f'module.{name}': value for name, value in weights.items()}))
-    no_buffer = {name: value for name, value in weights.items() if 'num_batches' not in name}
-    check_weights(model, dict(state_dict=dict(no_buffer, further=torch.ones(1))))
-    torch.save(dict(state_dict=weights), tmp_path / 'a.pth')
-    check_weights_file(model, tmp_path / 'a.pth')
-    check_weights_file(torch.nn.DataParallel(model), tmp_path / 'a.pth')
-
-
-def test_weights_of_other_models_are_refused(model, tmp_path):
-    weights = model.state_dict()
-    with pytest.raises(ValueError, match='it has no 0.weight, and 5 more weights are missing'):
-        check_weights(model, {f'x.{name}': value for name, value in weights.items()})
-    with pytest.raises(ValueError, match='it has no 2.bias$'):
-        check_weights(model, {name: value for name, value in weights.items() if name != '2.bias'})
-    torch.save(dict(state_dict=dict(weights, **{'2.weight': torch.zeros(4, 5, 1, 1)})), tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match=r'a.pth: .*2.weight has shape \(4, 5, 1, 1\), \(2, 5, 1, 1\) is expected'):
-        check_weights_file(model, tmp_path / 'a.pth')

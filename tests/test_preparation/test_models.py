@@ -12,6 +12,7 @@ from PIL import Image
 from small_training import REPO
 
 from mmpose_integral.cli.prepare import detect_boxes, predict_keypoints_2d
+from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.preparation.detection import PersonDetector
 from mmpose_integral.preparation.frames import read_and_prepare, read_image, run_over_frames
@@ -121,6 +122,26 @@ def test_detect_boxes_lists_frames_without_a_box_and_resumes(weights, arguments,
     assert detect_boxes.main([*command, '--score-thr', '0']) == 0
     assert json.loads(out.read_text()) == boxes
     assert '8 boxes; 0 frames without one' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name, config, layer', [
+    ('detector', DETECTOR, 'bbox_head.rtm_cls'), ('pose', KEYPOINTS, 'head.final_layer')])
+def test_weights_of_another_model_are_refused(name, config, layer, weights, tmp_path):
+    build = PersonDetector if name == 'detector' else TopdownModel
+    checkpoint = torch.load(weights / f'{name}.pth')
+    whole = checkpoint['state_dict']
+    first = next(key for key in whole if key.startswith(layer) and key.endswith('weight'))
+    for state_dict, message in (
+            ({key: value for key, value in whole.items() if not key.startswith(layer)}, f'it has no {first}'),
+            (whole | {first: whole[first] * torch.nan}, f'{first} of the checkpoint has values that are not finite'),
+            (whole | {'more.weight': whole[first]}, 'the model has no more.weight'),
+            ({}, 'has no weights'), (None, 'has no weights')):
+        torch.save(dict(checkpoint, state_dict=state_dict), tmp_path / 'x.pth')
+        with pytest.raises(CheckpointError, match=f'x.pth: .*{message}'):
+            build(config, tmp_path / 'x.pth', 'cpu')
+    old = {f'data_preprocessor.{key}': torch.ones(3, 1, 1) for key in ('mean', 'std')}  # as in public weights
+    torch.save(dict(checkpoint, state_dict=whole | old), tmp_path / 'x.pth')
+    build(config, tmp_path / 'x.pth', 'cpu')
 
 
 def test_topdown_model_agrees_with_mmpose(image, weights):

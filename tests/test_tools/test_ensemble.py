@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from small_training import evaluate, prepare, run_tool, save_random_weights, write_config
 
+from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.formats.predictions import load_predictions
 
 # Backbone, head and input size differ from those of the first member.
@@ -67,6 +68,10 @@ def test_an_ensemble_cannot_be_trained_and_faulty_members_are_named(folder):
     batch = next(iter(Runner.build_dataloader(cfg.test_dataloader)))
     with pytest.raises(ValueError, match=r'member 0 takes inputs of \(32, 64\) px and got \(64, 96\)'):
         model.test_step({key: value[::-1] for key, value in batch.items()})
+    other = save_random_weights(folder / 'second.py', folder / 'other.pth', depth=18)
+    cfg.model.members[1].checkpoint = str(other)
+    with pytest.raises(CheckpointError, match=r'other\.pth: .* it has no backbone\.layer'):
+        MODELS.build(cfg.model)
     cfg.model.members[1].checkpoint = 'nowhere.pth'
     with pytest.raises(FileNotFoundError, match=r'second\.py: no checkpoint nowhere\.pth'):
         MODELS.build(cfg.model)

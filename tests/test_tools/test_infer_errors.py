@@ -54,7 +54,7 @@ def test_a_model_is_required(infer, photo, capsys):
     (['webcam:1'], ['standin'], 'webcam:1: this OpenCV cannot open a window'),
     (['{photo}', '--det-model', DETECTOR, '--det-weights', 'http://127.0.0.1:9/det.pth'], ['standin'],
      'could not be fetched ('),
-    (['{photo}'], [CONFIG, '--pose3d-weights', '{photo}'], 'the model cannot be loaded'),
+    (['{photo}'], [CONFIG, '--pose3d-weights', '{photo}'], 'is no torch checkpoint that can be loaded safely'),
     (['{photo}', '--device', 'nonsense'], ['standin'], 'device nonsense cannot be used here'),
     (['{photo}', '--bbox', 50, 10, 20, 30], ['standin'], 'image of 90x120 px, expected; got [50.0, 10.0, 20.0'),
     (['http://127.0.0.1:9/a.jpg', '--whole-image'], ['standin'], 'http://127.0.0.1:9/a.jpg cannot be read'),

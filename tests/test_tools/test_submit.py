@@ -3,6 +3,7 @@
 Val takes the place of Test, as in tests/test_tools/test_ensemble.py, because the index determines the frames.
 """
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -160,6 +161,24 @@ def test_weights_of_another_model_are_refused(tool, args, folder, tmp_path, monk
     torch.save(checkpoint, tmp_path / 'renamed.pth')
     message = run_tool(tool, folder / 'small.py', tmp_path / 'renamed.pth', '--work-dir', tmp_path / 'work', *args)
     assert 'renamed.pth: the checkpoint is not of this config: it has no backbone' in message
+    deeper = save_random_weights(folder / 'small.py', tmp_path / 'deeper.pth', depth=34, **torch.load(
+        folder / 'a.pth')['meta'])
+    message = run_tool(tool, folder / 'small.py', deeper, '--work-dir', tmp_path / 'work', *args)
+    assert 'deeper.pth: the checkpoint is not of this config: the model has no backbone.layer1.2.conv1' in message
+    assert not (tmp_path / 'x.zip').exists()
+
+
+def test_a_checkpoint_that_is_damaged_or_of_a_failed_training_is_refused(folder, tmp_path):
+    checkpoint = torch.load(folder / 'b.pth')
+    checkpoint['state_dict']['head.final_layer.bias'][0] = torch.nan
+    torch.save(checkpoint, tmp_path / 'nan.pth')
+    content = bytearray((folder / 'b.pth').read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / 'flipped.pth').write_bytes(content)
+    for name, message in (('nan', 'head.final_layer.bias .* not finite'), ('flipped', 'does not fit its checksum')):
+        found = run_tool('submit', folder / 'small.py', folder / 'a.pth', tmp_path / f'{name}.pth', '--out',
+                         tmp_path / 'x.zip', '--work-dir', tmp_path / 'work')
+        assert re.search(f'{name}.pth.* {message}', found) and len(found.splitlines()) == 1
     assert not (tmp_path / 'x.zip').exists()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
-from small_training import prepare, run_tool, write_config
+from small_training import prepare, run_tool, save_random_weights, write_config
 
 WORKERS = '''
 train_dataloader.update(num_workers=2, persistent_workers=True, prefetch_factor=2)
@@ -82,3 +82,19 @@ def test_resume_in_a_folder_that_was_moved_or_copied(standin, folder, one_thread
     assert epochs(second)[0] == 3 and str(second) in (second / 'last_checkpoint').read_text()
     assert not (second / 'epoch_1.pth').exists() and len(list(second.glob('best_*.pth'))) == 1
     assert old is None or old == sorted(path.name for path in first.iterdir())
+
+
+def test_a_training_does_not_start_from_a_checkpoint_of_another_model(standin, folder, one_thread):
+    config = write_config(standin, folder, folder / 'start.py', "\ntrain_cfg = dict(max_epochs=1)\n")
+    meta = dict(epoch=1, iter=6)
+    deeper = save_random_weights(config, folder / 'deeper.pth', depth=34, **meta)
+    torch.save(dict(state_dict={'x.weight': torch.ones(2)}, meta=meta), folder / 'other.pth')
+    train = ['train', config, '--work-dir', folder / 'start']
+    assert run_tool(*train, '--cfg-options', f'load_from={deeper}') == 0  # most of it fits
+    for options, message in (
+            (['--resume', deeper], 'deeper.pth: the checkpoint is not of this config: the model has no backbone.layer'),
+            (['--cfg-options', f'load_from={folder}/other.pth'], 'other.pth: none of its 1 weights fits this model'),
+            (['--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
+              f'model.backbone.init_cfg.checkpoint={folder}/other.pth'], 'other.pth: none of its 1 weights fits this')):
+        found = run_tool(*train, *options)
+        assert message in str(found) and len(found.splitlines()) == 1, found

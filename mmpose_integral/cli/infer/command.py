@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import io
 import os
-import pickle
 import signal
 import tempfile
 import urllib.error
@@ -106,7 +105,7 @@ def load_inferencer(args: argparse.Namespace) -> IntegralPose3DInferencer:
     except urllib.error.URLError as error:
         raise OSError(f'the weights of pose3d {args.pose3d} could not be fetched ({error.reason}); where there is no '
                       'network, give the file') from error
-    except (RuntimeError, KeyError, pickle.UnpicklingError, EOFError) as error:
+    except (RuntimeError, KeyError) as error:
         raise ValueError(f'the model cannot be loaded: {first_line(error)}') from error
     if args.flip_test:
         for module in inferencer.model.modules():  # includes the members of an ensemble

@@ -1,3 +1,4 @@
+from .check_weights_hook import CheckWeightsHook
 from .checkpoint_after_validation_hook import AtomicLocalBackend, CheckpointAfterValidationHook
 from .compile_hook import CompileHook
 from .fast_hooks import ChannelsLastHook, DeferredRuntimeInfoHook
@@ -5,5 +6,6 @@ from .label_camera_hook import LabelCameraHook
 from .resumable_early_stopping_hook import ResumableEarlyStoppingHook
 from .skeleton_length_hook import SkeletonLengthHook
 
-__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CheckpointAfterValidationHook', 'CompileHook',
-           'DeferredRuntimeInfoHook', 'LabelCameraHook', 'ResumableEarlyStoppingHook', 'SkeletonLengthHook']
+__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CheckWeightsHook', 'CheckpointAfterValidationHook',
+           'CompileHook', 'DeferredRuntimeInfoHook', 'LabelCameraHook', 'ResumableEarlyStoppingHook',
+           'SkeletonLengthHook']

@@ -5,10 +5,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
-from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+
+from mmpose_integral.models.weights import load_weights_file
 
 
 @MODELS.register_module()
@@ -28,6 +29,7 @@ class EnsembleEstimator(BaseModel):
     Raises:
         ValueError: If there are no members, or a weight is not positive.
         FileNotFoundError: If a config or checkpoint does not exist.
+        CheckpointError: If a checkpoint is not of its config.
     """
 
     def __init__(self, members: list[dict[str, Any]], test_cfg: dict | None = None,
@@ -58,7 +60,7 @@ class EnsembleEstimator(BaseModel):
         if 'backbone' in model:
             model.backbone.init_cfg = None  # the checkpoint has all weights
         model = MODELS.build(model)
-        loaded = load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
+        loaded = load_weights_file(model, checkpoint)
         model.dataset_meta = loaded.get('meta', {}).get('dataset_meta') or {}
         return model
 
