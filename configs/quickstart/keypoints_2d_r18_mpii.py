@@ -1,6 +1,6 @@
-"""Coarse 2D joints: heat maps of a half-width ResNet-18 in MPII format, trained in minutes on two CPU cores.
+"""Coarse 2D joints: heat maps of a narrow ResNet-18 in MPII format, trained in minutes on two CPU cores.
 
-The integral model of the quickstart is initialised from this backbone, in place of the ImageNet weights of the paper.
+The quickstart starts it from pretrained weights of the package, as MMPose's own models start from ImageNet.
 """
 _base_ = 'mmpose::_base_/default_runtime.py'
 
@@ -8,16 +8,16 @@ custom_imports = dict(imports=['mmpose_integral'])
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
 max_epochs = 5
-base_lr = 2e-3
+base_lr = 1e-3
 codec = dict(type='MSRAHeatmap', input_size=(96, 96), heatmap_size=(12, 12), sigma=1, unbiased=True)
 
 model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=dict(
         type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(type='ResNet', depth=18, base_channels=32),
+    backbone=dict(type='ResNet', depth=18, base_channels=24, strides=(1, 2, 2, 1)),
     head=dict(
-        type='HeatmapHead', in_channels=256, out_channels=16, deconv_out_channels=(64, 64), deconv_kernel_sizes=(4, 4),
+        type='HeatmapHead', in_channels=192, out_channels=16, deconv_out_channels=(64, ), deconv_kernel_sizes=(4, ),
         loss=dict(type='KeypointMSELoss', use_target_weight=True), decoder=codec),
     train_cfg=dict(compute_acc=False),  # the accuracy is computed in numpy, which has no bfloat16
     test_cfg=dict(flip_test=False))

@@ -1,10 +1,17 @@
 """Draw how the standard deviations that a model predicts compare with its errors: reliability and coverage.
 
-The predictions are those of ``test --predictions``, which also stores the truth and the standard deviations.
+The predictions are those of ``test --predictions``, which also stores the truth and the standard deviations. With
+``--store``, the checkpoint that made them gets one factor per joint and axis, after which 68 % of these errors are
+within one standard deviation. From then on, its standard deviations are calibrated, and its scores are probabilities.
+The people in the predictions should be neither in the training data nor in the data of a later evaluation.
 """
 import argparse
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.evaluation.functional.calibration import (
@@ -13,9 +20,10 @@ from mmpose_integral.evaluation.functional.calibration import (
     calibrate_poses,
     normal_coverage,
 )
+from mmpose_integral.evaluation.functional.uncertainty import SCORE_RADIUS_MM
 from mmpose_integral.formats.predictions import load_predictions
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
-from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.files import replace_when_done, write_json
 from mmpose_integral.visualization import draw_calibration, save_picture
 
 
@@ -25,22 +33,37 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', default='calibration.png', help='picture to write (default: calibration.png)')
     parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
     parser.add_argument('--bins', type=int, default=10, help='number of bins with equal counts (default: 10)')
+    parser.add_argument('--store', metavar='CHECKPOINT', help='checkpoint to which the factors are written')
     parser.add_argument('--title', default='', help='title of the picture')
     return parser.parse_args(argv)
 
 
-def calibrate_file(path: str, num_bins: int) -> PoseCalibration:
-    """Calibration of a file of predictions, with the bone length of their evaluation.
+def calibrate_file(file: dict[str, np.ndarray], path: str, num_bins: int) -> PoseCalibration:
+    """Calibration of predictions, with the bone length of their evaluation.
 
     ValueError is raised if the file has no standard deviations or no truth; see also :func:`calibrate_poses`.
     """
-    file = load_predictions(path)
     absent = [name for name in ('std_px', 'gt_mm', 'pred_mm') if name not in file]
     if absent:
         raise ValueError(f'predictions {path} have no {", ".join(absent)}; expected are those of mmpose-integral test '
                          '--predictions, on a split with truth, of a model whose head has a volume; make files of an '
                          'earlier version again')
-    return calibrate_poses(file['pred_px'], file['std_px'], file['gt_mm'], skeleton_length(file['pred_mm']), num_bins)
+    return calibrate_poses(file['pred_px'], file['std_px'], file['gt_mm'], skeleton_length(file['pred_mm']), num_bins,
+                           file.get('intrinsics'))
+
+
+def store_factors(path: str, factors: np.ndarray) -> None:
+    """Write factors (18, 3) of the standard deviations to ``dataset_meta['std_factors']`` of a checkpoint.
+
+    ValueError is raised if the checkpoint has no ``dataset_meta``.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    meta = checkpoint.get('meta', {}).get('dataset_meta')
+    if meta is None:
+        raise ValueError(f'{path}: a checkpoint with dataset_meta expected, as mmpose-integral train writes it')
+    meta['std_factors'] = factors.tolist()
+    with replace_when_done(path) as temporary:
+        torch.save(checkpoint, temporary)
 
 
 def figures_of_axis(axis: Calibration) -> dict[str, Any]:
@@ -58,6 +81,7 @@ def to_figures(result: PoseCalibration) -> dict[str, Any]:
                  result.joint_rank_correlations.tolist(), strict=True)
     return dict(axes={name: figures_of_axis(axis) for name, axis in result.axes.items()},
                 joints={name: dict(factor=factor, rank_correlation=rank) for name, factor, rank in joints},
+                scores=dict(predicted=result.score_bins[0].tolist(), within_75_mm=result.score_bins[1].tolist()),
                 person_rank_correlation=result.person_rank_correlation,
                 frame_rank_correlation=result.frame_rank_correlation,
                 frame_quarters_error_mm=result.quarter_errors.tolist())
@@ -65,9 +89,12 @@ def to_figures(result: PoseCalibration) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    result = calibrate_file(args.predictions, args.bins)
+    file = load_predictions(args.predictions)
+    result = calibrate_file(file, args.predictions, args.bins)
     figures = to_figures(result)
-    save_picture(draw_calibration(result.axes, args.title), args.out)
+    save_picture(draw_calibration(result, args.title), args.out)
+    if args.store:
+        store_factors(args.store, file.get('std_factors', 1.0) * result.std_factors)
     if args.json:
         write_json(args.json, figures)
     for name, axis in figures['axes'].items():
@@ -82,5 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'joints of one person: rank correlation {result.person_rank_correlation:+.2f}')
     print(f'frames: rank correlation {result.frame_rank_correlation:+.2f}, mean error by quarters of increasing '
           f'standard deviation {quarters} mm')
+    print('scores, predicted and actual share within '
+          f'{SCORE_RADIUS_MM:.0f} mm: ' + ', '.join(f'{p:.2f} {share:.2f}' for p, share in result.score_bins.T))
     print(args.out)
+    if args.store:
+        print(f'{args.store}: its standard deviations are calibrated now')
     return 0

@@ -17,7 +17,7 @@ from scipy.interpolate import make_interp_spline
 
 from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.apis.smoothing import PoseSmoother
-from mmpose_integral.evaluation.functional import mpjpe, px_to_mm, skeleton_length
+from mmpose_integral.evaluation.functional import label_intrinsics, mpjpe, px_to_mm, skeleton_length
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import PersonDetector
 from mmpose_integral.synthetic.videos import render_video
@@ -31,11 +31,11 @@ ASSETS = Path(__file__).resolve().parents[1] / 'assets'
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = PoseSmoother().settings
-    parser.add_argument('--config', default=str(QUICKSTART / 'integral_r18_standin.py'),
-                        help='config of an integral model (default: that of the quickstart)')
+    parser.add_argument('--config', default=str(QUICKSTART / 'integral_r18w32_standin.py'),
+                        help='config of an integral model (default: that of the package)')
     parser.add_argument('--checkpoint', default=str(ASSETS / 'integral_r18w32_standin.pth'), help='its checkpoint')
     parser.add_argument('--det-config', default=str(QUICKSTART / 'detector_rtmdet_nano.py'),
-                        help='config of a person detector (default: that of the quickstart)')
+                        help='config of a person detector (default: that of the package)')
     parser.add_argument('--det-checkpoint', default=str(ASSETS / 'detector_rtmdet_nano_standin.pth'),
                         help='its checkpoint')
     parser.add_argument('--videos', type=int, default=6, help='number of videos (default: 6)')
@@ -69,7 +69,10 @@ def predict_video(detector: PersonDetector, model: torch.nn.Module,
 
 
 def make_predictions(args: argparse.Namespace) -> dict[str, np.ndarray]:
-    """Boxes (V, T, 4) px, keypoints (V, T, 18, 3) px and truth (V, T, 18, 3) mm of all videos."""
+    """Boxes (V, T, 4) px, keypoints (V, T, 18, 3) px and truth (V, T, 18, 3) mm of all videos.
+
+    Also ``intrinsics`` (3,), if the labels of the model were made by perspective cameras.
+    """
     detector = PersonDetector(args.det_config, args.det_checkpoint, args.device)
     model = init_model(args.config, args.checkpoint, device=args.device)
     load_weights_file(model, args.checkpoint)
@@ -77,7 +80,9 @@ def make_predictions(args: argparse.Namespace) -> dict[str, np.ndarray]:
     for index in progress_bar(range(args.videos), unit='video'):
         frames, truth = zip(*render_video(args.seed, index, args.seconds, args.fps, args.size), strict=True)
         videos.append((*predict_video(detector, model, frames), np.array(truth)))
-    return dict(zip(('boxes', 'keypoints', 'truth'), map(np.stack, zip(*videos, strict=True)), strict=True))
+    intrinsics = label_intrinsics(dict(label_camera=model.dataset_meta.get('camera'), ori_shape=frames[0].shape[:2]))
+    return dict(zip(('boxes', 'keypoints', 'truth'), map(np.stack, zip(*videos, strict=True)), strict=True),
+                **({} if intrinsics is None else dict(intrinsics=intrinsics)))
 
 
 def smooth_videos(data: dict[str, np.ndarray], fps: float, **settings: float) -> np.ndarray:
@@ -102,13 +107,13 @@ def acceleration(points: np.ndarray, fps: float) -> float:
     return float(np.linalg.norm(np.diff(points, 2, axis=1), axis=-1).mean() * fps ** 2)
 
 
-def measure(keypoints: np.ndarray, truth: np.ndarray, fps: float) -> tuple[float, ...]:
+def measure(keypoints: np.ndarray, data: dict[str, np.ndarray], fps: float) -> tuple[float, ...]:
     """Error, mm; jitter (mean acceleration) of the pose, m/s^2, and of the root in the image, px/s^2; lag, ms.
 
     Poses are scaled to the true bone length of each frame, so that only effects of smoothing are measured.
     """
-    lengths = skeleton_length(truth)
-    pose, truth = px_to_mm(keypoints, lengths).keypoints, truth - truth[..., :1, :]
+    truth = data['truth'] - data['truth'][..., :1, :]
+    pose = px_to_mm(keypoints, skeleton_length(truth), data.get('intrinsics')).keypoints
     return (mpjpe(pose, truth).mean(), acceleration(pose / 1e3, fps), acceleration(keypoints[:, :, 0, :2], fps),
             1e3 * lag_s(pose, truth, fps))
 
@@ -120,10 +125,10 @@ def report(data: dict[str, np.ndarray], args: argparse.Namespace) -> None:
           f'{acceleration((truth - truth[:, :, :1]) / 1e3, fps):.2f} m/s^2')
     row = '{:>10} {:>6} | {:>10.1f} {:>13.2f} {:>13.0f} {:>7.0f}'
     print('min_cutoff   beta | MPJPE (mm)  jitter m/s^2  root px/s^2  lag ms')
-    print(row.format('off', '', *measure(data['keypoints'], truth, fps)))
+    print(row.format('off', '', *measure(data['keypoints'], data, fps)))
     for min_cutoff, beta in itertools.product(args.min_cutoffs, args.betas):
         keypoints = smooth_videos(data, fps, min_cutoff=min_cutoff, beta=beta, d_cutoff=args.d_cutoff)
-        print(row.format(min_cutoff, beta, *measure(keypoints, truth, fps)))
+        print(row.format(min_cutoff, beta, *measure(keypoints, data, fps)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -104,6 +104,7 @@ def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
     unit, offset = (one - zero)[0, 0], ((0 - zero) / (one - zero))[0, 0]
     factor = round(-np.log(score.astype(np.float64)).item(), 4)  # the digits that float32 resolves
     width, height = codec.input_size
+    meta = getattr(model, 'dataset_meta', None) or {}
     mirrored = flip_coordinates(
         torch.zeros(1, 1, 3, dtype=torch.float64), [0], shift_coords=True, input_size=(width, height))
     return dict(
@@ -111,4 +112,4 @@ def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
         unit=unit.tolist(), offset=offset.tolist(), score_factor=factor,
         joints=list(JOINT_NAMES), parents=list(PARENTS), flip_indices=flip_indices(), flip_x=mirrored[0, 0, 0].item(),
         flip_test=bool((model.test_cfg or {}).get('flip_test', False)),
-        camera_model=(getattr(model, 'dataset_meta', None) or {}).get('camera', {}).get('model', 'weak'))
+        std_factors=meta.get('std_factors'), camera_model=(meta.get('camera') or {}).get('model', 'weak'))

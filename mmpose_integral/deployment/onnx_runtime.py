@@ -10,6 +10,7 @@ and px refer to the rotated photo.
 """
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -19,9 +20,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 METADATA_KEY = 'mmpose_integral'
-FORMAT_VERSION = 2  # version of the facts in the metadata; a runtime accepts its own version only
-FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'joints', 'parents', 'flip_indices', 'flip_x',
-         'flip_test', 'bone_length', 'camera_model')
+FORMAT_VERSION = 3  # version of the facts in the metadata; a runtime accepts its own version only
+FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'std_factors', 'joints', 'parents', 'flip_indices',
+         'flip_x', 'flip_test', 'bone_length', 'camera_model')
+SCORE_RADIUS_MM = 75.0  # a calibrated score is the probability that a joint is at most so far from the truth
 FIELD_OF_VIEW_DEG = 55.0  # across the longer side of a picture without a known focal length
 WHOLE_IMAGE = 'whole_image'
 CHUNK = 16  # largest number of people per run of the graph, which bounds its memory
@@ -153,6 +155,18 @@ def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray, parents: list[int],
     return (keypoints - keypoints[:, root:root + 1]) * mm_per_px[:, None, None], mm_per_px
 
 
+def probability_within(std_mm: np.ndarray) -> np.ndarray:
+    """Probability (N, K) that a joint is within ``SCORE_RADIUS_MM`` of its prediction, from std (N, K, 3), mm.
+
+    The squared distance is about a chi-square variable (Satterthwaite), and its cube root normal (Wilson and Hilferty).
+    """
+    variance = np.square(std_mm)
+    mean = variance.sum(-1)
+    spread = 2 / 9 * np.square(variance / mean[..., None]).sum(-1)
+    deviations = (np.cbrt(SCORE_RADIUS_MM**2 / mean) - 1 + spread) / np.sqrt(2 * spread)
+    return (1 + np.vectorize(math.erf, otypes=[float])(deviations)) / 2
+
+
 class OnnxIntegralPose:
     """An exported model, with its ``facts`` (see ``docs/export.md``) and the names of its ``joints`` as attributes.
 
@@ -244,6 +258,12 @@ class OnnxIntegralPose:
         for std in stds:
             people['keypoint_scores'] = np.exp(-self.facts['score_factor'] * std.mean(-1)**2)
             people['keypoint_std'] = std * unit * mm_per_px[:, None, None]
+            if self.facts['std_factors'] is not None:
+                people['keypoint_std'] *= self.facts['std_factors']
+                # Scores do not depend on the given lengths and focal length, but on the size of an average person.
+                average = np.full(len(boxes), self.facts['bone_length'])
+                scale = px_to_mm(points, average, self.facts['parents'])[1] / mm_per_px
+                people['keypoint_scores'] = probability_within(people['keypoint_std'] * scale[:, None, None])
         return [dict({name: values[row] for name, values in people.items()}, bbox_score=float(boxes[row, 4]),
                      bone_length=float(lengths[row])) for row in range(len(boxes))]
 
@@ -259,7 +279,10 @@ class OnnxIntegralPose:
             mirrored = self.session.run(None, {name: np.ascontiguousarray(crops[..., ::-1])})
             mirrored = [output[:, self.facts['flip_indices']] for output in mirrored]
             mirrored[0][..., 0] = self.facts['flip_x'] - mirrored[0][..., 0]
-            outputs = [(plain + other) / 2 for plain, other in zip(outputs, mirrored, strict=True)]
+            spread = np.square(outputs[0] - mirrored[0]) / 4  # variance of the two means
+            outputs = [(outputs[0] + mirrored[0]) / 2, *(
+                np.sqrt((np.square(plain) + np.square(other)) / 2 + spread)
+                for plain, other in zip(outputs[1:], mirrored[1:], strict=True))]
         return outputs
 
 

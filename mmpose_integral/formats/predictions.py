@@ -23,6 +23,8 @@ def save_predictions(path: str | Path, records: list[dict], **arrays: np.ndarray
     for name, key in OPTIONAL.items():
         if all(key in record for record in records):
             arrays[name] = np.array([record[key] for record in records])
+    if 'std_factors' in records[0]:  # one model made all predictions
+        arrays['std_factors'] = np.array(records[0]['std_factors'])
     write_arrays(path, **{name: np.array([record[key] for record in records]) for name, key in FIELDS.items()},
                  **arrays)
 
@@ -37,7 +39,8 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
         Arrays ``frame_ids`` (N,), ``paths`` (N,) str, ``box_found`` (N,) bool, ``pred_px`` (N, 18, 3) image px. Models
         with a volume add ``std_px`` (N, 18, 3), the standard deviations of ``pred_px``. A split with ground truth adds
         ``pred_mm``, ``gt_mm`` (N, 18, 3), both root-relative, and ``errors`` (N, 17), mm. A model with labels of
-        perspective cameras adds ``intrinsics`` (N, 3), px, as in ``px_to_mm``.
+        perspective cameras adds ``intrinsics`` (N, 3), px, as in ``px_to_mm``. A calibrated model adds
+        ``std_factors`` (18, 3), by which ``std_px`` has been multiplied.
 
     Raises:
         FileNotFoundError: If there is no such file.

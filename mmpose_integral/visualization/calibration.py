@@ -5,7 +5,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmpose_integral.evaluation.functional.calibration import AXES, Calibration, normal_coverage
+from mmpose_integral.evaluation.functional.calibration import AXES, Calibration, PoseCalibration, normal_coverage
+from mmpose_integral.evaluation.functional.uncertainty import SCORE_RADIUS_MM
 
 from .canvas import picture_of
 from .palette import ORANGE, PURPLE, STYLES
@@ -13,19 +14,16 @@ from .palette import ORANGE, PURPLE, STYLES
 _REFERENCE: dict[str, Any] = dict(color='#555555', linestyle=(0, (5, 3)), linewidth=1.3)
 
 
-def draw_calibration(axes: dict[str, Calibration], title: str = '') -> np.ndarray:
-    """Draw a reliability diagram on the left, and the coverage on the right; (H, W, 3) uint8 RGB.
-
-    Args:
-        axes: Calibration of 'x', 'y', 'z' and 'all', mm; see :class:`PoseCalibration`.
-    """
-    figure = Figure(figsize=(8, 3.5), dpi=120, layout='constrained')
+def draw_calibration(result: PoseCalibration, title: str = '') -> np.ndarray:
+    """Draw errors against std, the coverage, and the reliability of the scores, side by side; (H, W, 3) uint8 RGB."""
+    figure = Figure(figsize=(11.5, 3.5), dpi=120, layout='constrained')
     if title:
         figure.suptitle(title, fontsize=11, fontweight='bold')
-    left, right = figure.subplots(1, 2)
-    _draw_reliability(left, axes)
-    _draw_coverage(right, axes['all'])
-    for axis, place in ((left, 'best'), (right, 'lower right')):
+    left, middle, right = figure.subplots(1, 3)
+    _draw_reliability(left, result.axes)
+    _draw_coverage(middle, result.axes['all'])
+    _draw_scores(right, result.score_bins)
+    for axis, place in ((left, 'best'), (middle, 'lower right'), (right, 'upper left')):
         axis.grid(alpha=0.3)
         axis.set_axisbelow(True)
         axis.legend(frameon=False, fontsize=9, loc=place)
@@ -58,3 +56,11 @@ def _draw_coverage(axis: Axes, calibration: Calibration) -> None:
     axis.set(xlabel='within so many standard deviations', ylabel='share of errors, %')
     axis.set_xlim(left=0)
     axis.set_ylim(bottom=0)
+
+
+def _draw_scores(axis: Axes, bins: np.ndarray) -> None:
+    """Draw the share of joints that are near the truth against the predicted probability, (2, B)."""
+    axis.plot([0, 100], [0, 100], label='equal', **_REFERENCE)
+    axis.plot(*(100 * bins), color=PURPLE, marker='o', markersize=4.5, linewidth=1.6, label='bins of joints')
+    axis.set(xlabel=f'predicted probability of an error up to {SCORE_RADIUS_MM:.0f} mm, %', ylabel='share of joints, %',
+             xlim=(0, 100), ylim=(0, 100))

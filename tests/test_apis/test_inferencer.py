@@ -15,7 +15,7 @@ from mmpose_integral.apis import IntegralPose3DInferencer, MMPoseInferencer, reg
 from mmpose_integral.evaluation.functional import mpjpe, rescale_to_bone_length, skeleton_length
 
 REPO = Path(__file__).parents[2]
-CONFIG = str(REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py')
+CONFIG = str(REPO / 'configs' / 'quickstart' / 'integral_r18w32_standin.py')
 CHECKPOINT = str(REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth')
 DETECTOR_CONFIG = str(REPO / 'configs' / 'quickstart' / 'detector_rtmdet_nano.py')
 DETECTOR = str(REPO / 'mmpose_integral' / 'assets' / 'detector_rtmdet_nano_standin.pth')

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import Compose
 from PIL import Image
 
@@ -19,7 +20,7 @@ onnx, *_ = (pytest.importorskip(name, reason=f'{name} is not installed (pip inst
             for name in ('onnx', 'onnxruntime', 'onnxscript'))
 
 REPO = Path(__file__).parents[2]
-CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
+CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18w32_standin.py'
 CHECKPOINT = REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth'
 TOLERANCE = 1e-4  # the exporter's tolerance of a coordinate, as a share of the input size
 BOXES = np.float32([[30, 10, 100, 120], [-20, -15, 70.5, 60], [100, 100, 140, 140], [10, 60, 120, 70],
@@ -107,6 +108,31 @@ def test_millimetres_are_those_of_torch(pose, model, photo, flip_test, monkeypat
                                'bone_length'} and person['bbox_score'] == 1
     if flip_test:
         assert np.abs(pose(photo, BOXES[:1])[0]['keypoints'] - people[0]['keypoints']).max() > 1
+
+
+def test_calibrated_uncertainty_is_that_of_torch(photo, tmp_path):
+    """The shipped model with layers for the std, random ones, and factors in its checkpoint."""
+    from mmpose.apis import init_model
+
+    from mmpose_integral.cli.export import main
+    config, checkpoint = tmp_path / 'learnt.py', torch.load(CHECKPOINT)
+    config.write_text(f"_base_ = '{CONFIG}'\nmodel = dict(head=dict(std_channels=8))\n")
+    generator = torch.Generator().manual_seed(0)
+    for number, shape in ((0, (8, 256)), (2, (54, 8))):
+        checkpoint['state_dict'][f'head.std_layers.{number}.weight'] = torch.randn(shape, generator=generator) / 4
+        checkpoint['state_dict'][f'head.std_layers.{number}.bias'] = torch.full(shape[:1], -2.5 * (number > 0))
+    factors = torch.rand(18, 3, generator=generator) / 2 + 0.2
+    checkpoint['meta']['dataset_meta']['std_factors'] = factors.tolist()
+    torch.save(checkpoint, tmp_path / 'learnt.pth')
+    assert not main([str(config), str(tmp_path / 'learnt.pth'), '--out-dir', str(tmp_path), '--name', 'learnt'])
+    pose, model = runtime.OnnxIntegralPose(tmp_path / 'learnt.onnx', threads=1), init_model(
+        str(config), str(tmp_path / 'learnt.pth'), device='cpu')
+    for flip_test in (False, True):
+        people = pose(photo, BOXES, flip_test=flip_test, bone_length=4000)
+        for person, box in zip(people, BOXES, strict=True):
+            assert_same_as_torch(person, model, cv2.imread(str(photo)), box, flip_test, length=4000)
+        scores = np.concatenate([person['keypoint_scores'] for person in people])
+        assert scores.min() < 0.5 and np.ptp(scores) > 0.3
 
 
 def test_real_photos(real_data, pose, model):
@@ -207,7 +233,7 @@ def changed(exported, path, change):
 @pytest.mark.parametrize('change, message', [
     (lambda facts: '{"format', 'is damaged'), (lambda facts: '[1]', 'is damaged'),
     (lambda facts: facts.pop('format_version') and None, 'is damaged'),
-    (lambda facts: facts.update(format_version=1), 'format 1, this onnx_runtime.py reads format 2'),
+    (lambda facts: facts.update(format_version=1), 'format 1, this onnx_runtime.py reads format 3'),
     (lambda facts: [facts.pop('unit'), facts.pop('parents')] and None, 'lacks unit, parents'),
     (lambda facts: facts.update(input_size=[128, 128]), r'metadata says \(128, 128\)')])
 def test_damaged_metadata_is_refused(exported, tmp_path, change, message):

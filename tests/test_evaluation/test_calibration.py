@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from small_training import run_tool
 
@@ -152,7 +153,35 @@ def test_tool_draws_and_writes_the_figures_or_says_what_a_file_lacks(tmp_path, c
     assert 'all: factor 0.5' in capsys.readouterr().out
     run_tool('plot-calibration', tmp_path / 'val.npz', '--out', tmp_path / 'b.png', '--bins', 3)
     assert (tmp_path / 'a.png').read_bytes() != (tmp_path / 'b.png').read_bytes()
+    scores = np.array([figures['scores'][name] for name in ('predicted', 'within_75_mm')])
+    assert (scores[1] >= scores[0]).all() and scores[1, 0] > scores[0, 0] + 0.1  # too large standard deviations
     evaluate(tmp_path / 'without.npz', pred, None, truth)  # a head without a volume
     message = run_tool('plot-calibration', tmp_path / 'without.npz', '--out', tmp_path / 'c.png')
     assert 'have no std_px; expected are those of mmpose-integral test' in message and not (tmp_path / 'c.png').exists()
     assert 'no such file' in run_tool('plot-calibration', tmp_path / 'none.npz')
+
+
+def test_stored_factors_calibrate_and_are_not_applied_twice(tmp_path, capsys):
+    pred, std, truth, lengths = make_people(400, [0.5, 1.0, 2.0])
+    truth *= (4500 / lengths)[:, None, None]
+    evaluate(tmp_path / 'val.npz', pred, std, truth)
+    checkpoint = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict={}, optimizer=dict(lr=3), meta=dict(dataset_meta=dict(camera=dict(model='weak')))),
+               checkpoint)
+    store = 'plot-calibration', tmp_path / 'val.npz', '--out', tmp_path / 'a.png', '--store', checkpoint
+    assert run_tool(*store) == 0 and 'calibrated now' in capsys.readouterr().out
+    loaded = torch.load(checkpoint)
+    factors = np.array(loaded['meta']['dataset_meta']['std_factors'])
+    np.testing.assert_allclose(factors[1:], np.tile([0.5, 1, 2], (17, 1)), rtol=0.25)
+    assert loaded['optimizer'] == dict(lr=3) and loaded['meta']['dataset_meta']['camera'] == dict(model='weak')
+    # Predictions of the calibrated model: they name their factors, and storing again leaves them.
+    arrays = load_predictions(tmp_path / 'val.npz')
+    np.savez(tmp_path / 'val.npz', **dict(arrays, std_px=arrays['std_px'] * factors, std_factors=factors))
+    assert run_tool(*store, '--json', tmp_path / 'a.json') == 0
+    np.testing.assert_allclose(torch.load(checkpoint)['meta']['dataset_meta']['std_factors'], factors, rtol=1e-5)
+    figures = json.loads((tmp_path / 'a.json').read_text())
+    for name in 'xyz':
+        assert figures['axes'][name]['coverage']['1.0']['predicted'] == pytest.approx(0.683, abs=0.005)
+    np.testing.assert_allclose(figures['scores']['predicted'], figures['scores']['within_75_mm'], atol=0.06)
+    torch.save(dict(state_dict={}), checkpoint)
+    assert 'a checkpoint with dataset_meta expected' in run_tool(*store)

@@ -82,8 +82,9 @@ def test_flip_test_averages_mirrored_coordinates(head):
         mirrored = two.keypoints[:, flip_indices()].copy()
         mirrored[..., 0] = WIDTH - 1 - mirrored[..., 0]
         np.testing.assert_allclose(both.keypoints, (one.keypoints + mirrored) / 2, atol=1e-4)
-        std = (one.keypoint_std + two.keypoint_std[:, flip_indices()]) / 2
-        np.testing.assert_allclose(both.keypoint_std, std, atol=1e-5)
+        variance = (one.keypoint_std**2 + two.keypoint_std[:, flip_indices()]**2) / 2
+        variance += ((one.keypoints - mirrored) / 2)**2  # of a mixture
+        np.testing.assert_allclose(both.keypoint_std, np.sqrt(variance), atol=1e-4)
 
 
 def test_loss_reports_the_share_of_labels_outside_the_volume_per_axis(head):

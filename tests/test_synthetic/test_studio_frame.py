@@ -1,8 +1,13 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mmpose_integral.synthetic.studio import studio_background
 from mmpose_integral.synthetic.studio_frame import render_frame, stage_frame
+
+REPO = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -104,6 +109,17 @@ def test_random_people_are_other_people_in_other_clothes():
     shirts = [tuple(stage.actor.outfit.shirt) for stage in (*frames, usual)]
     assert len(set(bodies)) == len(set(shirts)) == 3 and frames[0].truth.subject == -1
     assert frames[0].pose.name == usual.pose.name and frames[0].camera_index == usual.camera_index
+
+
+def test_the_data_of_the_pretrained_weights_share_no_person_clothes_or_pose():
+    seed = int(re.search(r'--seed (\d+)', (REPO / 'tools' / 'pretrain.sh').read_text())[1])
+    others = [stage_frame(seed, 'train', index, 128, random_person=True)[0] for index in range(60)]
+    others += [stage_frame(seed, 'val', index, 128, random_person=True)[0] for index in range(20)]
+    own = [stage_frame(0, split, index, 128)[0] for split in ('train', 'val', 'test') for index in range(60)]
+    for content in (lambda stage: stage.actor.body[:12], lambda stage: (*stage.actor.outfit.shirt,),
+                    lambda stage: (*stage.pose.arms.ravel(), *stage.pose.legs.ravel())):
+        first, second = ({tuple(np.round(content(stage), 6)) for stage in stages} for stages in (others, own))
+        assert len(first) == 80 and not first & second
 
 
 def test_random_backgrounds_change_the_scene_and_not_the_person():

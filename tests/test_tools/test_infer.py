@@ -13,7 +13,7 @@ from mmpose_integral.apis import IntegralPose3DInferencer, register_alias
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.formats.people_table import read_npz
 
-CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
+CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18w32_standin.py'
 CHECKPOINT = REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth'
 STORED_LENGTH = torch.load(CHECKPOINT)['meta']['dataset_meta']['skeleton_length']['train+val']
 

@@ -22,7 +22,7 @@ REPO = Path(__file__).resolve().parents[2]
 
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument('--onnx-runtime-model', default=str(REPO / 'configs/quickstart/integral_r18_standin.py'),
+    parser.add_argument('--onnx-runtime-model', default=str(REPO / 'configs/quickstart/integral_r18w32_standin.py'),
                         help="config of the model (default: the stand-in's)")
     parser.add_argument('--onnx-runtime-checkpoint', help='checkpoint of the model',
                         default=str(REPO / 'mmpose_integral/assets/integral_r18w32_standin.pth'))

@@ -76,7 +76,8 @@ def run_one(name: str, module: ModuleType, command: str, args: argparse.Namespac
     cv2.setNumThreads(args.threads)
     torch.set_num_threads(args.threads)
     record: dict[str, Any] = dict(
-        scenario=name if args.device == 'cpu' else f'{name}_{args.device}', title=module.TITLE, what=module.__doc__, command=command, complete=False,
+        scenario=name if args.device == 'cpu' else f'{name}_{args.device}', title=module.TITLE,
+        what=module.__doc__, command=command, complete=False,
         columns=getattr(module, 'COLUMNS', report.COLUMNS),
         machine=report.describe_machine('numpy', *getattr(module, 'PACKAGES', ())), rows=[])
     try:

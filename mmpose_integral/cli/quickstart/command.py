@@ -1,8 +1,8 @@
 """Run the whole chain on stand-in data, from rendering the data to a validated challenge submission.
 
 The 2D model and the integral model start from weights in the package, which were trained on other rendered people
-(docs/standin.md). They have the place of the paper's ImageNet weights. With ``--from-scratch``, the 2D model starts from
-random weights, and the integral model from the backbone of the 2D model.
+(docs/standin.md). They have the place of the paper's ImageNet weights. With ``--from-scratch``, the 2D model starts
+from random weights, and the integral model from the backbone of the 2D model.
 
 Every stage prints its command. A second run continues at the first unfinished stage.
 """
@@ -30,7 +30,7 @@ ROOT = index_file().parent
 CONFIGS = ROOT / 'configs' / 'quickstart'
 DETECTOR, KEYPOINTS_2D, INTEGRAL = (CONFIGS / f'{name}.py' for name in (
     'detector_rtmdet_nano', 'keypoints_2d_r18_mpii', 'integral_r18_standin'))
-START = ROOT / 'mmpose_integral' / 'assets' / 'pretrained_r18w24_standin.pth'
+START = ROOT / 'mmpose_integral' / 'assets' / 'pretrained_r18_standin.pth'
 SPLITS = ('train', 'val', 'test')
 
 # Number of images of each part. `options` apply to the three trainings; with the full size, the trainings follow their
@@ -155,7 +155,11 @@ class Chain:
                       '--out', self.annotation(split, '_keypoints_2d.npz'), '--batch-size', 64, '--padding', 1.25)
 
     def cameras(self) -> None:
-        self.call('prepare cameras', '--index', self.annotation('train', '.npz'), '--root', self.h80k,
+        # The focal length comes from the joints if enough of them are good. Otherwise, that of the stand-in is given.
+        known = self.from_scratch or self.size['image_size'] < 256
+        options = ['--focal-length', f'{1.145 * self.size["image_size"]:.2f}'] if known else []
+        self.call('prepare cameras', '--model', 'perspective', *options,
+                  '--index', self.annotation('train', '.npz'), '--root', self.h80k,
                   '--keypoints-2d', self.annotation('train', '_keypoints_2d.npz'),
                   '--truth', self.data / 'truth' / 'h80k_train.npz', '--out', self.annotation('train', '_cameras.npz'))
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torchvision.ops import box_convert, box_iou
 
-from mmpose_integral.evaluation.functional import mean_skeleton_length, mpjpe, px_to_mm
+from mmpose_integral.evaluation.functional import label_intrinsics, mean_skeleton_length, mpjpe, px_to_mm
 from mmpose_integral.formats.boxes import load_boxes
 from mmpose_integral.formats.h80k_index import H80KIndex, index_path, load_index_with_poses
 from mmpose_integral.utils.files import write_json, write_whole
@@ -75,7 +75,8 @@ def draw_predictions(data: Path, work: Path, folder: Path) -> None:
     (_, train), (index, truth_mm) = (load_split(data, split) for split in ('train', 'val'))
     instances = [samples[frame_id]['pred_instances'] for frame_id in index.frame_ids.tolist()]
     px = np.concatenate([np.asarray(one['keypoints']) for one in instances])
-    mm = px_to_mm(px, mean_skeleton_length(train, truth_mm)).keypoints
+    intrinsics = np.array([label_intrinsics(samples[frame_id]) for frame_id in index.frame_ids.tolist()], dtype=float)
+    mm = px_to_mm(px, mean_skeleton_length(train, truth_mm), intrinsics).keypoints
     with np.load(data / 'truth' / 'h80k_val.npz') as truth:
         truth_px = truth['keypoints_2d']
     order, panels = np.argsort(mpjpe(mm, truth_mm).mean(-1)), []

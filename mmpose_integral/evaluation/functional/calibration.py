@@ -11,6 +11,7 @@ from scipy.special import erf
 from scipy.stats import rankdata
 
 from mmpose_integral.evaluation.functional.millimetres import px_to_mm
+from mmpose_integral.evaluation.functional.uncertainty import SCORE_RADIUS_MM, probability_within, std_factors
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
 
 AXES = ('x', 'y', 'z')
@@ -96,10 +97,15 @@ class PoseCalibration(NamedTuple):
     quarter_errors: np.ndarray
     """(4,), mean error of each quarter of the frames, mm, by their mean standard deviation, smallest first; NaN for a
     quarter without frames."""
+    score_bins: np.ndarray
+    """(2, B), mean :func:`probability_within` of ``SCORE_RADIUS_MM`` in each bin, ascending, and the share of joints
+    that are within it."""
+    std_factors: np.ndarray
+    """(18, 3), see :func:`std_factors`."""
 
 
 def calibrate_poses(pred_px: np.ndarray, std_px: np.ndarray, gt_mm: np.ndarray, bone_length: np.ndarray | float,
-                    num_bins: int = 10) -> PoseCalibration:
+                    num_bins: int = 10, intrinsics: np.ndarray | None = None) -> PoseCalibration:
     """Compute the calibration of a model's standard deviations, which are converted to mm as its joints are.
 
     The root's own error is unknown, because poses are root-relative, so the root is left out. The errors of the other
@@ -112,6 +118,7 @@ def calibrate_poses(pred_px: np.ndarray, std_px: np.ndarray, gt_mm: np.ndarray, 
         gt_mm: (N, 18, 3), ground truth, mm; the root is subtracted.
         bone_length: Total skeleton length of the predictions, mm; broadcasts over N.
         num_bins: Number of bins; see :func:`calibration`.
+        intrinsics: Intrinsics for :func:`px_to_mm`, of a model with perspective labels.
 
     Raises:
         ValueError: If shapes differ or are not (N, 18, 3), a pose cannot be scaled, or :func:`calibration` raises it.
@@ -121,17 +128,22 @@ def calibrate_poses(pred_px: np.ndarray, std_px: np.ndarray, gt_mm: np.ndarray, 
         raise ValueError(f'pred_px, std_px, gt_mm: equal shapes (N, {NUM_JOINTS}, 3) expected, got {pred_px.shape}, '
                          f'{std_px.shape}, {gt_mm.shape}')
     joints = slice(1, NUM_FILE_JOINTS)
-    pred_mm, mm_per_px = px_to_mm(pred_px, bone_length)
-    errors = (pred_mm - (gt_mm - gt_mm[:, :1]))[:, joints]
-    stds = (std_px * mm_per_px[:, None, None])[:, joints]
+    pred_mm, mm_per_px = px_to_mm(pred_px, bone_length, intrinsics)
+    errors, stds = pred_mm - (gt_mm - gt_mm[:, :1]), std_px * mm_per_px[:, None, None]
+    factors = std_factors(errors, stds)
+    errors, stds = errors[:, joints], stds[:, joints]
     axes = {'all': calibration(errors, stds, num_bins)}
     axes.update({name: calibration(errors[..., i], stds[..., i], num_bins) for i, name in enumerate(AXES)})
     distance, spread = np.linalg.norm(errors, axis=-1), np.linalg.norm(stds, axis=-1)
     frame_spread, frame_error = spread.mean(axis=1), distance.mean(axis=1)
+    probability, near = probability_within(stds).ravel(), (distance <= SCORE_RADIUS_MM).ravel()
+    bins = np.array_split(np.argsort(probability, kind='stable'), num_bins)
     quarters = np.array_split(frame_error[np.argsort(frame_spread, kind='stable')], 4)
     return PoseCalibration(
         axes, joint_factors=np.sqrt(np.mean((errors / stds)**2, axis=(0, 2))),
         joint_rank_correlations=rank_correlation(spread.T, distance.T),
         person_rank_correlation=float(rank_correlation(spread, distance).mean()),
         frame_rank_correlation=float(rank_correlation(frame_spread, frame_error)),
-        quarter_errors=np.array([part.mean() if len(part) else np.nan for part in quarters]))
+        quarter_errors=np.array([part.mean() if len(part) else np.nan for part in quarters]),
+        score_bins=np.array([[values[members].mean() for members in bins] for values in (probability, near)]),
+        std_factors=factors)

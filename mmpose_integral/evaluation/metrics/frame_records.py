@@ -20,7 +20,8 @@ def make_record(sample: dict, metric: str) -> dict[str, Any]:
 
     Returns:
         Entries ``frame_id``, ``path``, ``box_found``, ``pred`` (18, 3) float32 image px, ``std`` of the same kind if
-        the sample has it, and, of a model with perspective labels, ``intrinsics`` (3,) px as in ``px_to_mm``.
+        the sample has it, ``std_factors`` (18, 3) of a calibrated model, and, of a model with perspective labels,
+        ``intrinsics`` (3,) px as in ``px_to_mm``.
 
     Raises:
         ValueError: If something is missing, or the prediction is not one finite skeleton of 18 joints.
@@ -35,6 +36,8 @@ def make_record(sample: dict, metric: str) -> dict[str, Any]:
                          'no bone length can scale them')
     if 'keypoint_std' in sample['pred_instances']:
         record['std'] = read_pose(sample, 'pred_instances', 'keypoint_std', metric)[0]
+    if 'std_factors' in sample:
+        record['std_factors'] = sample['std_factors']
     intrinsics = label_intrinsics(sample)
     return record if intrinsics is None else dict(record, intrinsics=intrinsics)
 

@@ -10,6 +10,19 @@ FeatureMaps = tuple[torch.Tensor, ...]
 Coordinates = torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]  # means, or means and standard deviations
 
 
+def combine_std(std: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """Standard deviation of the equal mixture of M predictions, by the law of total variance.
+
+    Args:
+        std, mean: (M, B, K, 3), standard deviations and means of the predictions.
+
+    Returns:
+        (B, K, 3): the errors of predictions from the same image are alike, so their mean is not more certain than they
+        are, and it is less certain where they differ.
+    """
+    return (std.square().mean(0) + mean.var(0, correction=0)).sqrt()
+
+
 class Coordinate3DHead(BaseHead):
     """Loss and prediction of heads whose ``forward`` returns normalised coordinates, (B, K, 3).
 
@@ -56,7 +69,7 @@ class Coordinate3DHead(BaseHead):
         Returns:
             Predictions per sample: ``keypoints`` (1, K, 3) in input px, root depth at 0, ``keypoint_scores`` (1, K),
             and ``keypoint_std`` (1, K, 3) in input px if the head has them. If the samples have labels, also ``loss``
-            (1,): the mean loss of the plain crops of this batch, as in training.
+            (1,): the mean loss of the plain crops of this batch, as in training, without that of the ``keypoint_std``.
         """
         flip_test = (test_cfg or {}).get('flip_test', False)
         plain, mirrored = feats if flip_test else (feats, None)
@@ -65,8 +78,9 @@ class Coordinate3DHead(BaseHead):
             indices = batch_data_samples[0].metainfo['flip_indices']
             mean_flip, std_flip = self.forward(mirrored, return_std=True)
             mean_flip = flip_coordinates(mean_flip, indices, shift_coords=True, input_size=self.decoder.input_size)
+            if std is not None:
+                std = combine_std(torch.stack([std, std_flip[:, indices]]), torch.stack([mean, mean_flip]))
             mean = (mean + mean_flip) / 2
-            std = None if std is None else (std + std_flip[:, indices]) / 2
         std = None if std is None else to_numpy(std)
         keypoints, scores = self.decoder.decode(to_numpy(mean), std)
         fields = dict(keypoints=keypoints, keypoint_scores=scores)
@@ -74,6 +88,7 @@ class Coordinate3DHead(BaseHead):
             fields['keypoint_std'] = self.decoder.decode_std(std)
         if 'keypoint_labels' in batch_data_samples[0].get('gt_instance_labels', {}):
             losses = self.loss(plain, batch_data_samples)
-            total = sum(float(value) for name, value in losses.items() if 'loss' in name)  # as mmengine's parse_losses
+            # As mmengine's parse_losses, but without loss_std: a schedule waits until the coordinates saturate.
+            total = sum(float(value) for name, value in losses.items() if 'loss' in name and name != 'loss_std')
             fields['loss'] = np.full(len(mean), total)
         return [InstanceData(**{name: field[i:i + 1] for name, field in fields.items()}) for i in range(len(mean))]

@@ -6,9 +6,13 @@ import torch
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+from torch import nn
 
 from mmpose_integral.models.heads.coordinate_head import Coordinate3DHead, Coordinates, FeatureMaps
+from mmpose_integral.models.losses import std_loss
 from mmpose_integral.ops import argmax_3d, remove_background, soft_argmax_3d
+
+_LOG_STD_RANGE = (-7.0, 1.0)  # 0.001 to 2.7 times the crop's width
 
 
 @MODELS.register_module()
@@ -32,6 +36,9 @@ class Integral3DHead(Coordinate3DHead, HeatmapHead):
         debias: Whether to integrate without the volume's background; see :func:`remove_background`.
         argmax: Whether to predict the position of the largest cell instead of the integral. A model that is trained
             with a volume loss alone needs this.
+        std_channels: Number of hidden channels of two further layers, which predict the standard deviations from the
+            mean of the feature map (:func:`std_loss`). They change neither the other weights nor the coordinates.
+            Default: no such layers; the standard deviations are those of the volume, which are not trained.
         decoder: Config of the codec, :class:`Integral3DLabel`.
         backend: Backend of :func:`soft_argmax_3d`.
         peak: Old name of ``argmax``, which works for one more release.
@@ -41,7 +48,8 @@ class Integral3DHead(Coordinate3DHead, HeatmapHead):
     def __init__(self, in_channels: int, num_joints: int, depth_bins: int,
                  deconv_out_channels: Sequence[int] = (256, 256, 256), deconv_kernel_sizes: Sequence[int] = (4, 4, 4),
                  loss: dict | None = None, volume_loss: dict | None = None, debias: bool = False, argmax: bool = False,
-                 decoder: dict | None = None, backend: str = 'auto', peak: bool | None = None, **kwargs: Any) -> None:
+                 std_channels: int | None = None, decoder: dict | None = None, backend: str = 'auto',
+                 peak: bool | None = None, **kwargs: Any) -> None:
         super().__init__(in_channels, num_joints * depth_bins, deconv_out_channels, deconv_kernel_sizes,
                          loss=loss or dict(type='CoordinateL1Loss'), decoder=decoder, **kwargs)
         if peak is not None:
@@ -54,6 +62,9 @@ class Integral3DHead(Coordinate3DHead, HeatmapHead):
         self.debias = debias
         self.argmax = argmax
         self.backend = backend
+        self.std_layers = nn.Sequential(
+            nn.Linear(in_channels, std_channels), nn.ReLU(), nn.Linear(std_channels, num_joints * 3),
+        ) if std_channels else None
 
     def logits(self, feats: FeatureMaps) -> torch.Tensor:
         """Convert feature maps (last one (B, C, h, w)) to logits (B, K, D, H, W)."""
@@ -69,16 +80,28 @@ class Integral3DHead(Coordinate3DHead, HeatmapHead):
         With ``return_std``, the result is a pair of this and the standard deviation of each axis, (B, K, 3).
         """
         logits = self.logits(feats)
-        if not self.argmax:
-            return self.integrate(logits, return_std)
-        return (argmax_3d(logits), self.integrate(logits, True)[1]) if return_std else argmax_3d(logits)
+        if not return_std or self.std_layers is not None:
+            mean = argmax_3d(logits) if self.argmax else self.integrate(logits)
+            return (mean, self.predict_std(feats)) if return_std else mean
+        mean, std = self.integrate(logits, True)
+        return (argmax_3d(logits) if self.argmax else mean), std
+
+    def predict_std(self, feats: FeatureMaps) -> torch.Tensor:
+        """Standard deviations (B, K, 3), normalised, from the layers of ``std_channels``; RuntimeError without them."""
+        if self.std_layers is None:
+            raise RuntimeError('predict_std: this head has no std_channels')
+        log_std = self.std_layers(feats[-1].detach().mean((2, 3))).unflatten(1, (self.num_joints, 3))
+        return log_std.to(torch.promote_types(log_std.dtype, torch.float32)).clamp(*_LOG_STD_RANGE).exp()
 
     def loss(self, feats: FeatureMaps, batch_data_samples: list[PoseDataSample],
              train_cfg: dict | None = None) -> dict[str, torch.Tensor]:
-        """Compute the losses of :meth:`Coordinate3DHead.loss` and, if there is a volume loss, ``loss_volume``."""
+        """Compute the losses of :meth:`Coordinate3DHead.loss`, and ``loss_volume`` and ``loss_std`` if present."""
         labels, weights = self.gather_labels(batch_data_samples)
         logits = self.logits(feats)
-        losses = self.coordinate_loss(self.integrate(logits), labels, weights)
+        output = self.integrate(logits)
+        losses = self.coordinate_loss(output, labels, weights)
+        if self.std_layers is not None:
+            losses['loss_std'] = std_loss(self.predict_std(feats), output, labels, weights)
         if self.volume_loss is not None:
             losses['loss_volume'] = self.volume_loss(logits, labels, weights)
         return losses

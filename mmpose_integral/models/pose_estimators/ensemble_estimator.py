@@ -99,9 +99,15 @@ class EnsembleEstimator(BaseModel):
         """Merge samples of one frame, one per member, into the first of them with the mean prediction."""
         instances = [sample.pred_instances for sample in samples]
         merged = InstanceData(bboxes=instances[0].bboxes, bbox_scores=instances[0].bbox_scores)
-        for field in ('keypoints', 'keypoint_scores', 'keypoint_std'):
+        def average(values: list[np.ndarray]) -> np.ndarray:
+            return np.average(values, axis=0, weights=self.weights)
+
+        for field in ('keypoints', 'keypoint_scores'):
             if all(field in one for one in instances):
-                values = np.average([np.asarray(one[field]) for one in instances], axis=0, weights=self.weights)
-                merged[field] = values.astype(np.float32)
+                merged[field] = average([np.asarray(one[field]) for one in instances]).astype(np.float32)
+        if all('keypoint_std' in one for one in instances):  # of the mixture, by the law of total variance
+            variance = average([np.square(one.keypoint_std) + np.square(one.keypoints - merged.keypoints)
+                                for one in instances])
+            merged.keypoint_std = np.sqrt(variance).astype(np.float32)
         samples[0].pred_instances = merged
         return samples[0]

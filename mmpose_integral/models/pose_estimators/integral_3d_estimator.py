@@ -2,11 +2,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.structures import InstanceData, PixelData
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+
+from mmpose_integral.evaluation.functional.uncertainty import calibrate
+from mmpose_integral.structures.bone_length import resolve_bone_length
 
 
 def split_halves(feats: torch.Tensor | Sequence[Any]) -> tuple[Any, ...]:
@@ -66,9 +70,12 @@ class Integral3DEstimator(TopdownPoseEstimator):
         The crop keeps the aspect ratio, so one factor, box width divided by input width, applies to every axis.
 
         The samples need ``input_center``, ``input_scale`` and ``input_size``. They get ``label_camera``, the camera
-        model of the training labels from ``dataset_meta``, by which the prediction has to be decoded.
+        model of the training labels from ``dataset_meta``, by which the prediction has to be decoded. If
+        ``dataset_meta`` has ``std_factors``, they calibrate ``keypoint_std``, and the scores become probabilities
+        (:func:`calibrate`).
         """
-        camera = (getattr(self, 'dataset_meta', None) or {}).get('camera')
+        meta = getattr(self, 'dataset_meta', None) or {}
+        camera, factors = meta.get('camera'), meta.get('std_factors')
         for pred, sample in zip(batch_pred_instances, batch_data_samples, strict=True):
             if camera:
                 sample.set_metainfo(dict(label_camera=camera))
@@ -76,4 +83,10 @@ class Integral3DEstimator(TopdownPoseEstimator):
             pred.keypoints[..., 2:] *= px_per_input_px  # empty with the 2D codec
             if 'keypoint_std' in pred:
                 pred.keypoint_std *= px_per_input_px
-        return super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields, batch_data_samples)
+        samples = super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields, batch_data_samples)
+        for sample in samples if factors else ():
+            pred = sample.pred_instances
+            pred.keypoint_std, pred.keypoint_scores = calibrate(
+                pred.keypoints, pred.keypoint_std, np.array(factors), resolve_bone_length(dataset_meta=meta))
+            sample.set_metainfo(dict(std_factors=factors))
+        return samples
