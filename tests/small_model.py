@@ -9,7 +9,7 @@ from small_training import REPO
 STANDIN = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
 WIDTH, HEIGHT = 64, 96
 BACKBONE = dict(base_channels=8, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1, ))
-HEAD = dict(in_channels=16, depth_bins=10, deconv_out_channels=(8, 8))
+HEAD = dict(in_channels=16, depth_bins=10, deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4), std_channels=None)
 REGRESSION = dict(_delete_=True, type='Regression3DHead', in_channels=16, num_joints=18,
                   decoder=dict(type='Integral3DLabel', input_size=(WIDTH, HEIGHT)))
 

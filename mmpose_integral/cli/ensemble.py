@@ -31,10 +31,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def average_files(paths: Sequence[str], weights: Sequence[float] | None = None) -> list[dict]:
-    """Average files of predictions to records of the metrics; errors as of :func:`average_predictions`."""
+    """Average files of predictions to records of the metrics; errors as of :func:`average_predictions`.
+
+    The standard deviations are those of the mixture, as in :class:`EnsembleEstimator`.
+    """
     files = [load_predictions(path) for path in paths]
-    means = {name: average_predictions([file['frame_ids'] for file in files], [file[name] for file in files], weights)
-             for name in ('pred_px', STD) if all(name in file for file in files)}
+    ids, predictions = ([file[name] for file in files] for name in ('frame_ids', 'pred_px'))
+    means = dict(pred_px=average_predictions(ids, predictions, weights))
+    if all(STD in file for file in files):  # by the law of total variance
+        squares = [np.square(file[STD].astype(float)) + np.square(file['pred_px'].astype(float)) for file in files]
+        order, square = average_predictions(ids, squares, weights)
+        means[STD] = order, np.sqrt(np.maximum(square - np.square(means['pred_px'][1]), 0))
     first, order = files[0], np.argsort(files[0]['frame_ids'])
     kept = [name for name in ('paths', 'box_found', INTRINSICS) if name in first]
     for path, file in zip(paths, files, strict=True):

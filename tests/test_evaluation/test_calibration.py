@@ -166,8 +166,8 @@ def test_stored_factors_calibrate_and_are_not_applied_twice(tmp_path, capsys):
     truth *= (4500 / lengths)[:, None, None]
     evaluate(tmp_path / 'val.npz', pred, std, truth)
     checkpoint = tmp_path / 'epoch_1.pth'
-    torch.save(dict(state_dict={}, optimizer=dict(lr=3), meta=dict(dataset_meta=dict(camera=dict(model='weak')))),
-               checkpoint)
+    meta = dict(dataset_meta=dict(camera=dict(model='weak')))
+    torch.save(dict(state_dict=dict(a=torch.ones(2)), optimizer=dict(lr=3), meta=meta), checkpoint)
     store = 'plot-calibration', tmp_path / 'val.npz', '--out', tmp_path / 'a.png', '--store', checkpoint
     assert run_tool(*store) == 0 and 'calibrated now' in capsys.readouterr().out
     loaded = torch.load(checkpoint)
@@ -183,5 +183,5 @@ def test_stored_factors_calibrate_and_are_not_applied_twice(tmp_path, capsys):
     for name in 'xyz':
         assert figures['axes'][name]['coverage']['1.0']['predicted'] == pytest.approx(0.683, abs=0.005)
     np.testing.assert_allclose(figures['scores']['predicted'], figures['scores']['within_75_mm'], atol=0.06)
-    torch.save(dict(state_dict={}), checkpoint)
+    torch.save(dict(state_dict=dict(a=torch.ones(2))), checkpoint)
     assert 'a checkpoint with dataset_meta expected' in run_tool(*store)

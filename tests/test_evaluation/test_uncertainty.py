@@ -17,7 +17,7 @@ def test_probability_of_equal_axes_is_maxwells():
     for radius in (75, 20):
         exact = stats.maxwell.cdf(radius / std[:, 0])
         np.testing.assert_allclose(probability_within(std, radius), exact, atol=0.015)
-    assert (np.diff(probability_within(std)) < 0).all()
+    assert (np.diff(probability_within(std[8:])) < 0).all()  # smaller ones round to a probability of 1
 
 
 @pytest.mark.parametrize('std', [(30, 40, 60), (20, 20, 80), (60, 50, 45), (5, 5, 70)])

@@ -38,11 +38,11 @@ def test_stopped_run_continues_and_finished_run_draws_nothing(tmp_path, monkeypa
     monkeypatch.setattr(parts, 'CHUNK', 2)
     drawn, render_frame = [], parts.render_frame
 
-    def stop_at_val(seed, split, index, *options):
+    def stop_at_val(seed, split, index, *arguments, **options):
         if split == 'val':
             raise KeyboardInterrupt
         drawn.append(index)
-        return render_frame(seed, split, index, *options)
+        return render_frame(seed, split, index, *arguments, **options)
 
     monkeypatch.setattr(parts, 'render_frame', stop_at_val)
     with pytest.raises(KeyboardInterrupt):

@@ -23,11 +23,11 @@ def test_contestants_start_plain_and_gain_one_part_each():
     plain, own, low, last, fused, eager, fast = configs.values()
     assert plain.model.head.backend == 'reference' and 'backend' not in own.model.head
     assert plain.optim_wrapper == own.optim_wrapper == dict(
-        type='OptimWrapper', optimizer=dict(type='Adam', lr=4e-3))
+        type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
     assert not plain.default_hooks and plain.model.data_preprocessor.type == 'PoseDataPreprocessor'
     assert low.optim_wrapper.type == 'BFloat16OptimWrapper' and 'fused' not in low.optim_wrapper.optimizer
     assert set(last.default_hooks) == {'channels_last'} and 'fused' not in last.optim_wrapper.optimizer
-    assert fused.optim_wrapper.optimizer == dict(type='Adam', lr=4e-3, fused=True)
+    assert fused.optim_wrapper.optimizer == dict(type='Adam', lr=1e-3, fused=True)
     assert set(fast.default_hooks) - set(eager.default_hooks) == {'compile'}
     assert list(training_step.contestants(quickstart, each_part=False, compiled=False)) == ['plain', 'fast']
 

@@ -104,9 +104,11 @@ def test_sheet_contains_every_tile():
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_command_on_the_stand_in(standin, tmp_path, capsys, monkeypatch, split):
     prepare_from_truth(standin, splits=(split,))
+    cameras = standin / 'h80k' / 'annotations' / 'h80k_train_perspective_cameras.npz'
     monkeypatch.setenv('STANDIN_ROOT', str(standin))
     visualize_batch.main([str(QUICKSTART), '--num', '6', '--columns', '3', '--out-dir', str(tmp_path / 'out'),
-                          '--split', split])
+                          '--split', split, '--cfg-options',
+                          f'train_dataloader.dataset.datasets.0.camera_file={cameras}'])
     file = tmp_path / 'out' / f'{QUICKSTART.stem}_{split}.png'
     assert cv2.imread(str(file)).shape[0] > 2 * 320 and str(file) in capsys.readouterr().out
 
