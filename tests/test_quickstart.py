@@ -10,6 +10,8 @@ import pytest
 import torch
 from small_training import REPO, run_tool
 
+from mmpose_integral.cli.quickstart import command
+
 
 def tiny(folder):
     return ['--size', 'tiny', '--data-root', folder / 'data', '--work-dir', folder / 'work']
@@ -85,3 +87,22 @@ def test_a_second_run_repeats_no_stage(finished, again, capsys):
 def test_another_size_in_the_same_folder_is_refused(again):
     message = again('--size', 'full')
     assert "'tiny'" in message and '--fresh' in message
+
+
+@pytest.mark.parametrize('scratch', [False, True])
+def test_pretrained_weights_are_used_unless_told_otherwise(scratch, tmp_path, monkeypatch):
+    monkeypatch.setenv('STANDIN_ROOT', '')  # the chain sets it, and monkeypatch restores it
+    chain, calls = command.Chain(command.parse_args(['--work-dir', str(tmp_path)] + ['--from-scratch'] * scratch)), []
+    monkeypatch.setattr(command.torch.cuda, 'is_available', lambda: True)  # one process
+    monkeypatch.setattr(chain, 'run_together', lambda commands: calls.append(commands['keypoints_2d']))
+    monkeypatch.setattr(chain, 'run', lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(chain, 'checkpoint', lambda work: tmp_path / f'{work}.pth')
+    monkeypatch.setattr(chain, 'call', lambda *arguments: calls.append(arguments))
+    chain.train_models()
+    chain.train_integral()
+    chain.cameras()
+    keypoints_2d, integral, cameras = (' '.join(map(str, call)) for call in calls)
+    whole = f'model.init_cfg.checkpoint={command.START}'
+    assert command.START.is_file() and (whole in keypoints_2d) == (whole in integral) == (not scratch)
+    assert (f'model.backbone.init_cfg.checkpoint={tmp_path}/keypoints_2d.pth' in integral) == scratch
+    assert ('lr=2e-3' in keypoints_2d) == ('lr=4e-3' in integral) == ('--focal-length 293.12' in cameras) == scratch

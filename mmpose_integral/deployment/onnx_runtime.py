@@ -23,7 +23,7 @@ METADATA_KEY = 'mmpose_integral'
 FORMAT_VERSION = 3  # version of the facts in the metadata; a runtime accepts its own version only
 FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'std_factors', 'joints', 'parents', 'flip_indices',
          'flip_x', 'flip_test', 'bone_length', 'camera_model')
-SCORE_RADIUS_MM = 75.0  # a calibrated score is the probability that a joint is at most so far from the truth
+SCORE_RADIUS_MM = 75.0  # a calibrated score is the probability that the error is not above this limit
 FIELD_OF_VIEW_DEG = 55.0  # across the longer side of a picture without a known focal length
 WHOLE_IMAGE = 'whole_image'
 CHUNK = 16  # largest number of people per run of the graph, which bounds its memory
@@ -156,7 +156,7 @@ def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray, parents: list[int],
 
 
 def probability_within(std_mm: np.ndarray) -> np.ndarray:
-    """Probability (N, K) that a joint is within ``SCORE_RADIUS_MM`` of its prediction, from std (N, K, 3), mm.
+    """Compute the probability (N, K) of errors up to ``SCORE_RADIUS_MM`` from standard deviations (N, K, 3), mm.
 
     The squared distance is about a chi-square variable (Satterthwaite), and its cube root normal (Wilson and Hilferty).
     """

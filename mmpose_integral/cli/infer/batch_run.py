@@ -84,8 +84,8 @@ class BatchRun:
         """1 if an input failed; 3 if no person was found in any input, or, with --strict, in one of them; else 0."""
         count = self.counts
         one_is_empty = count['empty_images'] + count['empty_videos'] > 0
-        nobody = self.args.strict and one_is_empty or count['image_people'] + count['poses'] == 0
-        return 1 if count['failed'] else 3 if nobody else 0
+        no_person = self.args.strict and one_is_empty or count['image_people'] + count['poses'] == 0
+        return 1 if count['failed'] else 3 if no_person else 0
 
     def _process_images(self, paths: list[str], names: Sequence[str]) -> None:
         with ResultFiles(self.args.vis_out_dir, self.args.pred_out_dir, Media(paths)) as files, \

@@ -30,7 +30,7 @@ ROOT = index_file().parent
 CONFIGS = ROOT / 'configs' / 'quickstart'
 DETECTOR, KEYPOINTS_2D, INTEGRAL = (CONFIGS / f'{name}.py' for name in (
     'detector_rtmdet_nano', 'keypoints_2d_r18_mpii', 'integral_r18_standin'))
-START = ROOT / 'mmpose_integral' / 'assets' / 'pretrained_r18_standin.pth'
+START = Path(__file__).resolve().parents[2] / 'assets' / 'pretrained_r18_standin.pth'
 SPLITS = ('train', 'val', 'test')
 
 # Number of images of each part. `options` apply to the three trainings; with the full size, the trainings follow their

@@ -1,11 +1,11 @@
-"""Meaning of calibrated standard deviations: factors that calibrate them, and the probability that a joint is near."""
+"""Calibration of standard deviations: factors for them, and the probability that an error is below a limit."""
 import numpy as np
 from scipy.special import erf
 
 from mmpose_integral.structures.bone_length import skeleton_length
 
 SCORE_RADIUS_MM = 75.0
-"""The score of a calibrated model is the probability that a joint is at most so far from its true position."""
+"""Limit of the error, mm. The score of a calibrated model is the probability that the error is not above it."""
 
 
 def probability_within(std_mm: np.ndarray, radius_mm: float = SCORE_RADIUS_MM) -> np.ndarray:
