@@ -60,9 +60,9 @@ def stage_frame(seed: int, split: str, index: int, image_size: int,
     """
     rng = np.random.default_rng((seed, PART_IDS[split], index))
     people = people_of_split(seed, split)
-    rank = index % len(people)  # the people take turns, so that even a small split has its people's mean length
-    subject, body = people[rank]
-    outfit = studio_outfit(subject, split, rank)
+    # the people take turns, so that even a small split has its people's mean length
+    subject, body = people[index % len(people)]
+    outfit = studio_outfit(subject)
     if random_person:
         own = np.random.default_rng((seed, PART_IDS[split], index, 2))
         subject, body, outfit = -1, draw_person(own), random_outfit(own)

@@ -24,10 +24,9 @@ def render_video(seed: int, number: int, seconds: float, fps: float,
     The number of the video chooses a person of Val and a camera, and the random draws depend on it and on the seed.
     """
     people = people_of_split(seed, 'val')
-    rank = number % len(people)
-    subject, body = people[rank]
+    subject, body = people[number % len(people)]
     rng = np.random.default_rng((seed, number))
-    camera, outfit = studio_camera(number % 4, size), studio_outfit(subject, 'val', rank)
+    camera, outfit = studio_camera(number % 4, size), studio_outfit(subject)
     for figure in _motion(rng, body, seconds, fps):
         image = studio_background(camera, number % 4, size)
         draw_people(image, camera, [Actor(figure, body, outfit)], [], STUDIO_LIGHT)

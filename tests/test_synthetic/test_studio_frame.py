@@ -102,6 +102,12 @@ def test_frame_depends_only_on_seed_split_and_index():
     np.testing.assert_allclose((larger.keypoints_2d + 0.5) / 384, (first[1].keypoints_2d + 0.5) / 96, atol=1e-3)
 
 
+def test_no_clothes_are_in_two_splits():
+    clothes = [{tuple(stage_frame(0, split, index, 128)[0].actor.outfit.shirt) for index in range(count)}
+               for split, count in (('train', 6), ('val', 3), ('test', 3))]
+    assert [len(shirts) for shirts in clothes] == [6, 3, 3] and len(set.union(*clothes)) == 12
+
+
 def test_random_people_are_other_people_in_other_clothes():
     frames = [stage_frame(3, 'train', index, 128, random_person=True)[0] for index in (0, 6)]  # both of person 0
     usual = stage_frame(3, 'train', 0, 128)[0]
