@@ -6,14 +6,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=$(cd "${VIRTUAL_ENV:-.venv}/bin" && pwd)/python
 config=configs/quickstart/pretrain_r18_standin.py work=work_dirs/pretrain
 export STANDIN_ROOT=data/pretrain
-annotations=$STANDIN_ROOT/h80k/annotations
 # The stand-in data of the quickstart have seed 0. People, clothes, poses and scenes of another seed are other draws.
 "$python" tools/make_standin.py --root "$STANDIN_ROOT" --seed 1809 --random-backgrounds --random-people \
     --num-train 24000 --num-val 400 --num-test 0 --num-mpii 10000 --num-coco 0
 "$python" -c "import sys; from mmpose_integral.synthetic.prepare import prepare_from_truth
 prepare_from_truth(sys.argv[1], splits=('train', 'val'))" "$STANDIN_ROOT"
-"$python" tools/dataset_converters/fit_cameras.py --model perspective --index "$annotations/h80k_train.npz" \
-    --keypoints-2d "$annotations/h80k_train_keypoints_2d.npz" --out "$annotations/h80k_train_cameras.npz"
 PYTHON=$python bash tools/dist_run.sh tools/train.py 2 "$config" --work-dir "$work" --resume --cfg-options \
     train_dataloader.batch_size=16 train_dataloader.num_workers=0 train_dataloader.persistent_workers=False
 "$python" tools/publish_checkpoint.py "$config" "$work"/best_*.pth mmpose_integral/assets/pretrained_r18_standin.pth

@@ -34,7 +34,8 @@ train_dataloader = dict(
     num_workers=2, pin_memory=False,
     dataset=dict(pipeline=train_pipeline, datasets=[
         dict(type='H80KDataset', data_root=h80k_root, ann_file='annotations/h80k_train.npz',
-             bbox_file='annotations/h80k_train_boxes.json', camera_file='annotations/h80k_train_cameras.npz',
+             bbox_file='annotations/h80k_train_boxes.json',
+             camera_file='annotations/h80k_train_perspective_cameras.npz',
              pipeline=[{{_base_.load_image}}, dict(type='FitPerspective'), {{_base_.detected_box}}]),
         dict(type='ZeroBasedMpiiDataset', data_root=mpii_root, ann_file='annotations/mpii_train.json',
              data_prefix=dict(img='images/'), pipeline={{_base_.mpii.pipeline}})]))

@@ -7,9 +7,9 @@ _base_ = 'mmpose::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmpose_integral'])
 
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
-max_epochs = 5
+max_epochs = 4
 base_lr = 1e-3
-codec = dict(type='MSRAHeatmap', input_size=(96, 96), heatmap_size=(12, 12), sigma=1, unbiased=True)
+codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(16, 16), sigma=1, unbiased=True)
 
 model = dict(
     type='TopdownPoseEstimator',

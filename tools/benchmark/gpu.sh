@@ -47,7 +47,7 @@ step tests 100 "$python" -m pytest -q -p no:cacheprovider -rs tests/test_ops tes
 scenario soft_argmax 90
 rounds=(--rounds 5) workers=(1 2 4 8 16) data=(2800 400 1800 2000) ablation=(--jobs 8)
 if [[ $device == cpu ]]; then
-    rounds=(--rounds 1) workers=(1) data=(16 8 16 16) ablation=(--jobs 1 --epochs 1 --h80k-frames 8 --rows no-box mpii)
+    rounds=(--rounds 1) workers=(1) data=(16 8 16 16) ablation=(--jobs 1 --steps 2 --h80k-frames 8 --rows no-box mpii)
 fi
 scenario training_step 170 "${rounds[@]}" --training-step-each-part --training-step-profile "$out/traces"
 scenario inference 80 "${rounds[@]}"

@@ -1,12 +1,13 @@
 """Train and evaluate the rows of the paper's Table 2 and further variants, and write its tables with our figures.
 
 On the real data, set H80K_ROOT, MPII_ROOT and COCO_ROOT, and run ``ablation --gpus 4``. On the stand-in, with the
-boxes, 2D joints and backbone of the quickstart, run ``ablation --standin --jobs 2``. Every row is a config; this
-command adds seeds, the sizes of ``--standin``, and the order of the work. Finished work is not repeated, and a stopped
-training continues. ``--collect`` only writes the tables.
+boxes and 2D joints of the quickstart, run ``ablation --standin --jobs 2``. Every row is a config; this command adds
+seeds, the sizes of ``--standin``, and the order of the work. Finished work is not repeated, and a stopped training
+continues. ``--collect`` only writes the tables.
 """
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -24,17 +25,9 @@ from mmpose_integral.utils.files import write_whole
 
 ROOT = index_file().parent
 CONFIGS = ROOT / 'configs'
-# Schedule on the stand-in, where training with small batches is faster than with large ones. In every row, an epoch is
-# one pass over H80K, as in the paper, so rows with more sources take more steps.
+# Schedule on the stand-in, where training with small batches is faster than with large ones. An epoch is one pass over
+# H80K, as in the paper, so a row with more sources has fewer epochs of more steps.
 STANDIN = dict(divisor=4, batch_size=8, lr=2e-3)
-
-
-def depth_and_checkpoint(text: str) -> tuple[int, str]:
-    """Type for argparse: DEPTH=CHECKPOINT."""
-    depth, _, path = text.partition('=')
-    if not depth.isdigit() or not Path(path).is_file():
-        raise argparse.ArgumentTypeError(f'DEPTH=CHECKPOINT with an existing file expected, got {text}')
-    return int(depth), path
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -51,31 +44,26 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     standin.add_argument('--standin', action='store_true', help='train small models on the stand-in data')
     standin.add_argument('--data-root', type=Path, default=Path('data/standin'),
                          help='folder of the stand-in data (default: %(default)s)')
-    standin.add_argument('--epochs', type=int, default=128, help='number of passes over H80K (default: %(default)s)')
-    standin.add_argument('--h80k-frames', type=int, default=100, help='number of Train frames (default: %(default)s)')
-    standin.add_argument('--init', nargs='+', type=depth_and_checkpoint, default=[], metavar='DEPTH=CHECKPOINT', help=(
-        'initialise ResNets of this depth from the backbone of a 2D model, as the paper does from ImageNet'))
+    standin.add_argument('--steps', type=int, default=4800, help='number of steps of each row (default: %(default)s)')
+    standin.add_argument('--h80k-frames', type=int, default=200, help='number of Train frames (default: %(default)s)')
     args = parser.parse_args(argv)
-    longer = [key for key in args.rows if ROWS[key].longer > 1]
-    if longer and not args.standin:
-        parser.error(f'--rows {longer[0]}: only for --standin; on the real data, a training ends when Val saturates')
-    args.init = dict(args.init)
+    if args.standin and 'scratch' in args.rows:
+        parser.error('--rows scratch: only for the real data; with --standin, all rows start from random weights')
     return args
 
 
 def standin_config(cfg: Config, row: Row, args: argparse.Namespace) -> None:
     """Put the sizes and the schedule of the stand-in into the config of a row."""
     shrink_config(cfg, STANDIN['divisor'])
-    checkpoint = args.init.get(cfg.model.get('backbone', {}).get('depth'))
-    if checkpoint:
-        cfg.model.backbone.init_cfg = dict(type='Pretrained', prefix='backbone.', checkpoint=checkpoint)
-    cfg.train_dataloader.dataset.datasets[0].indices = args.h80k_frames
-    epochs = args.epochs * row.longer
+    sources = cfg.train_dataloader.dataset.datasets
+    sources[0].indices = args.h80k_frames
+    steps_per_epoch = math.ceil(args.h80k_frames * len(sources) / STANDIN['batch_size'])
+    epochs = max(1, round(args.steps / steps_per_epoch))
     cfg.train_dataloader.update(batch_size=STANDIN['batch_size'], num_workers=0, persistent_workers=False)
     for name in ('val_dataloader', 'test_dataloader'):
         cfg[name].update(batch_size=64, num_workers=0, persistent_workers=False)
-    cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
-    cfg.default_hooks.checkpoint.interval = max(1, epochs // 4)
+    cfg.train_cfg.update(max_epochs=epochs, val_interval=max(1, epochs // 8))
+    cfg.default_hooks.checkpoint.interval = max(1, epochs // 8)
     optimizer = dict(cfg.optim_wrapper.optimizer, fused=True, lr=STANDIN['lr'] * row.rate)
     cfg.optim_wrapper = dict(cfg.optim_wrapper, type='BFloat16OptimWrapper', optimizer=optimizer)
     cfg.param_scheduler = [
@@ -97,7 +85,7 @@ class Ablation:
         os.environ['ENSEMBLE_ROOT'] = str(args.work_dir)
 
     def folder(self, row: Row, seed: int | str) -> Path:
-        name = Path(row.config).stem + f'_x{row.longer}' * (row.longer > 1) + '_scratch' * (not row.pretrained)
+        name = Path(row.config).stem + '_scratch' * (not row.pretrained)
         return self.args.work_dir / name / f'seed{seed}'
 
     def config(self, row: Row, seed: int) -> Path:
@@ -162,7 +150,7 @@ class Ablation:
 
     def check_settings(self) -> None:
         """Store the settings in the work folder; SystemExit if it has rows with others, which are not comparable."""
-        names = ('standin', 'data_root', 'epochs', 'h80k_frames', 'init') if self.args.standin else ('standin', 'gpus')
+        names = ('standin', 'data_root', 'steps', 'h80k_frames') if self.args.standin else ('standin', 'gpus')
         text = json.dumps({name: getattr(self.args, name) for name in names}, default=str)
         path = self.args.work_dir / 'settings.json'
         if path.exists() and path.read_text().strip() != text:

@@ -161,7 +161,8 @@ class Chain:
         self.call('prepare cameras', '--model', 'perspective', *options,
                   '--index', self.annotation('train', '.npz'), '--root', self.h80k,
                   '--keypoints-2d', self.annotation('train', '_keypoints_2d.npz'),
-                  '--truth', self.data / 'truth' / 'h80k_train.npz', '--out', self.annotation('train', '_cameras.npz'))
+                  '--truth', self.data / 'truth' / 'h80k_train.npz',
+                  '--out', self.annotation('train', '_perspective_cameras.npz'))
 
     def train_integral(self) -> None:
         """Train on a GPU, or in two processes on the CPU, which use its cores better than two threads of one."""

@@ -45,7 +45,7 @@ def detector_recall(data: Path, split: str = 'val', threshold: float = 0.5) -> f
 def write_results(data: Path, work: Path, seconds: dict[str, float]) -> str:
     """Write all figures to ``results.json`` and ``RESULTS.md``, with the time of each stage, s; return the table."""
     plain, flip, pck = (mmengine.load(work / f'{name}.json') for name in ('val', 'val_flip', 'keypoints_2d'))
-    cameras = mmengine.load(data / 'h80k' / 'annotations' / 'h80k_train_cameras_summary.json')
+    cameras = mmengine.load(data / 'h80k' / 'annotations' / 'h80k_train_perspective_cameras_summary.json')
     baseline = mean_pose_mpjpe(data)
     rows = [
         ('person detector, recall at IoU 0.5 on Val', f'{detector_recall(data):.3f}'),
@@ -100,7 +100,7 @@ def draw_pictures(data: Path, work: Path) -> None:
     curve = draw_curves(read_scalars(work / 'integral'), ['h80k/MPJPE_train+val'], mean_pose_mpjpe(data),
                         title='Integral model on the stand-in data, Val')
     save_picture(curve, folder / 'learning_curve.png')
-    report = data / 'h80k' / 'annotations' / 'h80k_train_cameras.png'
+    report = data / 'h80k' / 'annotations' / 'h80k_train_perspective_cameras.png'
     for source, name in ((report, 'cameras_train.png'), (work / 'standin_preview.jpg', 'standin_preview.jpg')):
         if source.exists():
             shutil.copyfile(source, folder / name)
