@@ -56,6 +56,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='folder of all other products (default: %(default)s)')
     parser.add_argument('--size', choices=sorted(SIZES), default='full',
                         help="amount of data and training; 'tiny' only shows that the chain runs (default: full)")
+    parser.add_argument('--seed', type=int, default=0, help='seed of the three trainings (default: %(default)s)')
     parser.add_argument('--from-scratch', action='store_true', help='do not use the pretrained weights of the package')
     parser.add_argument('--fresh', action='store_true', help='first delete both folders')
     return parser.parse_args(argv)
@@ -78,7 +79,7 @@ class Chain:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.data, self.work, self.size = args.data_root, args.work_dir, SIZES[args.size]
-        self.h80k, self.from_scratch = self.data / 'h80k', args.from_scratch
+        self.h80k, self.from_scratch, self.seed = self.data / 'h80k', args.from_scratch, args.seed
         os.environ['STANDIN_ROOT'] = str(self.data)  # the configs of the quickstart read this variable
 
     def stages(self) -> list[tuple[str, str, Callable[[], None]]]:
@@ -120,8 +121,8 @@ class Chain:
         run_chains(chains, jobs=len(chains), follow_s=20)
 
     def train_arguments(self, config: Path, work: str, *options: str) -> list[object]:
-        options = (*self.size['options'], *options)
-        return [config, '--work-dir', self.work / work, '--resume', *(['--cfg-options', *options] if options else [])]
+        options = (*self.size['options'], *options, f'randomness.seed={self.seed}')
+        return [config, '--work-dir', self.work / work, '--resume', '--cfg-options', *options]
 
     def checkpoint(self, work: str) -> Path:
         """The best checkpoint of a training, or its last one if there is no best one."""
@@ -222,6 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             shutil.rmtree(args.data_root)
     args.work_dir.mkdir(parents=True, exist_ok=True)
     settings, wanted = args.work_dir / 'size.txt', args.size + ' from scratch' * args.from_scratch
+    wanted += f', seed {args.seed}' * bool(args.seed)
     if settings.exists() and settings.read_text() != wanted:
         raise SystemExit(f'{args.work_dir} holds a run of size {settings.read_text()!r}, not {wanted!r}: give '
                          '--fresh to delete it, or another --work-dir and --data-root')
