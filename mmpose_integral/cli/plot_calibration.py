@@ -2,7 +2,8 @@
 
 The predictions are those of ``test --predictions``, which also stores the truth and the standard deviations. With
 ``--store``, the checkpoint that made them gets one factor per joint and axis, after which the intervals of one and two
-standard deviations have about the right coverage on these errors. From then on, its standard deviations are calibrated, and its scores are probabilities.
+standard deviations contain about as many of these errors as those of a normal distribution. From then on, its standard
+deviations are calibrated, and its scores are probabilities.
 The people in the predictions should be neither in the training data nor in the data of a later evaluation.
 """
 import argparse

@@ -1,25 +1,21 @@
 """Reduction of a config of the paper's size for the stand-in data and a CPU."""
-import re
-
-import torch
 from mmengine.config import Config, ConfigDict
-from mmpose.registry import MODELS
 
 STRIDE = 32  # stride of all backbones; input sides are multiples of it
 SMALL_DEPTH = {50: 18, 101: 34, 152: 34}
 
 
-def shrink_config(cfg: Config, divisor: float = 3, base_channels: int = 24) -> Config:
+def shrink_config(cfg: Config, divisor: float = 3, base_channels: int = 32) -> Config:
     """Divide the input size, and use a smaller backbone of the same kind with random weights.
 
-    ResNet-50 becomes ResNet-18 and ResNet-152 becomes ResNet-34, with ``base_channels`` instead of 64, features of a
-    sixteenth of the input's resolution, and one deconvolution of 64 channels, as in the quickstart's model. HRNet and
-    Swin get a quarter of their channels and fewer blocks. The number of depth bins stays W / 4.
+    ResNet-50 becomes ResNet-18 and ResNet-152 becomes ResNet-34, with ``base_channels`` instead of 64 and two
+    deconvolutions of 64 channels. HRNet and Swin get a quarter of their channels and fewer blocks. The number of depth
+    bins stays W / 4.
 
     Args:
         cfg: Config; changed in place.
         divisor: Divisor of the input sides, which are rounded to a multiple of 32 and at least 32. This changes
-            proportions: a third of 288x384 is 96x128, which is as wide as a third of 256x256.
+            proportions: a quarter of 288x384 is 64x96, which is as wide as a quarter of 256x256.
         base_channels: Base channels of a ResNet.
 
     Returns:
@@ -36,7 +32,7 @@ def shrink_config(cfg: Config, divisor: float = 3, base_channels: int = 24) -> C
     if 'depth_bins' in head:
         head.depth_bins = head.decoder.input_size[0] // 4
         if head.get('deconv_out_channels', True):
-            head.update(deconv_out_channels=(64, ), deconv_kernel_sizes=(4, ))
+            head.update(deconv_out_channels=(64, 64), deconv_kernel_sizes=(4, 4))
     return cfg
 
 
@@ -62,8 +58,7 @@ def _shrink_backbone(backbone: ConfigDict, base_channels: int) -> int:
     """Make a backbone smaller and its weights random; return its number of output channels."""
     backbone.pop('init_cfg', None)
     if backbone.type == 'ResNet':
-        backbone.update(depth=SMALL_DEPTH.get(backbone.depth, backbone.depth), base_channels=base_channels,
-                        strides=(1, 2, 2, 1))
+        backbone.update(depth=SMALL_DEPTH.get(backbone.depth, backbone.depth), base_channels=base_channels)
         return base_channels * 8
     if backbone.type == 'HRNet':
         for stage in backbone.extra.values():
@@ -74,26 +69,3 @@ def _shrink_backbone(backbone: ConfigDict, base_channels: int) -> int:
         backbone.update(embed_dims=backbone.embed_dims // 4, depths=[2, 2, 2, 2], convert_weights=False)
         return backbone.embed_dims * 8
     raise ValueError(f"model.backbone.type: 'ResNet', 'HRNet' or 'SwinTransformer' expected, got {backbone.type!r}")
-
-
-def deepen_resnet(weights: dict[str, torch.Tensor], backbone: ConfigDict) -> dict[str, torch.Tensor]:
-    """Weights of a deeper ResNet of basic blocks that computes the same as a given one: its further blocks do nothing.
-
-    The last scale of batch norm in a further block is 0, so that the block returns its input, which is not negative.
-    This is Net2DeeperNet (Chen, Goodfellow and Shlens, ICLR 2016).
-
-    Args:
-        weights: State dict of the shallower ResNet.
-        backbone: Config of the deeper one.
-
-    Raises:
-        ValueError: If the deeper ResNet lacks one of the weights.
-    """
-    state = MODELS.build(backbone).state_dict()
-    missing = [name for name in weights if name not in state]
-    if missing:
-        raise ValueError(f'{missing[0]}: a ResNet of depth {backbone.depth} has no such weight')
-    for name, value in state.items():
-        if name not in weights and re.fullmatch(r'layer\d\.\d+\.bn2\.weight', name):
-            value.zero_()
-    return {**state, **weights}

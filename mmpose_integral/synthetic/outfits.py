@@ -29,23 +29,35 @@ class Outfit(NamedTuple):
     watch: bool  # on the left wrist, where most people wear it
 
 
-# The studio's clothes are sports kits: (shirt, second, chest style, trousers, shoe, back, sock). They are dark behind,
-# with sleeves to the elbow and knee-high socks. Front and back and the parts of a limb thus differ at a few pixels.
-# Each of the twelve people has another kit, as in Human3.6M: Val and Test show no clothes of Train.
+# The clothes of the studio's twelve people: (sleeve, trouser), (shirt, second, chest style), (trousers, shoe, back,
+# sock). As in Human3.6M, each person has clothes of another colour and cut, so that Val and Test show no clothes of
+# Train. Most are dark behind, with knee-high socks. Front and back and the parts of a leg thus differ at a few pixels.
 _CHARCOAL, _NAVY = (34, 30, 30), (48, 32, 26)
-_STUDIO_KITS = (
-    ((172, 96, 58), (228, 232, 236), 'print', (92, 74, 66), (40, 40, 44), _CHARCOAL, (236, 236, 234)),
-    ((70, 150, 214), (60, 70, 84), 'jacket', (150, 112, 70), (200, 205, 210), _CHARCOAL, (228, 234, 238)),
-    ((92, 160, 96), (36, 52, 40), 'buttons', (60, 96, 122), (48, 62, 96), _CHARCOAL, (236, 236, 234)),
-    ((214, 218, 222), (70, 62, 150), 'stripes', (72, 66, 120), (70, 90, 120), _CHARCOAL, (228, 234, 238)),
-    ((120, 84, 150), (214, 220, 224), 'plain', (70, 100, 84), (44, 46, 52), _NAVY, (206, 226, 232)),
-    ((84, 196, 206), (48, 44, 60), 'print', (112, 82, 52), (208, 212, 216), _NAVY, (236, 230, 222)),
-    ((60, 60, 178), (220, 226, 230), 'print', (100, 88, 80), (215, 215, 215), _NAVY, (180, 226, 236)),
-    ((196, 190, 148), (52, 58, 66), 'buttons', (58, 72, 142), (56, 60, 66), _CHARCOAL, (214, 218, 240)),
-    ((112, 122, 48), (226, 228, 220), 'stripes', (134, 120, 104), (60, 84, 112), _CHARCOAL, (226, 236, 230)),
-    ((176, 156, 120), (60, 70, 160), 'jacket', (84, 92, 60), (50, 50, 54), _NAVY, (232, 214, 190)),
-    ((150, 112, 216), (64, 58, 70), 'buttons', (104, 70, 70), (212, 214, 210), _NAVY, (238, 232, 214)),
-    ((66, 122, 130), (210, 222, 226), 'stripes', (148, 128, 92), (46, 50, 58), _CHARCOAL, (220, 224, 234)))
+_STUDIO_CLOTHES = (
+    (('elbow', 'long'), ((172, 96, 58), (228, 232, 236), 'print'),
+     ((92, 74, 66), (40, 40, 44), _CHARCOAL, (236, 236, 234))),
+    (('elbow', 'long'), ((70, 150, 214), (60, 70, 84), 'jacket'),
+     ((150, 112, 70), (200, 205, 210), _CHARCOAL, (228, 234, 238))),
+    (('short', 'long'), ((92, 160, 96), (36, 52, 40), 'buttons'),
+     ((60, 96, 122), (48, 62, 96), _CHARCOAL, (236, 236, 234))),
+    (('elbow', 'long'), ((214, 218, 222), (70, 62, 150), 'stripes'),
+     ((72, 66, 120), (70, 90, 120), _CHARCOAL, (228, 234, 238))),
+    (('elbow', 'long'), ((120, 84, 150), (214, 220, 224), 'plain'),
+     ((70, 100, 84), (44, 46, 52), _NAVY, None)),
+    (('short', 'long'), ((84, 196, 206), (48, 44, 60), 'print'),
+     ((112, 82, 52), (208, 212, 216), _NAVY, (236, 230, 222))),
+    (('none', 'short'), ((60, 60, 178), (220, 226, 230), 'print'),
+     ((100, 88, 80), (215, 215, 215), _NAVY, None)),
+    (('long', 'long'), ((196, 190, 148), (52, 58, 66), 'buttons'),
+     ((58, 72, 142), (56, 60, 66), _CHARCOAL, None)),
+    (('short', 'knee'), ((112, 122, 48), (226, 228, 220), 'stripes'),
+     ((134, 120, 104), (60, 84, 112), None, (226, 236, 230))),
+    (('long', 'knee'), ((176, 156, 120), (60, 70, 160), 'jacket'),
+     ((84, 92, 60), (50, 50, 54), _NAVY, (232, 214, 190))),
+    (('none', 'long'), ((150, 112, 216), (64, 58, 70), 'buttons'),
+     ((104, 70, 70), (212, 214, 210), None, None)),
+    (('short', 'short'), ((66, 122, 130), (210, 222, 226), 'stripes'),
+     ((148, 128, 92), (46, 50, 58), _CHARCOAL, (220, 224, 234))))
 # Skin, hair colour and hair style of each of the twelve people.
 _STUDIO_LOOKS = ((0, 1, 'short'), (2, 2, 'long'), (4, 0, 'short'), (1, 3, 'bun'), (3, 0, 'short'), (0, 1, 'long'),
                  (1, 0, 'bun'), (3, 2, 'short'), (2, 1, 'long'), (4, 0, 'short'), (0, 2, 'cap'), (2, 3, 'bun'))
@@ -57,11 +69,11 @@ def studio_outfit(subject: int) -> Outfit:
     Args:
         subject: Number of the person over all splits.
     """
-    shirt, second, style, *colors = _STUDIO_KITS[subject]
-    trousers, shoe, back, sock = np.array(colors, float)
+    (sleeve, trouser), (shirt, second, style), colors = _STUDIO_CLOTHES[subject]
+    trousers, shoe, back, sock = (None if color is None else np.array(color, float) for color in colors)
     skin, hair, hair_style = _STUDIO_LOOKS[subject]
-    return Outfit(_SKIN[skin], _HAIR[hair], hair_style, np.array(shirt, float), np.array(second, float), style, 'elbow',
-                  trousers, 'long', shoe, back, sock, subject % 2 == 0)
+    return Outfit(_SKIN[skin], _HAIR[hair], hair_style, np.array(shirt, float), np.array(second, float), style, sleeve,
+                  trousers, trouser, shoe, back, sock, subject % 2 == 0)
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:

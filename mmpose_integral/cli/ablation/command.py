@@ -14,23 +14,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 
 from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.cli.ablation.report import write_report
 from mmpose_integral.cli.ablation.rows import ROWS, TABLE_2, Row, ensemble_name
 from mmpose_integral.cli.trainings import PROGRAM, Step, best_checkpoint, run_chains
-from mmpose_integral.engine.shrink import deepen_resnet, shrink_config
-from mmpose_integral.formats.checkpoints import find_weights, read_checkpoint
-from mmpose_integral.utils.files import replace_when_done, write_whole
+from mmpose_integral.engine.shrink import shrink_config
+from mmpose_integral.utils.files import write_whole
 
 ROOT = index_file().parent
 CONFIGS = ROOT / 'configs'
 # Schedule on the stand-in, where training with small batches is faster than with large ones. An epoch is one pass over
 # H80K, as in the paper, so a row with more sources has fewer epochs of more steps.
-STANDIN = dict(divisor=3, batch_size=8, lr=1e-3)
-START = Path(__file__).resolve().parents[2] / 'assets' / 'pretrained_r18_standin.pth'
+STANDIN = dict(divisor=4, batch_size=8, lr=2e-3)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -47,29 +44,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     standin.add_argument('--standin', action='store_true', help='train small models on the stand-in data')
     standin.add_argument('--data-root', type=Path, default=Path('data/standin'),
                          help='folder of the stand-in data (default: %(default)s)')
-    standin.add_argument('--steps', type=int, default=1600, help='number of steps of each row (default: %(default)s)')
+    standin.add_argument('--steps', type=int, default=4800, help='number of steps of each row (default: %(default)s)')
     standin.add_argument('--h80k-frames', type=int, default=200, help='number of Train frames (default: %(default)s)')
     args = parser.parse_args(argv)
+    if args.standin and 'scratch' in args.rows:
+        parser.error('--rows scratch: only for the real data; with --standin, all rows start from random weights')
     return args
-
-
-def pretrained_backbone(cfg: Config, folder: Path) -> Path:
-    """Write the backbone of the quickstart's pretrained weights to the folder, with the depth of the config."""
-    path = folder / f'pretrained_r{cfg.model.backbone.depth}.pth'
-    if not path.exists():
-        weights = {name.removeprefix('backbone.'): value.float()
-                   for name, value in find_weights(read_checkpoint(START)).items() if name.startswith('backbone.')}
-        torch.manual_seed(0)  # for the convolutions of further blocks
-        with replace_when_done(path) as partial:
-            torch.save(dict(state_dict=deepen_resnet(weights, cfg.model.backbone)), partial)
-    return path
 
 
 def standin_config(cfg: Config, row: Row, args: argparse.Namespace) -> None:
     """Put the sizes and the schedule of the stand-in into the config of a row."""
     shrink_config(cfg, STANDIN['divisor'])
-    if cfg.model.get('backbone', {}).get('type') == 'ResNet':
-        cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(pretrained_backbone(cfg, args.work_dir)))
     sources = cfg.train_dataloader.dataset.datasets
     sources[0].indices = args.h80k_frames
     steps_per_epoch = math.ceil(args.h80k_frames * len(sources) / STANDIN['batch_size'])

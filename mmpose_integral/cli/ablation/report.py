@@ -83,18 +83,14 @@ def table_2(results: dict[str, Result]) -> str:
     return '\n'.join(lines)
 
 
-def table_variants(results: dict[str, Result], standin: bool) -> str:
-    """Rows that the paper does not have, each compared with a row that differs from it in one respect.
-
-    On the stand-in, other backbones start from random weights, not from ImageNet.
-    """
+def table_variants(results: dict[str, Result]) -> str:
+    """Rows that the paper does not have, each compared with a row that differs from it in one respect."""
     lines = ['| row | MPJPE, mm (trainings) | against | difference, mm [95 %] |', '|---|---|---|---|',
              f'| ResNet-50, box, MPII (row 3) | {spread(results["mpii"].mpjpe)} |  |  |']
     for row in VARIANTS:
         if row.key in results:
-            against = 'mpii' if row.against == 'scratch' and not standin else row.against
-            change = with_interval(difference(results, row, against))
-            other = {'scratch': 'random weights', '384': 'row 5'}.get(str(against), 'row 3') if change else ''
+            change = with_interval(difference(results, row, row.against))
+            other = {'384': 'row 5'}.get(str(row.against), 'row 3') if change else ''
             lines.append(f'| {row.label} | {spread(results[row.key].mpjpe)} | {other} | {change} |')
     return '\n'.join(lines)
 
@@ -141,7 +137,7 @@ def write_report(folder_of: Callable[[Row, int | str], Path], args: argparse.Nam
     if headline:
         parts.append(f'Bone lengths, row "{ROWS[headline].label}":\n\n' + table_1(results, headline))
     if any(row.key in results for row in VARIANTS) and 'mpii' in results:
-        parts.append(table_variants(results, args.standin))
+        parts.append(table_variants(results))
     text = '\n\n'.join(parts) + '\n'
     write_whole(args.work_dir / 'ABLATION.md', text)
     write_json(args.work_dir / 'ablation.json', {
