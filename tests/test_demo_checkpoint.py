@@ -14,8 +14,8 @@ from mmpose_integral.structures.skeleton import JOINT_NAMES
 from mmpose_integral.synthetic import make_standin
 from mmpose_integral.synthetic.prepare import prepare_from_truth
 
-CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18w32_standin.py'
-CHECKPOINT = REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth'
+CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
+CHECKPOINT = REPO / 'mmpose_integral' / 'assets' / 'integral_r18_standin.pth'
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +36,7 @@ def test_metadata_has_lengths_joints_and_config():
     assert 4300 < meta['dataset_meta']['skeleton_length']['train+val'] < 4700
     stored, shipped = Config.fromstring(meta['cfg'], '.py'), Config.fromfile(CONFIG)
     assert stored.model == shipped.model and stored.input_size == shipped.input_size
-    assert meta['config_name'] == 'integral_r18_standin.py'  # its name at the time of the training
+    assert meta['config_name'] == 'integral_r18_standin_long.py'  # the same model, trained for longer
 
 
 def test_it_predicts_poses_that_are_not_in_its_training_data(frames):

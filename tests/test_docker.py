@@ -12,7 +12,7 @@ DOCKERFILES = sorted((REPO / 'docker').glob('*Dockerfile*'))
 NEEDED = ('setup.py', 'pyproject.toml', 'README.md', 'model-index.yml', 'requirements.lock', 'tools/install.sh',
           'tools/check_install.py', 'packages/mmcv_torchvision_ops/pyproject.toml',
           'packages/xtcocotools/pyproject.toml', 'mmpose_integral/__init__.py',
-          'mmpose_integral/assets/integral_r18w32_standin.pth', 'configs/quickstart/integral_r18w32_standin.py',
+          'mmpose_integral/assets/integral_r18_standin.pth', 'configs/quickstart/integral_r18_standin.py',
           'configs/_base_/datasets', 'tests/conftest.py', 'mmpose_integral/datasets/h80k_dataset.py')
 
 

@@ -31,9 +31,9 @@ ASSETS = Path(__file__).resolve().parents[1] / 'assets'
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = PoseSmoother().settings
-    parser.add_argument('--config', default=str(QUICKSTART / 'integral_r18w32_standin.py'),
+    parser.add_argument('--config', default=str(QUICKSTART / 'integral_r18_standin.py'),
                         help='config of an integral model (default: model standin)')
-    parser.add_argument('--checkpoint', default=str(ASSETS / 'integral_r18w32_standin.pth'), help='its checkpoint')
+    parser.add_argument('--checkpoint', default=str(ASSETS / 'integral_r18_standin.pth'), help='its checkpoint')
     parser.add_argument('--det-config', default=str(QUICKSTART / 'detector_rtmdet_nano.py'),
                         help='config of a person detector (default: detector of the stand-in)')
     parser.add_argument('--det-checkpoint', default=str(ASSETS / 'detector_rtmdet_nano_standin.pth'),

@@ -63,10 +63,10 @@ def test_2d_models_and_lifters_give_mmposes_results(weights):
 
 
 def test_image_based_models():
-    for name in ('standin', 'integral_r18w32_standin', 'official', 'integral_r152_h80k', 'integral_r152_h80k_trainval',
+    for name in ('standin', 'integral_r18_standin', 'official', 'integral_r152_h80k', 'integral_r152_h80k_trainval',
                  REPO / 'configs/integral_r152_h80k.py',
                  str(REPO / 'configs/variants/integral-l2_res50_4xb16_h80k-mpii-256x256.py'),
-                 Config.fromfile(REPO / 'configs/quickstart/integral_r18w32_standin.py')):
+                 Config.fromfile(REPO / 'configs/quickstart/integral_r18_standin.py')):
         assert is_image_based(name), name
     for name in ('human3d', 'hand3d', str(LIFTER), 'internet', str(POSE_2D)):
         assert not is_image_based(name), name

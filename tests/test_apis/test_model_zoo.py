@@ -53,9 +53,9 @@ def test_errors_name_the_alias_the_known_ones_and_the_command(files):
 
 
 def test_names_and_aliases_of_the_index(files):
-    by_name, by_alias = find_alias('integral_r18w32_standin'), find_alias('standin')
-    assert by_name == by_alias and by_alias.checkpoint.endswith('assets/integral_r18w32_standin.pth')
-    assert by_alias.config.endswith('configs/quickstart/integral_r18w32_standin.py')
+    by_name, by_alias = find_alias('integral_r18_standin'), find_alias('standin')
+    assert by_name == by_alias and by_alias.checkpoint.endswith('assets/integral_r18_standin.pth')
+    assert by_alias.config.endswith('configs/quickstart/integral_r18_standin.py')
     assert find_alias('rtmdet_m_640-8xb32_coco-person').checkpoint.startswith('https://download.openmmlab.com/')
     with pytest.raises(ValueError, match='train it, `mmpose-integral train configs/integral_r152_h80k.py`'):
         find_alias('integral_r152_h80k')

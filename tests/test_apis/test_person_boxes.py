@@ -93,9 +93,9 @@ def pose_2d(tmp_path_factory):
 def test_a_config_can_take_boxes_around_2d_joints(images, pose_2d, tmp_path):
     """As configs/official does; the joints are those of mmpose's own inference in a box that is 1.1 times as large."""
     config, image = tmp_path / 'config.py', cv2.imread(str(images / '00001.jpg'))
-    config.write_text(f"_base_ = '{REPO}/configs/quickstart/integral_r18w32_standin.py'\n"
+    config.write_text(f"_base_ = '{REPO}/configs/quickstart/integral_r18_standin.py'\n"
                       f"joint_boxes = dict(model='{KEYPOINTS_2D}', weights='{pose_2d}', padding=1.1)\n")
-    weights = REPO / 'mmpose_integral/assets/integral_r18w32_standin.pth'
+    weights = REPO / 'mmpose_integral/assets/integral_r18_standin.pth'
     inferencer = MMPoseInferencer(pose3d=str(config), pose3d_weights=str(weights), device='cpu')
     boxes = [[60, 20, 180, 240], [10, 30, 90, 200]]
     people = next(inferencer(image, bboxes=boxes))['predictions'][0]

@@ -32,7 +32,7 @@ def render_pair(number):
         subject, body = people_of_split(0, 'val')[rank]
         pose = random_pose(rng)._replace(seat=False)
         figure = place_figure(pose_figure(body, pose, rng.uniform(0, 360)), place)
-        actors.append(Actor(figure, body, studio_outfit(subject, 'val', rank)))
+        actors.append(Actor(figure, body, studio_outfit(subject)))
     image = studio_background(camera, number % 4, SIZE)
     layers = draw_people(image, camera, actors, [], STUDIO_LIGHT)
     joints = np.stack([camera.to_camera(add_thorax(actor.figure.joints)) for actor in actors])
@@ -72,4 +72,4 @@ def test_distances_between_two_people():
     assert truth.min() > 1000
     np.testing.assert_allclose(perspective, truth, rtol=1e-6)
     np.testing.assert_allclose(weak, truth, rtol=0.06)
-    assert np.median(np.abs(model - truth)) < 600
+    assert np.median(np.abs(model - truth)) < 200

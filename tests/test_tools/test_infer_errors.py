@@ -3,11 +3,11 @@ import cv2
 import pytest
 from small_training import REPO, files_in
 
-CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18w32_standin.py'
+CONFIG = REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py'
 ASSETS = REPO / 'mmpose_integral' / 'assets'
 DETECTOR = REPO / 'configs' / 'quickstart' / 'detector_rtmdet_nano.py'
 STOCK_2D = REPO / 'configs' / 'keypoints_2d' / 'td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py'
-CHECKPOINT = ASSETS / 'integral_r18w32_standin.pth'
+CHECKPOINT = ASSETS / 'integral_r18_standin.pth'
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 

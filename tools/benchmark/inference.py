@@ -35,8 +35,8 @@ COLUMNS = dict(case='what', contestant='how', wall_ms='wall, ms per crop or imag
                cpu_ratio='times as fast, CPU', difference='largest difference, px or mm')
 Files = tuple[str | Path, str | Path | None]  # config and checkpoint
 REPO = Path(__file__).resolve().parents[2]
-STANDIN = (REPO / 'configs' / 'quickstart' / 'integral_r18w32_standin.py',
-           REPO / 'mmpose_integral' / 'assets' / 'integral_r18w32_standin.pth')
+STANDIN = (REPO / 'configs' / 'quickstart' / 'integral_r18_standin.py',
+           REPO / 'mmpose_integral' / 'assets' / 'integral_r18_standin.pth')
 SYSTEM = (REPO / 'configs' / 'integral_r152_h80k.py', None)
 # bfloat16 rounds to 2^-9. That is well below a pixel for joints about 100 px from the crop's corner, and a few mm for
 # a person of 100 px.

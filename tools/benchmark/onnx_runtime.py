@@ -22,10 +22,10 @@ REPO = Path(__file__).resolve().parents[2]
 
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:
-    parser.add_argument('--onnx-runtime-model', default=str(REPO / 'configs/quickstart/integral_r18w32_standin.py'),
+    parser.add_argument('--onnx-runtime-model', default=str(REPO / 'configs/quickstart/integral_r18_standin.py'),
                         help="config of the model (default: the stand-in's)")
     parser.add_argument('--onnx-runtime-checkpoint', help='checkpoint of the model',
-                        default=str(REPO / 'mmpose_integral/assets/integral_r18w32_standin.pth'))
+                        default=str(REPO / 'mmpose_integral/assets/integral_r18_standin.pth'))
     parser.add_argument('--onnx-runtime-formats', nargs='+', choices=export.SUFFIXES, default=list(export.SUFFIXES),
                         help='formats to measure (default: all)')
     parser.add_argument('--onnx-runtime-batch-sizes', type=int, nargs='+', default=[1, 4], help='crops per batch')

@@ -1,9 +1,6 @@
 """Calibration of standard deviations: factors for them, and the probability that an error is below a limit."""
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.special import erf, ndtri
-from scipy.stats import gmean
 
 from mmpose_integral.structures.bone_length import skeleton_length
 
@@ -52,21 +49,17 @@ def calibrate(keypoints: np.ndarray, std: np.ndarray, factors: np.ndarray,
     return std, np.where(mm_per_px > 0, probability_within(std * usable[..., None]), 0)
 
 
-def std_factors(errors: np.ndarray, stds: np.ndarray,
-                shares: Sequence[float] = (0.6827, 0.95)) -> np.ndarray:
-    """Factors after which the intervals of a normal distribution contain their shares of the errors.
-
-    Errors of joints have heavier tails than a normal distribution, so that no factor is exact for all shares. The
-    result is the geometric mean of the factors of each share, for each joint and axis.
+def std_factors(errors: np.ndarray, stds: np.ndarray, share: float = 0.75) -> np.ndarray:
+    """Factors after which an interval of a normal distribution contains its share of the errors.
 
     Args:
         errors: (N, K, 3), prediction minus truth, root-relative; the first joint is the root.
         stds: (N, K, 3), standard deviations above 0 in the same unit.
-        shares: The shares, between 0 and 1.
+        share: The share, between 0 and 1. Errors of joints have heavier tails than a normal distribution, so that no
+            factor is exact for all shares. The default is a compromise for the intervals of 68 % and 95 %.
 
     Returns:
-        (K, 3); 1 for the root, whose errors are unknown.
+        (K, 3), for each joint and axis; 1 for the root, whose errors are unknown.
     """
-    measured = np.quantile(np.abs(errors[:, 1:]) / stds[:, 1:], shares, axis=0)
-    normal = ndtri((1 + np.asarray(shares)) / 2)
-    return np.concatenate([np.ones((1, 3)), gmean(measured / normal[:, None, None])])
+    measured = np.quantile(np.abs(errors[:, 1:]) / stds[:, 1:], share, axis=0)
+    return np.concatenate([np.ones((1, 3)), measured / ndtri((1 + share) / 2)])
