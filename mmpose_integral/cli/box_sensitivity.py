@@ -71,7 +71,7 @@ def draw(rows: list[tuple[float, float, float]]) -> np.ndarray:
     for axis, points, label in (
             (left, [(scale, mpjpe) for scale, std, mpjpe in rows if std == 0], 'scale of the box'),
             (right, [(std, mpjpe) for scale, std, mpjpe in rows if scale == 1.0],
-             'standard deviation per edge, share of the padded side')):
+             'std of an edge, as a share of the padded side')):
         axis.plot(*np.array(sorted(points)).reshape(-1, 2).T, 'o-', color=BLUE)
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)

@@ -89,7 +89,7 @@ class _Page:
                 self.whole = gr.Checkbox(label='the picture shows one person: do not use the detector', elem_id='whole')
                 self.focal = gr.Number(
                     label='Focal length, px', elem_id='focal', visible=self.inferencer.inferencer.perspective,
-                    info='if empty: from the EXIF data; otherwise an angle of view is assumed')
+                    placeholder='from the EXIF data, or an assumed angle of view')  # without one, gradio shows 0
                 self.picture = gr.Image(label='Boxes and joints', format='jpeg', interactive=False, elem_id='picture',
                                         height=480, buttons=['download', 'fullscreen'])
             with gr.Column():
@@ -133,7 +133,8 @@ class _Page:
             frame = read_picture(path)
             image = frame.image
             boxes = np.array([[0, 0, *image.shape[1::-1]]], dtype=np.float32) if whole else None
-            results = self.inferencer(frame, bboxes=boxes, bone_length=self.default, focal_length=focal_length)
+            results = self.inferencer(frame, bboxes=boxes, bone_length=self.default,
+                                      focal_length=focal_length or None)
             people = next(results)['predictions'][0]
         except FileNotFoundError:
             raise gr.Error('The photo is no longer on the server; send it again.', print_exception=False) from None
