@@ -1,0 +1,3 @@
+from .blazepose import BlazePoseBackbone
+
+__all__ = ['BlazePoseBackbone']
