@@ -9,7 +9,7 @@ custom_imports = dict(imports=['mmpose_integral'])
 data_root = '{{$STANDIN_ROOT:data/standin}}/'
 input_size = (128, 128)
 max_epochs = 6
-base_lr = 6e-3
+base_lr = 2.5e-3  # with 6e-3, one of three seeds ends with half the average precision
 
 norm_cfg = dict(type='BN')
 act_cfg = dict(type='SiLU', inplace=True)
