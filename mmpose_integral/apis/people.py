@@ -15,7 +15,7 @@ from mmpose.structures import PoseDataSample, merge_data_samples
 
 from mmpose_integral.evaluation.functional import px_to_mm
 from mmpose_integral.structures import fit_perspective
-from mmpose_integral.structures.bone_length import resolve_bone_length
+from mmpose_integral.structures.bone_length import check_bone_length, resolve_bone_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 from .intrinsics import Intrinsics
@@ -57,8 +57,8 @@ def check_millimetres(name: str, value: object) -> None:
             check_millimetres(f'{name}[{person}]', number)
     elif isinstance(value, bool) or not isinstance(value, (Real, type(None))):
         raise TypeError(f'{name}: mm, or a dict from the person (int) to mm, expected; got {value!r}')
-    elif name.startswith('bone_length') and value is not None and not 500 <= float(value) <= 20000:
-        raise ValueError(f'{name}: mm expected, 500 to 20000 (an adult has about 4500), got {value}')
+    elif name.startswith('bone_length') and value is not None:
+        check_bone_length(float(value), name)
 
 
 def to_millimetres(instances: InstanceData, lengths: np.ndarray, intrinsics: Intrinsics | None = None) -> InstanceData:

@@ -2,6 +2,8 @@
 import argparse
 import math
 
+from mmpose_integral.structures.bone_length import check_bone_length
+
 
 def positive(text: str) -> float:
     """A positive finite number."""
@@ -9,6 +11,22 @@ def positive(text: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f'a positive number expected, got {text}')
     return number
+
+
+def bone_length_mm(text: str) -> float:
+    """A total bone length, mm."""
+    try:
+        check_bone_length(float(text), 'total bone length')
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return float(text)
+
+
+def finite(text: str) -> float:
+    """A finite number."""
+    if not math.isfinite(float(text)):
+        raise argparse.ArgumentTypeError(f'a finite number expected, got {text}')
+    return float(text)
 
 
 def share(text: str) -> float:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from mmengine.config import ConfigDict
 from mmengine.runner import Runner, TestLoop
 
+from mmpose_integral.cli.argument_types import positive, share
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
 from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.utils.files import check_file, write_rows
@@ -30,9 +31,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out-dir', type=Path, help='folder to write to (default: the work folder)')
-    parser.add_argument('--scales', type=float, nargs='+', default=[0.6, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0],
+    parser.add_argument('--scales', type=positive, nargs='+', default=[0.6, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0],
                         help='factors of the size of the box (default: 0.6 to 2)')
-    parser.add_argument('--edge-stds', type=float, nargs='+', default=[0.0, 0.03, 0.06, 0.1, 0.15, 0.2],
+    parser.add_argument('--edge-stds', type=share, nargs='+', default=[0.0, 0.03, 0.06, 0.1, 0.15, 0.2],
                         help='standard deviations of the errors of an edge (default: 0 to 0.2)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the errors')
     add_common_arguments(parser)

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmpose_integral.cli.argument_types import positive
+from mmpose_integral.cli.argument_types import bone_length_mm, positive
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
 from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.submission import find_faults
+from mmpose_integral.structures.bone_length import check_bone_length
 from mmpose_integral.utils.files import check_file, write_whole
 
 USUAL_INDEX = 'data/h80k/annotations/h80k_test.npz'
@@ -39,7 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='checkpoint files of this config; none for an ensemble, whose config names its own')
     parser.add_argument('--out', default='submission.zip', help='archive to write (default: submission.zip)')
     parser.add_argument('--weights', type=positive, nargs='+', help='weight of each checkpoint (default: all equal)')
-    parser.add_argument('--bone-length', type=positive, metavar='MM', help='total skeleton length')
+    parser.add_argument('--bone-length', type=bone_length_mm, metavar='MM', help='total skeleton length')
     parser.add_argument('--predictions', metavar='NPZ', help='also write predictions for the command ensemble')
     parser.add_argument('--flip-test', action='store_true', help='average with the prediction for the mirrored input')
     parser.add_argument('--check', metavar='SUBMISSION',
@@ -113,7 +114,7 @@ def check_checkpoints(args: argparse.Namespace, members: list | None) -> list[st
 def stored_bone_length(paths: Sequence[str]) -> float:
     """Mean skeleton length of train+val, mm, as training stored it in the checkpoints.
 
-    SystemExit is raised if a checkpoint has none, or they differ.
+    SystemExit is raised if a checkpoint has none, one is no body's length, or they differ.
     """
     found = {}
     for path in paths:
@@ -122,6 +123,10 @@ def stored_bone_length(paths: Sequence[str]) -> float:
         if found[path] is None:
             raise SystemExit(f'{path} has no mean skeleton length of train+val (SkeletonLengthHook stores it during '
                              'training); give --bone-length')
+        try:
+            check_bone_length(found[path], f'{path}: mean skeleton length of train+val')
+        except ValueError as error:
+            raise SystemExit(f'{error}; give --bone-length') from None
     if max(found.values()) - min(found.values()) > SAME_MM:
         raise SystemExit('the checkpoints were trained with different mean skeleton lengths of train+val: '
                          + ', '.join(f'{path} {length:.3f} mm' for path, length in found.items())

@@ -13,6 +13,9 @@ from mmpose_integral.structures.skeleton import BONES, NUM_JOINTS
 # Mean lengths of the real CHALL_H80K, mm, as its authors published them.
 PUBLISHED_SKELETON_LENGTHS = {'train+val': 4502.881, 'train': 4522.828, 'val': 4465.869}
 
+BONE_LENGTH_LIMITS_MM = (500.0, 20000.0)
+"""Limits of a total bone length, mm. The lengths of people in metres or in centimetres are outside."""
+
 # Total skeleton length divided by standing height. The bones of an actor of Human3.6M sum to 4470 mm, with 897 mm from
 # hip to ankle, 490 mm from root to neck and 192 mm from neck to head. With about 80 mm below the ankles and 50 mm from
 # the head joint to the crown, this person is 1709 mm tall.
@@ -53,6 +56,13 @@ def mean_skeleton_length(*keypoints: np.ndarray) -> float:
     return float(lengths.mean())
 
 
+def check_bone_length(length_mm: float, name: str) -> None:
+    """Raise ValueError unless a total bone length is within ``BONE_LENGTH_LIMITS_MM``; ``name`` is its source."""
+    low, high = BONE_LENGTH_LIMITS_MM
+    if not low <= length_mm <= high:
+        raise ValueError(f'{name}: mm expected, {low:g} to {high:g} (an adult has about 4500), got {length_mm:g}')
+
+
 def skeleton_length_from_height(height_mm: float) -> float:
     """Estimate the total skeleton length of a person, mm, from the standing height.
 
@@ -79,14 +89,17 @@ def resolve_bone_length(bone_length: float | None = None, body_height: float | N
             takes precedence over 'train'.
 
     Raises:
-        ValueError: If the height is outside 500 to 2500 mm.
+        ValueError: If the height is outside 500 to 2500 mm, or the length outside ``BONE_LENGTH_LIMITS_MM``.
     """
-    if bone_length is not None:
-        return float(bone_length)
-    if body_height is not None:
+    if bone_length is None and body_height is not None:
         return skeleton_length_from_height(body_height)
-    lengths = (dataset_meta or {}).get('skeleton_length') or PUBLISHED_SKELETON_LENGTHS
-    return float(lengths.get('train+val') or lengths['train'])
+    name, length = 'bone_length', bone_length
+    if length is None:
+        lengths = (dataset_meta or {}).get('skeleton_length') or PUBLISHED_SKELETON_LENGTHS
+        name = 'train+val' if 'train+val' in lengths else 'train'
+        name, length = f'skeleton_length[{name!r}] of the checkpoint', lengths[name]
+    check_bone_length(length, name)
+    return float(length)
 
 
 def rescale_to_bone_length(keypoints: np.ndarray, target_mm: np.ndarray | float) -> np.ndarray:

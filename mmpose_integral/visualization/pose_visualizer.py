@@ -129,7 +129,8 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
             if unit == 'px' and 'keypoints_2d' in data_sample.pred_instances:
                 raise ValueError("unit: 'px' given, but pred_instances have keypoints_2d, as the inferencer's results, "
                                  "whose keypoints are mm; pass unit='mm' for them")
-            length = resolve_bone_length(bone_length or self.bone_length, dataset_meta=self.dataset_meta)
+            length = resolve_bone_length(self.bone_length if bone_length is None else bone_length,
+                                         dataset_meta=self.dataset_meta)
             pred = read_people(data_sample.pred_instances, unit, length, num_instances,
                                label_intrinsics(data_sample.metainfo))
             if unit == 'px' and 'keypoints_mm' not in data_sample.pred_instances:

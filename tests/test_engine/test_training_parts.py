@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS, OPTIM_WRAPPERS
 
 from mmpose_integral.engine import tool_config
-from mmpose_integral.formats.h80k_index import save_index, scan_split
+from mmpose_integral.formats.h80k_index import load_index, save_index, scan_split
 from mmpose_integral.structures.skeleton import BONES, add_thorax
 
 
@@ -54,6 +54,10 @@ def test_checkpoints_hold_the_mean_skeleton_lengths(standin, tmp_path):
     hook.before_save_checkpoint(None, checkpoint)
     stored = checkpoint['meta']['dataset_meta']['skeleton_length']
     assert stored == pytest.approx({'train': lengths[0].mean(), 'train+val': np.concatenate(lengths).mean()}, rel=1e-5)
+    index = load_index(tmp_path / 'Train.npz')
+    save_index(index._replace(keypoints_mm=index.keypoints_mm / 1000), tmp_path / 'metres.npz')
+    with pytest.raises(ValueError, match=r'mean bone length of train \(.*metres.npz\): mm expected, 500 to 20000'):
+        HOOKS.build(dict(type='SkeletonLengthHook', train=tmp_path / 'metres.npz')).before_train(None)
     with pytest.raises(FileNotFoundError, match='nowhere'):
         HOOKS.build(dict(type='SkeletonLengthHook', train='nowhere.npz')).before_train(None)
 

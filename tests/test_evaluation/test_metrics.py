@@ -169,6 +169,22 @@ def test_submission_length_comes_from_argument_then_indexes_then_dataset_meta(in
             length(bad)
 
 
+def test_lengths_that_are_no_bodys_are_refused_with_their_source(indexes, tmp_path):
+    paths, _ = indexes
+    metric = SubmissionMetric('unused.zip', paths['test'])
+    metric.dataset_meta = dict(skeleton_length={'train+val': 4.5})
+    make_index(tmp_path / 'metres.npz', 'Val', 3, size=1e-3)  # indexed by an earlier version
+    metres = dict(val=str(tmp_path / 'metres.npz'))
+    for make, message in (
+            (metric._length, r"skeleton_length\['train\+val'\] of the checkpoint: .*, got 4.5"),
+            (lambda: SubmissionMetric('unused.zip', paths['test'], bone_length=4.5), 'bone_length: .*, got 4.5'),
+            (lambda: SubmissionMetric('unused.zip', paths['test'], 'val', metres), 'mean bone length of .*metres.npz'),
+            (lambda: H80KMetric(['val'], metres), 'mean bone length of .*metres.npz: '),
+            (lambda: H80KMetric([4500, 4.5]), 'bone_lengths: .*, got 4.5')):
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
 def test_incomplete_submission_is_refused_and_not_written(indexes, tmp_path):
     paths, poses = indexes
     pred = predict(poses['train'][:4])

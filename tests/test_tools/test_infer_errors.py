@@ -18,7 +18,9 @@ pytestmark = pytest.mark.usefixtures('one_thread')
     (['{photo}', '--bbox', 1, 2, 3, 4, '--whole-image'], 'not allowed with argument'),
     (['{photo}', '{photo}', '--bbox', 1, 2, 30, 40], '--bbox needs exactly one image; got 2 images and 0 videos'),
     (['{photo}', '--smooth'], '--smooth is for videos and cameras'),
-    (['{photo}', '--bone-length', 0], 'a positive number expected, got 0'),
+    (['{photo}', '--bone-length', 0], '--bone-length: total bone length: mm expected, 500 to 20000'),
+    (['{photo}', '--body-height', 0], 'a positive number expected, got 0'),
+    (['{photo}', '--bbox', 1, 2, 3, 'nan'], 'a finite number expected, got nan'),
     (['{photo}', '--body-height', 1750, '--bone-length', 4000], 'not allowed with argument'),
     (['{photo}', '--batch-size', 0], 'at least 1 expected, got 0'),
     (['{photo}', '--bbox-thr', 30], 'a number from 0 to 1 expected, got 30'),
@@ -56,7 +58,7 @@ def test_a_model_is_required(infer, photo, capsys):
      'could not be fetched ('),
     (['{photo}'], [CONFIG, '--pose3d-weights', '{photo}'], 'is no torch checkpoint that can be loaded safely'),
     (['{photo}', '--device', 'nonsense'], ['standin'], 'device nonsense cannot be used here'),
-    (['{photo}', '--bbox', 50, 10, 20, 30], ['standin'], 'image of 90x120 px, expected; got [50.0, 10.0, 20.0'),
+    (['{photo}', '--bbox', 50, 10, 20, 30], ['standin'], 'the image of 90x120 px and no side'),
     (['http://127.0.0.1:9/a.jpg', '--whole-image'], ['standin'], 'http://127.0.0.1:9/a.jpg cannot be read'),
     (['{photo}', '--out-dir', '{photo}'], ['standin'], 'is not writable')])
 def test_errors_give_status_1(args, model, message, infer, photo, tmp_path, capsys, monkeypatch):

@@ -109,6 +109,10 @@ def test_stored_lengths_must_agree(folder):
     torch.save(other, folder / 'c.pth')
     message = submit(folder, 'ac', 'ac')
     assert 'a.pth 4444.000 mm' in message and 'c.pth 4450.500 mm' in message and 'give --bone-length' in message
+    torch.save(dict(other, meta=dict(dataset_meta=dict(skeleton_length={'train+val': 4.4}))), folder / 'e.pth')
+    message = submit(folder, 'e', 'e')
+    assert 'e.pth: mean skeleton length of train+val: mm expected, 500 to 20000' in message
+    assert 'got 4.4; give --bone-length' in message
     torch.save(dict(other, meta={}), folder / 'd.pth')
     assert 'd.pth has no mean skeleton length of train+val' in submit(folder, 'ad', 'ad')
     assert not (folder / 'ac.zip').exists() and not (folder / 'ad.zip').exists()
@@ -141,6 +145,8 @@ def test_wrong_arguments_end_with_a_sentence(folder, tmp_path, options, message)
 @pytest.mark.parametrize('options, message', [
     ([], 'a config and its checkpoints are expected, or --check'),
     (['c.py', 'a.pth', 'b.pth', '--weights', 1, 0], '--weights: a positive number expected, got 0'),
+    (['c.py', 'a.pth', '--bone-length', 4.5], '--bone-length: total bone length: mm expected, 500 to 20000'),
+    (['c.py', 'a.pth', '--bone-length', 0], 'an adult has about 4500), got 0'),
     (['c.py', 'a.pth', '--index', 'i'], '--index is for --check only'),
     (['c.py', 'a.pth', '--check', 'x.zip'], 'no checkpoint is expected; got a.pth')])
 def test_wrong_usage_is_explained(options, message, capsys):

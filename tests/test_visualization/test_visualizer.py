@@ -43,10 +43,23 @@ def test_px_become_mm_with_the_bone_length():
 
 
 @pytest.mark.parametrize('given, meta, expected', [
-    (1234, {'skeleton_length': {'train+val': 5}}, 1234), (None, {'skeleton_length': {'train': 4, 'train+val': 5}}, 5),
-    (None, {'skeleton_length': {'train': 4}}, 4), (None, {}, PUBLISHED_SKELETON_LENGTHS['train+val'])])
+    (1234, {'skeleton_length': {'train+val': 5}}, 1234), (None, {'skeleton_length': {'train': 4e3}}, 4000),
+    (None, {'skeleton_length': {'train': 4000, 'train+val': 5000}}, 5000),
+    (None, {}, PUBLISHED_SKELETON_LENGTHS['train+val'])])
 def test_bone_length_is_that_of_the_first_source(given, meta, expected):
     assert resolve_bone_length(given, dataset_meta=meta) == expected
+
+
+@pytest.mark.parametrize('given, stored, source', [
+    (0, 4500, 'bone_length'), (4.5, 4500, 'bone_length'), (1e5, 4500, 'bone_length'), (np.nan, 4500, 'bone_length'),
+    (None, 4.5, r"skeleton_length\['train\+val'\] of the checkpoint"), (None, 450, 'skeleton_length')])
+def test_a_length_that_is_no_bodys_is_refused_with_its_source(given, stored, source, image, visualizer, monkeypatch):
+    meta = {'skeleton_length': {'train+val': stored}}
+    with pytest.raises(ValueError, match=f'{source}.*: mm expected, 500 to 20000 .an adult has about 4500., got'):
+        resolve_bone_length(given, dataset_meta=meta)
+    monkeypatch.setattr(visualizer, 'dataset_meta', meta)
+    with pytest.raises(ValueError, match=source):  # also for 0, which is not the default
+        visualizer.add_datasample('x', image, make_sample(), bone_length=given)
 
 
 def test_mm_of_the_inferencer_are_not_changed():

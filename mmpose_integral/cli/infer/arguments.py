@@ -2,7 +2,7 @@
 import argparse
 from collections.abc import Sequence
 
-from mmpose_integral.cli.argument_types import at_least_one, positive, share
+from mmpose_integral.cli.argument_types import at_least_one, bone_length_mm, finite, positive, share
 
 _DEFAULT_OUT_DIR = 'work_dirs/infer'
 
@@ -23,7 +23,7 @@ def _add_people_arguments(group: argparse._ArgumentGroup) -> None:
     where = group.add_mutually_exclusive_group()
     where.add_argument('--det-model', metavar='NAME|CONFIG', help='person detector of MMDetection (default: that of '
                        'the pose model, else RTMDet-m with public weights)')
-    where.add_argument('--bbox', type=float, nargs=4, action='append', metavar=('X1', 'Y1', 'X2', 'Y2'),
+    where.add_argument('--bbox', type=finite, nargs=4, action='append', metavar=('X1', 'Y1', 'X2', 'Y2'),
                        help='box of a person in the only image, px; may be repeated')
     where.add_argument('--whole-image', action='store_true', help='use the whole image as the box of one person')
     group.add_argument('--det-weights', metavar='FILE', help='checkpoint of the detector')
@@ -39,14 +39,14 @@ def _add_people_arguments(group: argparse._ArgumentGroup) -> None:
 
 def _add_size_arguments(group: argparse._ArgumentGroup) -> None:
     size = group.add_mutually_exclusive_group()
-    size.add_argument('--bone-length', type=positive, metavar='MM',
+    size.add_argument('--bone-length', type=bone_length_mm, metavar='MM',
                       help='total length of the 17 bones of a person (default: mean of the training data)')
     size.add_argument('--body-height', type=positive, metavar='MM', help='standing height, to estimate the bone length')
     group.add_argument('--focal-length', type=positive, metavar='PX',
                        help="also compute each person's position in front of the camera")
-    group.add_argument('--principal-point', type=float, nargs=2, metavar=('CX', 'CY'),
+    group.add_argument('--principal-point', type=finite, nargs=2, metavar=('CX', 'CY'),
                        help='principal point, px (default: centre of the image)')
-    group.add_argument('--distortion', type=float, nargs=5, metavar=('K1', 'K2', 'P1', 'P2', 'K3'),
+    group.add_argument('--distortion', type=finite, nargs=5, metavar=('K1', 'K2', 'P1', 'P2', 'K3'),
                        help='distortion of the lens, as in OpenCV (default: none)')
 
 

@@ -98,7 +98,7 @@ class PerturbBBox(BaseTransform):
     """
 
     def __init__(self, edge_std: float = 0.05, scale: float = 1.0, seed: int | None = None, prob: float = 1.0) -> None:
-        if edge_std < 0 or scale <= 0 or not 0 <= prob <= 1:
+        if not (edge_std >= 0 and scale > 0 and 0 <= prob <= 1):
             raise ValueError('edge_std >= 0, scale > 0 and 0 <= prob <= 1 expected, got '
                              f'{edge_std}, {scale} and {prob}')
         self.edge_std, self.scale, self.seed, self.prob = edge_std, scale, seed, prob

@@ -4,6 +4,7 @@ from mmengine.runner import Runner
 
 from mmpose_integral.evaluation.functional import mean_skeleton_length
 from mmpose_integral.formats.h80k_index import load_index_with_poses
+from mmpose_integral.structures.bone_length import check_bone_length
 
 
 @HOOKS.register_module()
@@ -28,6 +29,8 @@ class SkeletonLengthHook(Hook):
         self._lengths = {'train': float(mean_skeleton_length(poses))}
         if self.val:
             self._lengths['train+val'] = float(mean_skeleton_length(poses, load_index_with_poses(self.val)[1]))
+        for split, length in self._lengths.items():
+            check_bone_length(length, f'mean bone length of {split} ({self.train})')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the lengths to the checkpoint before it is written."""

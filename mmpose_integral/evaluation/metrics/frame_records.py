@@ -6,6 +6,7 @@ from mmpose.utils.tensor_utils import to_numpy
 
 from mmpose_integral.evaluation.functional import label_intrinsics, mean_skeleton_length
 from mmpose_integral.formats.h80k_index import load_index_with_poses
+from mmpose_integral.structures.bone_length import check_bone_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
 
@@ -79,7 +80,7 @@ def mean_length_of(choice: str, index_files: dict[str, str]) -> float:
     """Compute the mean skeleton length, mm, over all frames of 'train', 'val', or both ('train+val').
 
     Raises:
-        ValueError: If a split has no entry in ``index_files``, or its index has no poses.
+        ValueError: If a split has no entry in ``index_files``, its index has no poses, or the mean is no body's length.
         FileNotFoundError: If an index does not exist.
     """
     splits = choice.split('+')
@@ -87,4 +88,6 @@ def mean_length_of(choice: str, index_files: dict[str, str]) -> float:
     if absent:
         raise ValueError(f'bone length {choice!r}: index_files has no {" and no ".join(map(repr, absent))} (it has '
                          f'{sorted(index_files)}); name the index, or give the length in mm as a number')
-    return mean_skeleton_length(*(load_index_with_poses(index_files[split])[1] for split in splits))
+    length = mean_skeleton_length(*(load_index_with_poses(index_files[split])[1] for split in splits))
+    check_bone_length(length, f'mean bone length of {", ".join(index_files[split] for split in splits)}')
+    return length

@@ -16,6 +16,7 @@ from mmpose_integral.evaluation.metrics.frame_records import (
 )
 from mmpose_integral.formats.predictions import save_predictions
 from mmpose_integral.structures import middle_of_image
+from mmpose_integral.structures.bone_length import check_bone_length
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
 
 WEAKLY, BY_PERSPECTIVE = 'MPJPE_decoded_weakly', 'MPJPE_decoded_by_perspective'
@@ -44,8 +45,8 @@ class H80KMetric(BaseMetric):
         **kwargs: Further arguments of mmengine's :class:`BaseMetric`.
 
     Raises:
-        ValueError: If a choice is unknown, occurs twice or has no index file, or a frame has no ground truth or a
-            prediction that cannot be scaled.
+        ValueError: If a choice is unknown, occurs twice, has no index file or is no body's length, or a frame has no
+            ground truth or a prediction that cannot be scaled.
     """
 
     default_prefix = 'h80k'
@@ -61,6 +62,8 @@ class H80KMetric(BaseMetric):
             if name in self.bone_lengths:
                 raise ValueError(f'bone_lengths: {name} is there twice in {tuple(bone_lengths)}')
             by_name = isinstance(choice, str) and choice != PER_FRAME
+            if not isinstance(choice, str):
+                check_bone_length(choice, 'bone_lengths')
             self.bone_lengths[name] = mean_length_of(name, index_files or {}) if by_name else choice
         if not self.bone_lengths:
             raise ValueError('bone_lengths: at least one choice expected, got none')

@@ -12,6 +12,7 @@ from mmpose_integral.evaluation.metrics.frame_records import make_record, mean_l
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.predictions import save_predictions
 from mmpose_integral.formats.submission import SubmissionError, validate_submission, write_submission
+from mmpose_integral.structures.bone_length import check_bone_length
 
 
 @METRICS.register_module()
@@ -31,7 +32,7 @@ class SubmissionMetric(BaseMetric):
         **kwargs: Further arguments of mmengine's :class:`BaseMetric`.
 
     Raises:
-        ValueError: If the bone length is unknown, or a prediction cannot be scaled.
+        ValueError: If the bone length is unknown or no body's, or a prediction cannot be scaled.
         SubmissionError: If frames are missing, or not of Test.
     """
 
@@ -46,6 +47,8 @@ class SubmissionMetric(BaseMetric):
         self.bone_length = 'train+val' if bone_length is None else bone_length
         if index_files and isinstance(self.bone_length, str):
             self.bone_length = mean_length_of(self.bone_length, index_files)
+        if not isinstance(self.bone_length, str):
+            check_bone_length(self.bone_length, 'bone_length')
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Store one record per frame; see :func:`make_record`."""
@@ -81,4 +84,5 @@ class SubmissionMetric(BaseMetric):
         if self.bone_length not in stored:
             raise ValueError(f'SubmissionMetric: bone length {self.bone_length!r} is not known: dataset_meta has '
                              f'lengths for {sorted(stored)}; give bone_length in mm, or index_files')
+        check_bone_length(stored[self.bone_length], f'skeleton_length[{self.bone_length!r}] of the checkpoint')
         return float(stored[self.bone_length])
