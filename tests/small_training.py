@@ -59,7 +59,7 @@ def prepare(standin, folder):
     index, boxes = load_index(folder / 'h80k_val.npz'), folder / 'h80k_val_boxes.json'
     save_index(index._replace(**{
         field: getattr(index, field)[:7] for field in ('frame_ids', 'img_paths', 'img_sizes', 'keypoints_mm')
-    }), folder / 'h80k_val.npz')
+    }, img_states=None, pose_states=None), folder / 'h80k_val.npz')
     boxes.write_text(json.dumps(json.loads(boxes.read_text())[:7]))
 
 

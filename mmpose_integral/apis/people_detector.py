@@ -11,6 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmpose.evaluation.functional import nms
 
+from mmpose_integral.formats.boxes import usable_boxes
 from mmpose_integral.models.weights import load_weights
 
 from .model_zoo import find_model
@@ -57,9 +58,10 @@ class PeopleDetector:
                 raise ValueError(f'an image of {width}x{height} px is too narrow for the person detector; give '
                                  'bboxes=') from error
         people = []
-        for sample in samples:
+        for image, sample in zip(images, samples, strict=True):
             found = sample.pred_instances.cpu().numpy()
-            found = found[np.isin(found.labels, self.cat_ids) & (found.scores > bbox_thr)]
+            found = found[np.isin(found.labels, self.cat_ids) & (found.scores > bbox_thr)
+                          & usable_boxes(found.bboxes, image.shape[1::-1])]
             boxes = np.concatenate([found.bboxes, found.scores[:, None]], axis=1).astype(np.float32)
             people.append(boxes[nms(boxes, nms_thr)].reshape(-1, 5))
         return people

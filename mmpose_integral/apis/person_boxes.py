@@ -10,6 +10,7 @@ from mmpose.structures.bbox import bbox_xyxy2xywh
 from numpy.typing import ArrayLike
 
 from mmpose_integral.datasets.transforms.boxes import joint_extent
+from mmpose_integral.formats.boxes import MAX_SIDES, usable_boxes
 from mmpose_integral.preparation.keypoints_2d import TopdownModel
 
 from .media import Media
@@ -90,6 +91,10 @@ def check_boxes(bboxes: ArrayLike, image: np.ndarray, name: str) -> np.ndarray:
         bboxes: (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores; a single box may have shape (4,) or (5,).
         image: (H, W, 3) image; boxes may extend over its border.
         name: Name of the image, for messages.
+
+    Raises:
+        ValueError: If the shape is another one, a score is not finite, or a box is not usable, see
+            :func:`mmpose_integral.formats.boxes.usable_boxes`.
     """
     boxes = np.asarray(bboxes.detach().cpu() if isinstance(bboxes, torch.Tensor) else bboxes, dtype=np.float32)
     boxes = boxes.reshape(-1, 4) if boxes.size == 0 else np.atleast_2d(boxes)
@@ -97,11 +102,11 @@ def check_boxes(bboxes: ArrayLike, image: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(f'bboxes of {name}: (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores, expected; got shape '
                          f'{boxes.shape}')
     height, width = image.shape[:2]
-    good = (np.maximum(boxes[:, :2], 0) < np.minimum(boxes[:, 2:4], (width, height))).all(axis=1)
-    good &= np.isfinite(boxes).all(axis=1)
+    good = usable_boxes(boxes[:, :4], (width, height)) & np.isfinite(boxes).all(axis=1)
     if not good.all():
-        raise ValueError(f'bboxes of {name}: x1 < x2 and y1 < y2, within or over the border of the image of '
-                         f'{width}x{height} px, expected; got {boxes[np.argmin(good)].tolist()}')
+        raise ValueError(f'bboxes of {name}: x1 < x2 and y1 < y2, at least 1 px within the image of {width}x{height} '
+                         f'px and no side above {MAX_SIDES:g} times its longer side, expected; got '
+                         f'{boxes[np.argmin(good)].tolist()}')
     return boxes if boxes.shape[1] == 5 else np.pad(boxes, ((0, 0), (0, 1)), constant_values=1)
 
 

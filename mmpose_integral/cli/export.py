@@ -25,6 +25,7 @@ from mmpose.structures import PoseDataSample
 import mmpose_integral
 from mmpose_integral.apis.media import read_picture
 from mmpose_integral.apis.model_zoo import find_model
+from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.deployment.crop_to_pose import CropToPose, deployment_facts
 from mmpose_integral.deployment.onnx_runtime import METADATA_KEY
 from mmpose_integral.models.weights import load_weights_file
@@ -95,7 +96,8 @@ def make_crops(pipeline: list, input_size: tuple[int, int], image: str | None,
     crops = [*(torch.cat([fine, coarse]) * 255).round()]
     if image:
         pixels = read_picture(image).image
-        boxes = np.array(bbox or [0, 0, *pixels.shape[1::-1]], np.float32).reshape(-1, 1, 4)
+        given = np.array(bbox or [0, 0, *pixels.shape[1::-1]], np.float32).reshape(-1, 4)
+        boxes = check_boxes(given, pixels, image)[:, None, :4]
         cut = Compose(pipeline)
         crops += [cut(dict(img=pixels, bbox=box, bbox_score=np.ones(1, np.float32)))['inputs'].float() for box in boxes]
     return torch.stack(crops)

@@ -6,7 +6,7 @@ from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from mmpose_integral.datasets.transforms.boxes import joint_extent
-from mmpose_integral.formats.boxes import load_boxes
+from mmpose_integral.formats.boxes import load_boxes, usable_boxes
 from mmpose_integral.formats.cameras import load_cameras, model_of
 from mmpose_integral.formats.h80k_index import H80KIndex, load_index
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
@@ -67,18 +67,18 @@ class H80KDataset(BaseCocoStyleDataset):
         """List one dict per frame; see the class."""
         index = load_index(self.ann_file)
         arrays = {} if index.keypoints_mm is None else dict(keypoints_mm=index.keypoints_mm)
-        cameras = load_cameras(self._paths['cameras'], index.frame_ids) if 'cameras' in self._paths else None
+        cameras = load_cameras(self._paths['cameras'], index) if 'cameras' in self._paths else None
         if cameras is not None:
             self._metainfo['camera'] = dict(model=model_of(cameras), **{
                 name: value for name, value in cameras._asdict().items() if name == 'focal_length'})
         if 'keypoints_2d' in self._paths:
             arrays['keypoints_2d'], arrays['keypoints_2d_score'] = load_keypoints_2d(
-                self._paths['keypoints_2d'], index.frame_ids)
+                self._paths['keypoints_2d'], index)
         if self.box_source == 'keypoints_2d':
             boxes = joint_extent(arrays['keypoints_2d'], arrays['keypoints_2d_score'] > 0)
         else:
             boxes = self._load_boxes(index)
-        found = np.isfinite(boxes[:, 0])
+        found = usable_boxes(boxes, index.img_sizes)
         arrays['bbox'] = np.where(found[:, None], boxes, np.pad(index.img_sizes, ((0, 0), (2, 0)))).astype(np.float32)
         if self.box_source == 'keypoints':  # without a camera, GetBBoxFromKeypoints has no joints
             found = (cameras.known if cameras is not None else
@@ -102,11 +102,6 @@ class H80KDataset(BaseCocoStyleDataset):
 
     def _load_boxes(self, index: H80KIndex) -> np.ndarray:
         """Boxes (N, 4) in the order of the index, xyxy, image px; NaN where there is none."""
-        frame_ids = index.frame_ids.tolist()
-        detected = load_boxes(self._paths['boxes']) if self.box_source == 'detector' else {}
-        unknown = sorted(set(detected) - set(frame_ids))
-        if unknown and not len(index.faulty):
-            raise ValueError(f'{self._paths["boxes"]}: box for frame {unknown[0]}, which {self.ann_file} lacks; the '
-                             'two belong to different splits, or the index is newer: run detect_boxes.py again')
-        boxes = [detected.get(frame_id, [np.nan] * 4) for frame_id in frame_ids]
+        detected = load_boxes(self._paths['boxes'], index) if self.box_source == 'detector' else {}
+        boxes = [detected.get(frame_id, [np.nan] * 4) for frame_id in index.frame_ids.tolist()]
         return bbox_xywh2xyxy(np.array(boxes, dtype=np.float32).reshape(-1, 4))

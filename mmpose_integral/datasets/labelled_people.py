@@ -9,7 +9,9 @@ from mmpose_integral.structures.skeleton import JOINT_MAPS
 
 
 class LabelledPeople(BaseCocoStyleDataset):
-    """Base that leaves out people with few joints in training, as the released code does, and masks damaged joints.
+    """Base that leaves out people with few joints or without a finite box in training, and masks damaged joints.
+
+    The released code leaves out people with few joints, too.
 
     Args:
         min_keypoints: Smallest number of labelled joints among our 18. Other people are left out, and their number is
@@ -37,9 +39,10 @@ class LabelledPeople(BaseCocoStyleDataset):
                            f'first is in {damaged[0]["img_path"]}')
         ours = [index for index in JOINT_MAPS[name] if index >= 0]
         kept = [person for person in people
-                if np.count_nonzero(person['keypoints_visible'][0, ours] > 0) >= self.min_keypoints]
-        logger.info(f'{self.ann_file}: {len(kept)} of {len(people)} people have at least {self.min_keypoints} of our '
-                    f'joints; the other {len(people) - len(kept)} are left out')
+                if np.count_nonzero(person['keypoints_visible'][0, ours] > 0) >= self.min_keypoints
+                and np.isfinite(person['bbox']).all()]
+        logger.info(f'{self.ann_file}: {len(kept)} of {len(people)} people have a finite box and at least '
+                    f'{self.min_keypoints} of our joints; the other {len(people) - len(kept)} are left out')
         return kept
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from mmpose_integral.formats.h80k_index import H80KIndex
+from mmpose_integral.formats.origin import IMAGES, POSES, check_origin, origin_of
 from mmpose_integral.structures.perspective import PerspectiveCamera
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 from mmpose_integral.structures.weak_perspective import WeakPerspectiveCamera
@@ -25,29 +27,30 @@ def model_of(camera: Camera) -> str:
     return next(name for name, kind in MODELS.items() if isinstance(camera, kind))
 
 
-def save_cameras(path: str | Path, frame_ids: np.ndarray, camera: Camera) -> None:
+def save_cameras(path: str | Path, index: H80KIndex, camera: Camera) -> None:
     """Write the cameras of a split.
 
     Args:
         path: File to write.
-        frame_ids: (N,) 1-based frame numbers.
+        index: Index of N frames, whose split, images and poses the file also names.
         camera: Cameras of N frames; NaN where a frame determines no camera. Perspective cameras have one focal length
             and N principal points.
     """
-    write_arrays(path, model=np.array(model_of(camera)), frame_ids=np.asarray(frame_ids, dtype=np.int32),
+    write_arrays(path, **origin_of(index, IMAGES, POSES), model=np.array(model_of(camera)), frame_ids=index.frame_ids,
                  **camera._asdict())
 
 
-def load_cameras(path: str | Path, frame_ids: np.ndarray) -> Camera:
-    """Read the cameras of given frames.
+def load_cameras(path: str | Path, index: H80KIndex) -> Camera:
+    """Read the cameras of the frames of an index.
 
     Args:
         path: Product of ``mmpose-integral prepare cameras``.
-        frame_ids: (N,) wanted frames, in this order.
+        index: Index of N frames, to which the file must belong.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a wanted frame is not in it, its model is unknown, or its arrays do not fit together.
+        ValueError: If a frame is not in it, its model is unknown, its arrays do not fit together, or it was made from
+            another index.
     """
     remedy = 'make it with mmpose-integral prepare cameras'
     arrays = read_arrays(path, 'file of cameras', ('model', 'frame_ids'), remedy)
@@ -59,7 +62,8 @@ def load_cameras(path: str | Path, frame_ids: np.ndarray) -> Camera:
     if absent:
         raise ValueError(f'{path} is no file of cameras, because it has no {absent[0]}; {remedy}')
     check_rows(arrays, shapes, f'file of cameras {path}', remedy)
-    rows = match_rows(arrays['frame_ids'], frame_ids, path)
+    check_origin(arrays, index, path, remedy)
+    rows = match_rows(arrays['frame_ids'], index.frame_ids, path)
     fields: dict[str, Any] = {
         name: arrays[name][rows] if name in shapes else float(arrays[name]) for name in kind._fields}
     return kind(**fields)

@@ -10,8 +10,8 @@ from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
 ROOT_TOLERANCE_MM = 1e-2
 """Pose files are root-relative and written with two to four decimals, so a correct root is zero up to rounding."""
 
-MIN_EXTENT_MM = 1.0
-"""A pose whose joints all coincide has no bone length, so nothing can be scaled to it."""
+LARGEST_MM = 1e6
+"""Coordinates beyond a kilometre are no joints of a body, and those above 3e38 are infinite as float32."""
 
 
 class FaultyFile(ValueError):
@@ -25,8 +25,8 @@ def read_pose(path: Path) -> np.ndarray:
         (17, 3) float32, mm, camera axes, root at the origin.
 
     Raises:
-        FaultyFile: If the file cannot be read, has a wrong shape, has values that are not numeric or not finite, has a
-            root that is off zero by more than ``ROOT_TOLERANCE_MM`` on an axis, or has all joints in one place.
+        FaultyFile: If the file cannot be read, has a wrong shape, has values that are not numeric, not finite
+            or above ``LARGEST_MM``, or has a root that is off zero by more than ``ROOT_TOLERANCE_MM`` on an axis.
     """
     try:
         pose = parse_pose([row for row in path.read_text(encoding='utf-8-sig').splitlines() if row.strip()])
@@ -37,8 +37,6 @@ def read_pose(path: Path) -> np.ndarray:
     offset = np.abs(pose[0]).max()
     if offset > ROOT_TOLERANCE_MM:
         raise FaultyFile(f'has its root {offset:.4g} mm off zero, at most {ROOT_TOLERANCE_MM:g} expected')
-    if np.ptp(pose, axis=0).max() < MIN_EXTENT_MM:
-        raise FaultyFile('has all joints in one place')
     return (pose - pose[0]).astype(np.float32)
 
 
@@ -46,25 +44,34 @@ def parse_pose(rows: Sequence[str]) -> np.ndarray:
     """Parse 17 rows of ``x,y,z``, (17, 3) float64.
 
     Raises:
-        FaultyFile: If the number of rows or columns is another one, or a value is not numeric or not finite.
+        FaultyFile: If the number of rows or columns is another one, or a value is not numeric, not finite or above
+            ``LARGEST_MM``.
     """
     if len(rows) != NUM_FILE_JOINTS:
         raise FaultyFile(f'has {len(rows)} rows, {NUM_FILE_JOINTS} expected')
     for number, columns in enumerate((row.count(',') + 1 for row in rows), 1):
         if columns != 3:
             raise FaultyFile(f'has {columns} columns in row {number}, 3 expected')
+    text = ','.join(rows)
     try:
-        pose = np.array(','.join(rows).split(','), dtype=np.float64).reshape(NUM_FILE_JOINTS, 3)
+        if '_' in text or not text.isascii():  # float() accepts 1_0 and the digits of all scripts
+            raise ValueError('digits 0 to 9 without underscores expected')
+        pose = np.array(text.split(','), dtype=np.float64).reshape(NUM_FILE_JOINTS, 3)
     except ValueError as error:
         raise FaultyFile(f'has a value that is no number ({error})') from None
-    if not np.isfinite(pose).all():
-        row = int(np.flatnonzero(~np.isfinite(pose).all(axis=1))[0]) + 1
-        raise FaultyFile(f'has a value that is not finite in row {row}')
+    sound = np.abs(pose) <= LARGEST_MM
+    if not sound.all():
+        row, column = np.argwhere(~sound)[0].tolist()
+        found = 'not finite' if not np.isfinite(pose[row, column]) else f'{pose[row, column]:g} mm'
+        raise FaultyFile(f'has a value that is {found} in row {row + 1}; at most {LARGEST_MM:g} mm expected')
     return pose
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
-    """Read the size of an image and check that the file is complete.
+    """Read the size of a JPEG image and check that the file is complete.
+
+    Other formats are refused, because Pillow and OpenCV do not read the same ones. For EPS, Pillow would also start
+    another program.
 
     The JPEG decoder works at an eighth of the size. It still reads every byte, so that a truncated file is detected,
     but skips most of the arithmetic.
@@ -73,15 +80,15 @@ def read_image_size(path: Path) -> tuple[int, int]:
         Width and height as stored, px; EXIF orientation is ignored.
 
     Raises:
-        FaultyFile: If the file is not an image, truncated, or broken.
+        FaultyFile: If the file is not a JPEG image, truncated, broken, or so large that Pillow refuses it.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=('JPEG', )) as image:
             size = image.size
             image.draft('RGB', (max(size[0] // 8, 1), max(size[1] // 8, 1)))
             image.load()
     except Image.UnidentifiedImageError:
-        raise FaultyFile('is not an image') from None
-    except (OSError, SyntaxError, ValueError) as error:
+        raise FaultyFile('is not a JPEG image') from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise FaultyFile(f'cannot be decoded ({error})') from None
     return size

@@ -2,8 +2,7 @@
 
 The folders are described in ``docs/data.md``. Frame ids are the 1-based numbers of the file names.
 """
-import os
-import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,13 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmpose_integral.formats.frame_checks import FaultyFile, read_image_size, read_pose
+from mmpose_integral.formats.h80k_files import FileState, file_name, list_files, numbering_gaps
+from mmpose_integral.structures.bone_length import BONE_LENGTH_LIMITS_MM, skeleton_length
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
 from mmpose_integral.utils.files import check_rows, read_arrays, write_arrays
 from mmpose_integral.utils.progress import progress_bar
 
 SPLITS = ('Train', 'Val', 'Test')
 PUBLISHED_COUNTS = dict(Train=35832, Val=19312, Test=24416)
-_FILES = dict(IMG=('.jpg', read_image_size), POSE=('.csv', read_pose))
+_READERS = dict(IMG=read_image_size, POSE=read_pose)
 
 
 class H80KIndex(NamedTuple):
@@ -34,6 +35,12 @@ class H80KIndex(NamedTuple):
     """(N, 18, 3) float32, mm, camera axes, root at the origin, thorax derived. None for Test."""
     faulty: np.ndarray
     """(F,) str, faults that were found; their frames are not in the index."""
+    root: str = ''
+    """Absolute path of the folder of the splits when they were indexed."""
+    img_states: np.ndarray | None = None
+    """(N, 2) int64, bytes and modification time, ns, of the images. None in indexes of earlier versions."""
+    pose_states: np.ndarray | None = None
+    """(N, 2) int64, the same of the pose files. None for Test."""
 
 
 def index_path(root: str | Path, split: str) -> Path:
@@ -59,12 +66,14 @@ def load_index(path: str | Path) -> H80KIndex:
     remedy = 'make it with mmpose-integral prepare index'
     required = ('split', 'frame_ids', 'img_paths', 'img_sizes', 'faulty')
     arrays = read_arrays(path, 'H80K index', required, remedy)
-    shapes = dict(frame_ids=(), img_paths=(), img_sizes=(2,), keypoints_mm=(NUM_FILE_JOINTS, 3))
+    shapes = dict(frame_ids=(), img_paths=(), img_sizes=(2,), keypoints_mm=(NUM_FILE_JOINTS, 3), img_states=(2,),
+                  pose_states=(2,))
     check_rows(arrays, shapes, f'H80K index {path}', remedy)
     poses = arrays.get('keypoints_mm')
     return H80KIndex(
         str(arrays['split']), arrays['frame_ids'], arrays['img_paths'], arrays['img_sizes'],
-        None if poses is None else add_thorax(poses), arrays['faulty'])
+        None if poses is None else add_thorax(poses), arrays['faulty'], str(arrays.get('root', '')),
+        arrays.get('img_states'), arrays.get('pose_states'))
 
 
 def load_index_with_poses(path: str | Path) -> tuple[H80KIndex, np.ndarray]:
@@ -105,80 +114,73 @@ def scan_split(root: str | Path, split: str, num_workers: int = 1, progress: boo
     if split not in SPLITS:
         raise ValueError(f'split: one of {SPLITS} expected, got {split!r}')
     folder = Path(root) / split
-    numbers: dict[str, set[int]] = {}
+    files: dict[str, dict[int, FileState]] = {}
     faults, rows = [], []
-    for kind in _FILES if split != 'Test' else ('IMG',):
-        numbers[kind], found = _list_numbered(folder, kind)
+    for kind in _READERS if split != 'Test' else ('IMG',):
+        files[kind], found = list_files(folder, kind)
         faults += found
-    frame_ids = sorted(set().union(*numbers.values()))
-    faults += _numbering_gaps(frame_ids)
+    frame_ids = sorted(set().union(*files.values()))
+    faults += numbering_gaps(frame_ids)
     # A task of one frame would take as long to hand over to a thread as to process.
     chunks = [frame_ids[start:start + 64] for start in range(0, len(frame_ids), 64)]
     pool = ThreadPoolExecutor(max(num_workers, 1))
     try:
         with progress_bar(title=split, total=len(frame_ids), disable=not progress) as bar:
-            for checked in pool.map(lambda chunk: [_check_frame(folder, frame_id, numbers) for frame_id in chunk],
-                                    chunks):
+            for checked in pool.map(lambda chunk: _check_frames(folder, chunk, files), chunks):
                 for row, found in checked:
                     rows += [] if found else [row]
                     faults += found
                 bar.update(len(checked))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # ends at once on Ctrl-C
-    return _assemble(split, rows, faults)
+    return _assemble(Path(root), split, rows, faults, files)
 
 
-def _list_numbered(folder: Path, kind: str) -> tuple[set[int], list[str]]:
-    """List the file numbers of ``IMG`` or ``POSE``, and a fault for each name that is not five digits and suffix."""
-    suffix, _ = _FILES[kind]
-    if not (folder / kind).is_dir():
-        raise FileNotFoundError(
-            f'H80K {folder.name}: folder {folder / kind} does not exist; expected {kind}/00001{suffix} and so on')
-    numbers, faults = set(), []
-    for name in sorted(os.listdir(folder / kind)):
-        match = re.fullmatch(rf'(\d{{5}}){re.escape(suffix)}', name)
-        if match and match[1] != '00000':
-            numbers.add(int(match[1]))
-        elif not name.startswith('.') and name != 'Thumbs.db':
-            faults.append(f'{kind}/{name} is not expected; names run from 00001{suffix}')
-    return numbers, faults
+def _check_frames(folder: Path, frame_ids: Sequence[int],
+                  files: dict[str, dict[int, FileState]]) -> list[tuple[dict[str, Any], list[str]]]:
+    """Read frames; return, for each one, ``id``, ``IMG`` (size) and ``POSE`` as far as they are sound, and its faults.
+
+    The bone lengths of all poses are checked at once, which is much faster than one by one.
+    """
+    checked = [_check_frame(folder, frame_id, files) for frame_id in frame_ids]
+    posed = [frame for frame in checked if 'POSE' in frame[0]]
+    low, high = BONE_LENGTH_LIMITS_MM
+    if posed:
+        lengths = skeleton_length(add_thorax(np.stack([row['POSE'] for row, _ in posed])))
+        for (row, faults), length in zip(posed, lengths.tolist(), strict=True):
+            if not low <= length <= high:
+                faults.append(f'{file_name("POSE", row["id"])} has a total bone length of {length:.4g} mm, {low:g} to '
+                              f'{high:g} expected (an adult has about 4500); are its values in mm?')
+    return checked
 
 
-def _numbering_gaps(frame_ids: list[int]) -> list[str]:
-    """List a fault for each run of numbers that no folder has, from 1 to the last one found."""
-    if not frame_ids:
-        return ['IMG holds no frame']
-    absent = np.setdiff1d(np.arange(1, frame_ids[-1]), frame_ids)
+def _check_frame(folder: Path, frame_id: int,
+                 files: dict[str, dict[int, FileState]]) -> tuple[dict[str, Any], list[str]]:
+    """Read a frame; see :func:`_check_frames`."""
+    row: dict[str, Any] = dict(id=frame_id)
     faults = []
-    for run in np.split(absent, np.flatnonzero(np.diff(absent) > 1) + 1) if len(absent) else []:
-        name = f'{run[0]:05d}' if len(run) == 1 else f'{run[0]:05d} to {run[-1]:05d}'
-        faults.append(f'frame {name} is missing; numbers run to {frame_ids[-1]:05d} without a gap')
-    return faults
-
-
-def _check_frame(folder: Path, frame_id: int, numbers: dict[str, set[int]]) -> tuple[list, list[str]]:
-    """Read id, size and, where the split has poses, pose of a frame, and list its faults."""
-    row: list[Any] = [frame_id]
-    faults = []
-    for kind, present in numbers.items():
-        suffix, read = _FILES[kind]
-        name = f'{kind}/{frame_id:05d}{suffix}'
+    for kind, present in files.items():
+        name = file_name(kind, frame_id)
         try:
             if frame_id not in present:
                 raise FaultyFile(f'is missing, its {"pose" if kind == "IMG" else "image"} is there')
-            row.append(read(folder / name))
+            row[kind] = _READERS[kind](folder / name)
         except FaultyFile as error:
             faults.append(f'{name} {error}')
     return row, faults
 
 
-def _assemble(split: str, rows: list[list], faults: list[str]) -> H80KIndex:
+def _assemble(root: Path, split: str, rows: list[dict[str, Any]], faults: list[str],
+              files: dict[str, dict[int, FileState]]) -> H80KIndex:
     """Make the index of the frames without a fault."""
-    ids, sizes = [row[0] for row in rows], [row[1] for row in rows]
+    ids = [row['id'] for row in rows]
+    states = {kind: np.array([present[i] for i in ids], dtype=np.int64).reshape(-1, 2)
+              for kind, present in files.items()}
     poses = None
     if split != 'Test':
-        poses = add_thorax(np.array([row[2] for row in rows], dtype=np.float32).reshape(-1, NUM_FILE_JOINTS, 3))
+        poses = add_thorax(np.array([row['POSE'] for row in rows], dtype=np.float32).reshape(-1, NUM_FILE_JOINTS, 3))
     return H80KIndex(
         split, np.array(ids, dtype=np.int32), np.array([f'{split}/IMG/{i:05d}.jpg' for i in ids], dtype=str),
-        np.array(sizes, dtype=np.int32).reshape(-1, 2), poses,
-        np.array([f'H80K {split}: {fault}' for fault in faults], dtype=str))
+        np.array([row['IMG'] for row in rows], dtype=np.int32).reshape(-1, 2), poses,
+        np.array([f'H80K {split}: {fault}' for fault in faults], dtype=str), str(root.resolve()), states['IMG'],
+        states.get('POSE'))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mmpose_integral.formats.boxes import MAX_SIDES, usable_boxes
 from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.formats.safe_pickle import load_plain_pickle
 from mmpose_integral.structures.skeleton import NUM_JOINTS
@@ -49,7 +50,7 @@ def import_keypoints_2d(path: str | Path, index: H80KIndex) -> tuple[np.ndarray,
                          'entries belong to frames by their number, so give the files of the same data')
     rows = [_read_entry(entries[frame_id - 1], f'{path}: entry of frame {frame_id:05d}')
             for frame_id in index.frame_ids.tolist()]
-    keypoints, visible = (np.stack(part).astype(np.float32) for part in zip(*rows, strict=True))
+    keypoints, visible = (np.stack(part) for part in zip(*rows, strict=True))
     scores = np.clip(visible[..., 0], 0, 1)
     return np.where(scores[..., None] > 0, keypoints[..., :2], 0), scores
 
@@ -67,7 +68,8 @@ def _read_entry(entry: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(entry, dict) or not {'kpts', 'vis'} <= set(entry):
         found = f'keys {", ".join(map(str, entry))}' if isinstance(entry, dict) else type(entry).__name__
         raise ValueError(f"{where}: a dict with 'kpts' and 'vis' expected, found {found}")
-    keypoints, visible = (_numbers(entry[name], f'{where}: {name}') for name in ('kpts', 'vis'))
+    with np.errstate(over='ignore'):  # a value that float32 cannot hold becomes inf, and is refused as such
+        keypoints, visible = (_numbers(entry[name], f'{where}: {name}').astype(np.float32) for name in ('kpts', 'vis'))
     for name, part in (('kpts', keypoints), ('vis', visible)):
         if part.shape != (NUM_JOINTS, 3):
             raise ValueError(f'{where}: {name} of shape ({NUM_JOINTS}, 3) expected, found {part.shape}')
@@ -108,8 +110,9 @@ def _read_box(path: Path, image_size: np.ndarray) -> dict:
     if values.shape not in ((5,), (1, 5)) or not np.isfinite(values).all():
         raise ValueError(f'{path}: one box x1 y1 x2 y2 score of finite numbers expected, found shape {values.shape}')
     *box, score = values.ravel()
-    x1, y1, x2, y2 = np.clip(box, 0, np.tile(image_size, 2))
-    if x2 - x1 < 1 or y2 - y1 < 1:
+    if not usable_boxes([box], image_size)[0]:
         raise ValueError(f'{path}: box {rounded(box, 1)} covers no pixel of the image of '
-                         f'{image_size[0]}x{image_size[1]} px; x1 y1 x2 y2 expected, of the same split')
+                         f'{image_size[0]}x{image_size[1]} px, or is more than {MAX_SIDES:g} times as large; '
+                         'x1 y1 x2 y2 expected, of the same split')
+    x1, y1, x2, y2 = np.clip(box, 0, np.tile(image_size, 2))
     return dict(bbox=rounded([x1, y1, x2 - x1, y2 - y1], 2), score=rounded(score, 4))

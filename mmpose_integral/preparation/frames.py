@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
-from mmpose_integral.formats.h80k_index import H80KIndex
+from mmpose_integral.formats.h80k_index import H80KIndex, load_index
+from mmpose_integral.formats.origin import IMAGES, check_images, origin_of
 from mmpose_integral.preparation.sharded_job import run_sharded
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
@@ -31,6 +32,17 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help='default: one GPU per rank if there are GPUs, otherwise cpu')
     parser.add_argument('--fresh', action='store_true', help='start over instead of continuing an earlier run')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+
+
+def load_frames(args: argparse.Namespace) -> H80KIndex:
+    """Load the index of a job with the options of :func:`add_job_arguments`.
+
+    Raises:
+        FileNotFoundError, ValueError: If it is no index, or images in the root have changed since they were indexed.
+    """
+    index = load_index(args.index)
+    check_images(index, args.index, args.root)
+    return index
 
 
 def launch(launcher: str) -> None:
@@ -102,5 +114,5 @@ def run_over_frames(args: argparse.Namespace, index: H80KIndex, prepare: Callabl
             yield predict(batch)
 
     paths = dict(zip(index.frame_ids.tolist(), index.img_paths.tolist(), strict=True))
-    return run_sharded(args.out, dict(split=index.split, **settings), index.frame_ids.tolist(), stream,
+    return run_sharded(args.out, origin_of(index, IMAGES) | settings, index.frame_ids.tolist(), stream,
                        f'{title} {index.split}', args.fresh)

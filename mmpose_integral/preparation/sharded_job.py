@@ -6,7 +6,7 @@ Beside its product ``<out>``, the job has a folder ``<out>.parts``::
     rank0.jsonl ...  one finished frame per line: {"frame_id": 7, ...}
 
 A frame is finished when its line is complete. Any rank may have written it, so the number of ranks may change between
-two runs. The folder is kept, so that a repeated run only processes frames that were added to the index.
+two runs. The folder is kept, so that a repeated run only processes frames without a result.
 """
 import hashlib
 import json
@@ -18,6 +18,9 @@ from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_si
 
 from mmpose_integral.utils.files import write_json
 from mmpose_integral.utils.progress import progress_bar
+
+ADDED_SETTINGS = ('hash_of_images', )
+"""Settings that earlier versions did not store; the results of their runs are used with any value."""
 
 
 def run_sharded(out: str | Path, settings: dict, frame_ids: Sequence[int],
@@ -92,7 +95,8 @@ def _prepare_folder(parts: Path, settings: dict, fresh: bool) -> None:
         write_json(header, settings)
     earlier = json.loads(header.read_text())
     differing = [f'{key} (was {earlier.get(key)!r}, is {settings.get(key)!r})'
-                 for key in sorted({*earlier, *settings}) if earlier.get(key) != settings.get(key)]
+                 for key in sorted({*earlier, *settings}) if earlier.get(key) != settings.get(key)
+                 and (key in earlier or key not in ADDED_SETTINGS)]
     if differing:
         raise ValueError(f'{parts} holds results of a run with other settings: {"; ".join(differing)}. '
                          'They cannot be combined: start over with --fresh, or write to another --out')

@@ -37,12 +37,12 @@ def prepare_from_truth(root: str | Path, folder: str | Path | None = None, split
         boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
         save_boxes(folder / f'h80k_{split}_boxes.json', {
             frame_id: dict(bbox=None if frame_id in boxless else box, score=0.9)
-            for frame_id, box in zip(index.frame_ids.tolist(), boxes, strict=True)})
-        save_keypoints_2d(folder / f'h80k_{split}_keypoints_2d.npz', index.frame_ids, keypoints_2d,
+            for frame_id, box in zip(index.frame_ids.tolist(), boxes, strict=True)}, index)
+        save_keypoints_2d(folder / f'h80k_{split}_keypoints_2d.npz', index, keypoints_2d,
                           np.ones(keypoints_2d.shape[:2]))
         if index.keypoints_mm is not None:
-            save_cameras(folder / f'h80k_{split}_cameras.npz', index.frame_ids,
+            save_cameras(folder / f'h80k_{split}_cameras.npz', index,
                          fit_weak_perspective(index.keypoints_mm, keypoints_2d))
-            save_cameras(folder / f'h80k_{split}_perspective_cameras.npz', index.frame_ids, fit_perspective(
+            save_cameras(folder / f'h80k_{split}_perspective_cameras.npz', index, fit_perspective(
                 index.keypoints_mm, keypoints_2d, focal_length=focal_length,
                 principal_point=middle_of_image(index.img_sizes)))

@@ -1,4 +1,6 @@
 """Boxes of the caller and of the detector, which is compared with the truth of rendered frames."""
+import contextlib
+from types import SimpleNamespace
 from urllib.error import URLError
 
 import cv2
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 from mmpose.apis import inference_topdown, init_model
 from small_training import REPO, save_random_weights
 from torchvision.ops import box_iou
@@ -14,6 +17,8 @@ from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.media import Media
 from mmpose_integral.apis.people_detector import PeopleDetector
 from mmpose_integral.apis.person_boxes import JointBoxes, boxes_by_frame, build_detector, check_boxes
+from mmpose_integral.deployment.onnx_runtime import read_boxes
+from mmpose_integral.formats.boxes import usable_boxes
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 
@@ -66,6 +71,34 @@ def test_boxes_get_a_score(given, expected):
 def test_boxes_outside_the_image_are_refused(wrong):
     with pytest.raises(ValueError, match='bboxes of a: x1 < x2'):
         check_boxes(wrong, IMAGE, 'a')
+
+
+@pytest.mark.parametrize('box, good', [
+    ((0, 0, 60, 40), True), ((-5, -5, 1, 1), True), ((59, 39, 90, 90), True), ((-270, -280, 330, 320), True),
+    ((0, 0, np.nan, 20), False), ((0, 0, np.inf, 20), False), ((-np.inf, 0, np.inf, 40), False),
+    ((0, 0, 1e39, 20), False), ((5, 5, 5, 20), False), ((9, 9, 5, 20), False), ((-5, -5, 0.9, 20), False),
+    ((0, 39.5, 60, 80), False), ((-271, 0, 330, 40), False), ((0, -1e6, 60, 1e6), False)])
+def test_a_usable_box_is_finite_in_the_image_and_not_far_larger(box, good):
+    """By the rule of the data set, of the inferencer and of the runtime without torch; the image has 60 x 40 px."""
+    assert usable_boxes([box], (60, 40)).tolist() == [good]
+    with np.errstate(over='ignore'):
+        for check in (lambda: check_boxes([box], IMAGE, 'a'), lambda: read_boxes([box], 60, 40)):
+            with contextlib.nullcontext() if good else pytest.raises(ValueError, match='no side above 10 times'):
+                np.testing.assert_array_equal(check(), [[*box, 1]])
+
+
+def test_detections_that_no_person_can_be_cropped_with_are_dropped():
+    detector = PeopleDetector.__new__(PeopleDetector)
+    found = InstanceData(bboxes=torch.tensor([[5.0, 5, 5, 20], [1, 2, 30, 20], [70, 5, 90, 20]]),
+                         scores=torch.tensor([0.9, 0.8, 0.7]), labels=torch.zeros(3))
+    detector.cat_ids, detector.inferencer = 0, lambda images, **options: dict(
+        predictions=[SimpleNamespace(pred_instances=found)])
+    np.testing.assert_allclose(detector([IMAGE]), [[[1, 2, 30, 20, 0.8]]], rtol=1e-6)
+
+
+def test_a_score_is_finite():
+    with pytest.raises(ValueError, match='bboxes of a: '):
+        check_boxes([[0, 0, 30, 30, np.nan]], IMAGE, 'a')
 
 
 def test_boxes_by_image():

@@ -123,11 +123,12 @@ def test_2d_model_trains_and_predicts_our_joints(path, standin, tmp_path, index)
     runner = one_epoch(small(path, tmp_path, batch_size=5))
     score = 'coco/AP' if 'coco' in path.stem else 'PCK'
     assert runner.message_hub.get_scalar(f'val/{score}').current() >= -1
-    save_boxes(tmp_path / 'boxes.json', {int(i): dict(bbox=[20., 15., 60., 100.], score=0.9) for i in index.frame_ids})
+    save_boxes(tmp_path / 'boxes.json',
+               {int(i): dict(bbox=[20., 15., 60., 100.], score=0.9) for i in index.frame_ids}, index)
     assert run_tool('prepare keypoints-2d', path, next(tmp_path.glob('epoch_*.pth')), '--index',
                     tmp_path / 'h80k_val.npz', '--root', standin / 'h80k', '--boxes', tmp_path / 'boxes.json', '--out',
                     tmp_path / 'keypoints.npz', '--device', 'cpu', '--num-workers', 0) == 0
-    keypoints, scores = load_keypoints_2d(tmp_path / 'keypoints.npz', index.frame_ids)
+    keypoints, scores = load_keypoints_2d(tmp_path / 'keypoints.npz', index)
     absent = [0, 7, 8, 10, 17] if 'coco' in path.stem else [7, 9]
     assert (scores[:, absent] == 0).all()
     present = np.setdiff1d(np.arange(18), absent)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mmpose.registry import DATASETS
 
-from mmpose_integral.formats.h80k_index import load_index
+from mmpose_integral.formats.h80k_index import load_index, save_index
 from mmpose_integral.structures import fit_weak_perspective
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS
 from mmpose_integral.synthetic.prepare import prepare_from_truth
@@ -110,16 +110,50 @@ def test_frames_without_2d_joints_keep_the_whole_image_as_box(prepared, tmp_path
     np.testing.assert_array_equal(sample['bbox'], [[0, 0, 128, 128]])
 
 
+def test_boxes_around_joints_that_are_not_in_the_image_are_not_used(prepared, tmp_path):
+    _, folder = prepared
+    with np.load(folder / 'h80k_train_keypoints_2d.npz') as file:
+        arrays = dict(file)
+    arrays['keypoints_2d'][1] += 500  # the images have 128 px
+    np.savez(tmp_path / 'k.npz', **arrays)
+    files = dict(bbox_file=None, box_source='keypoints_2d', keypoints_2d_file=str(tmp_path / 'k.npz'))
+    assert h80k(prepared, **files).get_data_info(1)['img_id'] == 3
+    kept = h80k(prepared, **files, test_mode=True).get_data_info(1)
+    assert not kept['box_found'] and kept['bbox'].tolist() == [[0, 0, 128, 128]]
+
+
+def test_products_are_of_the_images_and_poses_of_the_index(prepared, tmp_path):
+    """After images have changed and were indexed again, the products have to be made again."""
+    _, folder = prepared
+    index = load_index(folder / 'h80k_train.npz')
+    joints = dict(keypoints_2d_file=f'{folder}/h80k_train_keypoints_2d.npz')
+    for field, options, message in (
+            ('img_states', {}, 'cameras.npz was made from other images'),
+            ('img_states', dict(camera_file=None), 'boxes.json was made from other images'),
+            ('img_states', dict(camera_file=None, **joints), 'keypoints_2d.npz was made from other images'),
+            ('pose_states', {}, 'cameras.npz was made from other poses')):
+        save_index(index._replace(**{field: getattr(index, field) + 1}), tmp_path / 'train.npz')
+        with pytest.raises(ValueError, match=message):
+            h80k(prepared, ann_file=str(tmp_path / 'train.npz'), **options)
+    assert len(h80k(prepared, ann_file=str(tmp_path / 'train.npz'), camera_file=None, **joints)) == 11  # poses changed
+    save_index(index._replace(img_states=None, pose_states=None), tmp_path / 'train.npz')  # of an earlier version
+    assert len(h80k(prepared, ann_file=str(tmp_path / 'train.npz'), **joints)) == 11
+
+
 @pytest.mark.parametrize('options, message', [
     (dict(box_source='boxes'), "'boxes'"), (dict(bbox_file=None), 'prepare boxes'),
     (dict(box_source='keypoints', camera_file=None), 'fit_cameras.py'),
     (dict(box_source='keypoints_2d'), 'prepare keypoints-2d'),
-    (dict(split='val', bbox_file='{}/h80k_train_boxes.json'), 'different splits'),
+    (dict(split='val', bbox_file='{}/h80k_train_boxes.json'), 'h80k_train_boxes.json is of Train, .* index is of Val'),
+    (dict(split='val', bbox_file='{}/copy.json'), 'different splits'),
+    (dict(bbox_file='{}/nan.json'), r'nan.json: frame 00002 has the box'),
     (dict(bbox_file='{}/none.json'), 'no frame is left'),
-    (dict(camera_file='{}/h80k_val_cameras.npz'), 'h80k_val_cameras.npz has no entry'),
-    (dict(keypoints_2d_file='{}/h80k_test_keypoints_2d.npz'), 'h80k_test_keypoints_2d.npz')])
+    (dict(camera_file='{}/h80k_val_cameras.npz'), 'h80k_val_cameras.npz is of Val, and the index is of Train'),
+    (dict(keypoints_2d_file='{}/h80k_test_keypoints_2d.npz'), 'h80k_test_keypoints_2d.npz is of Test')])
 def test_bad_arguments_and_files_are_named(prepared, options, message):
     (prepared[1] / 'none.json').write_text('[]')
+    (prepared[1] / 'copy.json').write_text((prepared[1] / 'h80k_train_boxes.json').read_text())
+    (prepared[1] / 'nan.json').write_text('[{"image_id": 2, "bbox": [1, 2, NaN, 4], "score": 1}]')
     with pytest.raises(ValueError, match=message):
         h80k(prepared, **{name: value and value.format(prepared[1]) for name, value in options.items()})
 

@@ -47,6 +47,15 @@ def test_coco_people_need_two_of_our_joints(tmp_path):
     assert len(DATASETS.build(dict(type='LabelledCocoDataset', test_mode=True, **arguments))) == 5
 
 
+def test_people_without_a_finite_box_are_left_out(tmp_path):
+    arguments = write_coco(tmp_path / 'coco.json', [dict.fromkeys(range(17), 2)] * 3)
+    content = json.loads((tmp_path / 'coco.json').read_text())
+    content['annotations'][1]['bbox'][2] = np.nan
+    (tmp_path / 'coco.json').write_text(json.dumps(content))
+    dataset = DATASETS.build(dict(type='LabelledCocoDataset', **arguments))
+    assert [dataset.get_data_info(i)['id'] for i in range(len(dataset))] == [1, 3]
+
+
 def test_mpii_people_need_two_joints(tmp_path):
     arguments = write_mpii(tmp_path / 'mpii.json', [[0], [], [2, 9], range(16), [15]])
     assert len(MpiiDataset(**arguments)) == 5

@@ -1,3 +1,5 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -85,13 +87,31 @@ def test_all_faults_are_reported_at_once(tree):
 
 @pytest.mark.parametrize('place, value, message', [
     ((4, 1), np.nan, 'not finite in row 5'), ((16, 2), np.inf, 'not finite in row 17'),
-    ((0, 2), 0.02, 'root 0.02 mm off zero'), ((slice(None), 0), 0, 'all joints in one place')])
+    ((0, 2), 0.02, 'root 0.02 mm off zero'), ((4, 1), 1e39, r'1e\+39 mm in row 5; at most 1e\+06 mm expected'),
+    ((5, 0), -1e7, r'-1e\+07 mm in row 6')])
 def test_unusable_values(tmp_path, place, value, message):
-    pose = random_pose(1) if message != 'all joints in one place' else np.zeros((17, 3))
+    pose = random_pose(1)
     pose[place] = value
     write_pose(tmp_path / 'pose.csv', pose)
     with pytest.raises(FaultyFile, match=message):
         read_pose(tmp_path / 'pose.csv')
+
+
+def test_poses_that_are_no_bodys_in_mm_are_refused(tree):
+    """Metres, centimetres, a giant, and joints in one place; the lengths are sums over the bones of this list."""
+    bones = [(0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6), (0, 7), (8, 10), (11, 12), (12, 13), (14, 15),
+             (15, 16)]
+    shown = {}
+    for number, unit in ((1, 1e-3), (2, 0.03), (4, 3.0), (6, 0.0)):
+        pose = random_pose(number) * unit
+        write_pose(tree / f'Train/POSE/{number:05d}.csv', pose)
+        pose, thorax = pose.round(4), (pose[11] + pose[14]) / 2
+        length = sum(np.linalg.norm(pose[a] - pose[b]) for a, b in bones)
+        shown[number] = length + sum(np.linalg.norm(pose[joint] - thorax) for joint in (0, 8, 9, 11, 14))
+    ids, found = problems(tree)
+    assert ids == [3, 5]
+    assert found == [f'H80K Train: POSE/{number:05d}.csv has a total bone length of {length:.4g} mm, 500 to 20000 '
+                     'expected (an adult has about 4500); are its values in mm?' for number, length in shown.items()]
 
 
 def test_pose_text_variants(tmp_path):
@@ -104,7 +124,8 @@ def test_pose_text_variants(tmp_path):
     for text in ('\n'.join(rows), '\ufeff' + '\r\n'.join(rows) + '\r\n', '\n'.join(rows).replace(',', ', ') + '\n\n'):
         path.write_text(text, newline='')
         np.testing.assert_array_equal(read_pose(path), pose.astype(np.float32))
-    for text, message in ((['x,y,z'] + rows[1:], 'no number'), (['1,2', '1,2,3,4'] + rows[2:], '2 columns in row 1')):
+    for text, message in ((['x,y,z'] + rows[1:], 'no number'), (['1,2', '1,2,3,4'] + rows[2:], '2 columns in row 1'),
+                          (rows[:16] + ['1_0.5,0,0'], 'no number'), (rows[:16] + ['\u0661,0,0'], 'no number')):
         path.write_text('\n'.join(text))
         with pytest.raises(FaultyFile, match=message):
             read_pose(path)
@@ -121,13 +142,32 @@ def test_size_of_truncated_turned_and_other_images(tmp_path):
     with pytest.raises(FaultyFile, match='cannot be decoded'):
         read_image_size(path)
     path.write_text('no image')
-    with pytest.raises(FaultyFile, match='is not an image'):
+    with pytest.raises(FaultyFile, match='is not a JPEG image'):
         read_image_size(path)
     image = Image.new('RGB', (50, 30))
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(path, exif=exif)
     assert read_image_size(path) == (50, 30)
+
+
+@pytest.mark.parametrize('kind', ['GIF', 'TGA', 'PNG', 'EPS'])
+def test_only_jpeg_images_are_opened(kind, tmp_path):
+    """Other formats cannot all be trained on; Pillow would run Ghostscript for EPS."""
+    Image.new('RGB', (40, 30)).save(tmp_path / '1.jpg', kind)
+    with mock.patch('PIL.EpsImagePlugin.Ghostscript', side_effect=AssertionError), \
+            pytest.raises(FaultyFile, match='is not a JPEG image'):
+        read_image_size(tmp_path / '1.jpg')
+
+
+def test_an_image_that_is_too_large_is_a_fault_like_others(tree):
+    path = tree / 'Train/IMG/00002.jpg'
+    content = bytearray(path.read_bytes())
+    header = content.index(b'\xff\xc0')  # start of frame; height and width follow after three bytes of length and depth
+    content[header + 5:header + 9] = b'\xff\xff\xff\xff'
+    path.write_bytes(content)
+    ids, (fault, ) = problems(tree)
+    assert ids == [1, 3, 4, 5, 6] and fault.startswith('H80K Train: IMG/00002.jpg cannot be decoded')
 
 
 def test_test_split_has_no_poses_and_empty_split_is_a_fault(tmp_path):
@@ -147,7 +187,8 @@ def test_save_and_load(tmp_path, split):
     poses = np.random.default_rng(0).normal(size=(3, 18, 3)).astype(np.float32)
     poses[:, 17] = (poses[:, 11] + poses[:, 14]) / 2
     index = H80KIndex(split, np.array([1, 2, 5], np.int32), np.array(['a', 'bb', 'c']), np.ones((3, 2), np.int32),
-                      poses if split == 'Train' else None, np.array(['x is odd']))
+                      poses if split == 'Train' else None, np.array(['x is odd']), '/data',
+                      np.arange(6).reshape(3, 2), np.arange(6).reshape(3, 2) + 10**18 if split == 'Train' else None)
     path = index_path(tmp_path, split)
     save_index(index, path)
     assert [p.name for p in path.parent.iterdir()] == [f'h80k_{split.lower()}.npz']

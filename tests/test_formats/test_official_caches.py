@@ -5,20 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+from indexes import make_index
 from small_training import run_tool
 
 from mmpose_integral.formats.boxes import load_boxes, missing_path
-from mmpose_integral.formats.h80k_index import H80KIndex, save_index
+from mmpose_integral.formats.h80k_index import save_index
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.formats.official_caches import import_boxes, import_keypoints_2d
 
 NAME = 'HM36_eccv_challenge_Val_{}samples_img_res.pkl'
-
-
-def make_index(ids=(1, 2, 3, 4), faulty=()):
-    ids = np.array(ids, dtype=np.int32)
-    return H80KIndex('Val', ids, np.array([f'Val/IMG/{i:05d}.jpg' for i in ids]), np.tile([1000, 1002], (len(ids), 1)),
-                     None, np.array(faulty, dtype=str))
 
 
 def make_entries(number=4):
@@ -52,12 +47,13 @@ def test_joints_are_imported_by_frame_number(tmp_path):
     (lambda e: e[3].pop('vis'), 'entry of frame 00004: .* found keys kpts'),
     (lambda e: e[0].update(kpts=np.zeros((17, 3))), r'frame 00001: kpts of shape \(18, 3\) expected, found \(17, 3\)'),
     (lambda e: e[0].update(kpts='text'), 'kpts is no array of numbers'),
-    (lambda e: e[2]['kpts'].__setitem__((5, 1), np.inf), 'frame 00003: finite joints and vis expected')])
+    (lambda e: e[2]['kpts'].__setitem__((5, 1), np.inf), 'frame 00003: finite joints and vis expected'),
+    (lambda e: e[2]['kpts'].__setitem__((5, 1), 1e39), 'frame 00003: finite joints and vis expected')])
 def test_faults_of_joints_are_named(change, message, tmp_path):
     entries = make_entries()
     change(entries)
     with pytest.raises(ValueError, match=message):
-        import_keypoints_2d(dump(entries, tmp_path / NAME.format(4)), make_index())
+        import_keypoints_2d(dump(entries, tmp_path / NAME.format(4)), make_index([1, 2, 3, 4]))
 
 
 @pytest.mark.parametrize('content, name, message', [
@@ -66,14 +62,14 @@ def test_faults_of_joints_are_named(change, message, tmp_path):
     ([sys.exit], 'x.pkl', 'asks for sys.exit, which is no plain data')])
 def test_other_files_are_refused(content, name, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        import_keypoints_2d(dump(content, tmp_path / name), make_index())
+        import_keypoints_2d(dump(content, tmp_path / name), make_index([1, 2, 3, 4]))
 
 
 def test_boxes_are_clipped_at_the_border_and_none_is_invented(tmp_path):
     boxes = {1: np.array([[10.0, 20, 110, 220, 0.99]]), 2: [-5, 900, 1200.0, 1300, 0.5], 3: np.zeros((0, 5)), 4: []}
     for frame_id, box in boxes.items():
         dump(box, tmp_path / f'{frame_id:05d}.pkl')
-    records = import_boxes(tmp_path, make_index())
+    records = import_boxes(tmp_path, make_index([1, 2, 3, 4]))
     assert records[1] == dict(bbox=[10.0, 20.0, 100.0, 200.0], score=0.99)
     assert records[2] == dict(bbox=[0.0, 900.0, 1000.0, 102.0], score=0.5)
     assert records[3] == records[4] == dict(bbox=None, score=0.0)
@@ -82,6 +78,7 @@ def test_boxes_are_clipped_at_the_border_and_none_is_invented(tmp_path):
 @pytest.mark.parametrize('box, message', [
     (np.zeros((2, 5)), r'00001.pkl: one box .* found shape \(2, 5\)'), ([[1, 2, 3, 4]], r'found shape \(1, 4\)'),
     ([[1, 2, np.nan, 4, 1]], 'finite'), ([[50, 50, 20, 90, 1]], 'covers no pixel of the image of 1000x1002 px'),
+    ([[0, 0, 1e9, 90, 1]], 'more than 10 times as large'), ([[1001, 0, 1020, 90, 1]], 'covers no pixel'),
     (dict(a=1), 'x1 y1 x2 y2 score is no array of numbers'), ('text', '00001.pkl: the box .* no array of numbers'),
     (sys.exit, '00001.pkl asks for sys.exit, which is no plain data')])
 def test_faults_of_a_box_are_named(box, message, tmp_path):
@@ -93,7 +90,7 @@ def test_faults_of_a_box_are_named(box, message, tmp_path):
 
 
 def test_the_command_writes_our_products(tmp_path, capsys):
-    save_index(make_index(), tmp_path / 'annotations' / 'h80k_val.npz')
+    save_index(make_index([1, 2, 3, 4]), tmp_path / 'annotations' / 'h80k_val.npz')
     dump(make_entries(), tmp_path / NAME.format(4))
     for frame_id in (1, 2, 3, 4):
         dump([[1, 2, 30, 40, 0.9]] if frame_id != 2 else [], tmp_path / 'det' / f'{frame_id:05d}.pkl')
@@ -102,9 +99,9 @@ def test_the_command_writes_our_products(tmp_path, capsys):
     assert run_tool(*command, *given) == 0
     assert '3 boxes; 1 frames without one' in capsys.readouterr().out
     boxes = tmp_path / 'annotations' / 'h80k_val_boxes.json'
-    assert load_boxes(boxes) == dict.fromkeys((1, 3, 4), [1.0, 2.0, 29.0, 38.0])
+    assert load_boxes(boxes, make_index([1, 2, 3, 4])) == dict.fromkeys((1, 3, 4), [1.0, 2.0, 29.0, 38.0])
     assert json.loads(missing_path(boxes).read_text()) == [2]
-    keypoints, _ = load_keypoints_2d(tmp_path / 'annotations' / 'h80k_val_keypoints_2d.npz', [4, 1])
+    keypoints, _ = load_keypoints_2d(tmp_path / 'annotations' / 'h80k_val_keypoints_2d.npz', make_index([4, 1]))
     np.testing.assert_allclose(keypoints[1], make_entries()[0]['kpts'][:, :2], rtol=1e-6)
     assert '--overwrite replaces it' in run_tool(*command, *given)
     assert run_tool(*command, *given, '--overwrite') == 0

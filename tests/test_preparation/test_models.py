@@ -1,6 +1,8 @@
 """The commands that run a model, on a few frames, with the quickstart's models at random weights."""
 import argparse
 import json
+import os
+import shutil
 
 import mmcv
 import numpy as np
@@ -11,7 +13,7 @@ from mmpose.apis import inference_topdown, init_model
 from PIL import Image
 from small_training import REPO
 
-from mmpose_integral.cli.prepare import detect_boxes, predict_keypoints_2d
+from mmpose_integral.cli.prepare import detect_boxes, fit_cameras, predict_keypoints_2d
 from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.formats.h80k_index import save_index, scan_split
 from mmpose_integral.preparation.detection import PersonDetector
@@ -86,6 +88,36 @@ def test_frames_arrive_in_order_for_any_number_of_workers(standin, index, tmp_pa
                               {}, 'Test', lambda frame_id: dict(frame_id=4, shape=None) if frame_id == 4 else None)
     assert batches == [[1, 2, 3], [5, 6, 7], [8]] and list(records) == list(range(1, 9))
     assert records[4]['shape'] is None and records[5]['shape'] == [*index.img_sizes[4][::-1], 3]
+
+
+def test_results_of_images_that_have_changed_are_not_continued(index, tmp_path):
+    """Those of an earlier version, which did not store the hash of the images, are."""
+    args = argparse.Namespace(root=tmp_path, out=tmp_path / 'out', batch_size=3, num_workers=0, fresh=False)
+
+    def run(index):
+        return run_over_frames(args, index, None, None, {}, 'Test', lambda frame_id: dict(frame_id=frame_id))
+
+    changed = index._replace(img_states=index.img_states + 1)
+    assert list(run(index)) == list(run(index)) == list(range(1, 9))
+    with pytest.raises(ValueError, match=r"hash_of_images \(was '.*', is '.*'\).*start over with --fresh"):
+        run(changed)
+    (tmp_path / 'out.parts/settings.json').write_text('{"split": "Val"}')
+    assert list(run(changed)) == list(range(1, 9))
+
+
+@pytest.mark.parametrize('command, options', [
+    (detect_boxes, [DETECTOR, 'd.pth']), (predict_keypoints_2d, [KEYPOINTS, 'p.pth', '--boxes', 'b.json']),
+    (fit_cameras, ['--keypoints-2d', 'k.npz'])])
+def test_commands_notice_images_that_have_changed_since_they_were_indexed(command, options, standin, index, tmp_path):
+    """Before anything else is read or written."""
+    root = shutil.copytree(standin / 'h80k', tmp_path / 'h80k')
+    os.utime(root / 'Val/IMG/00004.jpg')
+    save_index(index, tmp_path / 'val.npz')
+    with pytest.raises(ValueError, match=r'val.npz is an index of .*, and 1 of its 8 images are not the same in .* '
+                                         r'\(first: IMG/00004.jpg has changed\).*prepare index again'):
+        command.main([*map(str, options), '--index', str(tmp_path / 'val.npz'), '--root', str(root), '--out',
+                      str(tmp_path / 'out.npz')])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['h80k', 'val.npz']
 
 
 def test_detector_agrees_with_mmdet_for_single_images(standin, index, weights):

@@ -82,8 +82,8 @@ def prepare(work: Path, frames: int, size: int, quality: int) -> Config:
     folder = root / 'annotations'
     index = load_index(folder / 'h80k_train.npz')
     # The baseline's fit is not robust, so the cameras of both are plain fits.
-    points, _ = load_keypoints_2d(folder / 'h80k_train_keypoints_2d.npz', index.frame_ids)
-    save_cameras(folder / 'h80k_train_cameras.npz', index.frame_ids,
+    points, _ = load_keypoints_2d(folder / 'h80k_train_keypoints_2d.npz', index)
+    save_cameras(folder / 'h80k_train_cameras.npz', index,
                  fit_weak_perspective(index.keypoints_mm, points, rotation=True, robust=False))
     config = Config.fromfile(CONFIG)
     config.train_dataloader.dataset.datasets = config.train_dataloader.dataset.datasets[:1]

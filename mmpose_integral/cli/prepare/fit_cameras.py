@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from mmpose_integral.cli.argument_types import finite, positive, share
 from mmpose_integral.formats.cameras import MODELS, save_cameras
 from mmpose_integral.formats.h80k_index import load_index_with_poses
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
+from mmpose_integral.formats.origin import check_images
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise, write_table
 from mmpose_integral.structures import FocalLength, estimate_focal_length, middle_of_image
 from mmpose_integral.utils.files import write_json
@@ -30,13 +32,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--truth', type=Path, help="the stand-in's truth/h80k_<split>.npz, to measure true errors")
     parser.add_argument('--model', choices=tuple(MODELS), default='weak',
                         help='camera model (default: weak, as in the paper); see docs/cameras.md')
-    parser.add_argument('--focal-length', type=float, metavar='PX', help=(
+    parser.add_argument('--focal-length', type=positive, metavar='PX', help=(
         'focal length of perspective cameras (default: one for all frames, estimated from them)'))
-    parser.add_argument('--principal-point', type=float, nargs=2, metavar=('X', 'Y'),
+    parser.add_argument('--principal-point', type=finite, nargs=2, metavar=('X', 'Y'),
                         help='principal point of perspective cameras, px (default: the middle of each image)')
     parser.add_argument('--rotation', action='store_true', help='also fit an in-plane rotation (weak cameras only)')
     parser.add_argument('--plain', action='store_true', help='fit by plain least squares, also to outliers')
-    parser.add_argument('--score-thr', type=float, default=0.0, help='score below which 2D joints are not used')
+    parser.add_argument('--score-thr', type=share, default=0.0, help='score below which 2D joints are not used')
     args = parser.parse_args(argv)
     if args.model == 'weak' and (args.focal_length or args.principal_point):
         parser.error('--focal-length and --principal-point have an effect with --model perspective only')
@@ -50,7 +52,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     index, keypoints_mm = load_index_with_poses(args.index)
-    keypoints_2d, scores = load_keypoints_2d(args.keypoints_2d, index.frame_ids)
+    if args.root:
+        check_images(index, args.index, args.root)
+    keypoints_2d, scores = load_keypoints_2d(args.keypoints_2d, index)
     intrinsics: dict[str, Any] = {}
     found: dict[str, Any] = dict(model=args.model)
     if args.model == 'perspective':
@@ -66,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         index.frame_ids, keypoints_mm, keypoints_2d, scores, rotation=args.rotation, robust=not args.plain,
         score_thr=args.score_thr, truth=load_truth(args.truth, index.frame_ids) if args.truth else None, **intrinsics)
     summary = found | summarise(statistics)
-    save_cameras(args.out, index.frame_ids, statistics.camera)
+    save_cameras(args.out, index, statistics.camera)
     report = args.out.with_suffix('')
     write_table(statistics, f'{report}.csv')
     write_json(f'{report}_summary.json', summary)

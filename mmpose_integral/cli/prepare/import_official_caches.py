@@ -39,12 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f'{path} exists; --overwrite replaces it, --out-dir chooses another folder')
     if args.keypoints_2d:
         keypoints, scores = import_keypoints_2d(args.keypoints_2d, index)
-        save_keypoints_2d(keypoints_path, index.frame_ids, keypoints, scores)
+        save_keypoints_2d(keypoints_path, index, keypoints, scores)
         empty = int(np.count_nonzero(~(scores > 0).any(axis=1)))
         print(f'{keypoints_path}: {len(scores)} frames, {empty} of them without any joint')
     if args.boxes:
         records = import_boxes(args.boxes, index)
-        missing = save_boxes(boxes_path, records)
+        missing = save_boxes(boxes_path, records, index)
         print(f'{boxes_path}: {len(records) - len(missing)} boxes; {len(missing)} frames without one, '
               f'listed in {missing_path(boxes_path)}')
     return 0

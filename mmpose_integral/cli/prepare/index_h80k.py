@@ -18,6 +18,7 @@ from mmpose_integral.formats.h80k_index import (
     save_index,
     scan_split,
 )
+from mmpose_integral.formats.origin import find_changes
 from mmpose_integral.structures.bone_length import PUBLISHED_SKELETON_LENGTHS, skeleton_length
 
 
@@ -34,16 +35,30 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def current_index(path: Path, root: Path, split: str) -> H80KIndex | None:
-    """The index in a file if it has no faults and lists the files of the folders; edited files are not noticed."""
+    """The index in a file, if it has no faults and the files of the split are still those that were indexed.
+
+    Otherwise, None is returned, and the reason is printed if there was an index.
+    """
     try:
         index = load_index(path)
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         return None
-    folders = [root / split / kind for kind in ('IMG', 'POSE') if (root / split / kind).is_dir()]
-    is_current = not len(index.faulty) and all(
-        folder.stat().st_mtime <= path.stat().st_mtime and len(os.listdir(folder)) == len(index.frame_ids)
-        for folder in folders)
-    return index if is_current else None
+    except ValueError as error:
+        print(error)
+        return None
+    if index.split != split:
+        reason = f'it is of {index.split}'
+    elif index.img_states is None:
+        reason = 'it was made by an earlier version, which did not store the sizes and times of the files'
+    elif len(index.faulty):
+        reason = 'frames with faults were left out of it'
+    elif changes := find_changes(index, root):
+        name, change = next(iter(changes.items()))
+        reason = f'{len(changes)} files differ from those of {index.root} that were indexed (first: {name} {change})'
+    else:
+        return index
+    print(f'{path} is scanned again: {reason}')
+    return None
 
 
 def describe(index: H80KIndex) -> str:

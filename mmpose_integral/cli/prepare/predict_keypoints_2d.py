@@ -10,10 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from mmpose_integral.cli.argument_types import positive
 from mmpose_integral.formats.boxes import load_boxes
-from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
-from mmpose_integral.preparation.frames import add_job_arguments, choose_checkpoint, launch, run_over_frames
+from mmpose_integral.preparation.frames import (
+    add_job_arguments,
+    choose_checkpoint,
+    launch,
+    load_frames,
+    run_over_frames,
+)
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.launch import default_device
 
@@ -30,7 +36,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         'predictions. This holds for models trained with MpiiDataset of mmpose (all MPII models of its zoo), but not '
         'for those trained with ZeroBasedMpiiDataset or on COCO. auto (the default) decides by the training data set '
         'in each config'))
-    parser.add_argument('--padding', type=float, metavar='FACTOR', help=(
+    parser.add_argument('--padding', type=positive, metavar='FACTOR', help=(
         'side of the crop divided by the side of the box (default: that of the test pipeline of each model). The '
         'annotated boxes of MPII are loose: with padding 1.25, the crops of a training are 1.56 times as high as the '
         'person'))
@@ -42,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     launch(args.launcher)
     from mmpose_integral.preparation.keypoints_2d import MergedModels, TopdownModel, record
-    index, boxes = load_index(args.index), load_boxes(args.boxes)
+    index = load_frames(args)
+    boxes = load_boxes(args.boxes, index)
     device = args.device or default_device()
     given = [(args.config, args.checkpoint), *((*also, None)[:2] for also in args.also)]
     models = [TopdownModel(config, choose_checkpoint(config, checkpoint), device, args.one_based, args.padding)
@@ -54,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lambda frame_id: None if frame_id in boxes else record(frame_id))
     if records is not None:
         keypoints, scores = (np.array([one[key] for one in records.values()]) for key in ('keypoints_2d', 'score'))
-        save_keypoints_2d(args.out, index.frame_ids, keypoints, scores)
+        save_keypoints_2d(args.out, index, keypoints, scores)
         described = ', '.join(f'{model.format}{" (1 px subtracted)" if model.one_based else ""}' for model in models)
         boxless = sum(frame_id not in boxes for frame_id in records)
         print(f'{args.out}: {len(records)} frames, {boxless} of them without a box; models: {described}')

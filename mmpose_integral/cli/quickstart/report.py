@@ -33,7 +33,7 @@ def mean_pose_mpjpe(data: Path) -> float:
 
 def detector_recall(data: Path, split: str = 'val', threshold: float = 0.5) -> float:
     """Share of frames whose box overlaps the true person with an IoU of at least ``threshold``."""
-    boxes = load_boxes(data / 'h80k' / 'annotations' / f'h80k_{split}_boxes.json')
+    boxes = load_boxes(data / 'h80k' / 'annotations' / f'h80k_{split}_boxes.json', load_split(data, split)[0])
     with np.load(data / 'truth' / f'h80k_{split}.npz') as truth:
         ids, true_boxes = truth['frame_ids'].tolist(), torch.from_numpy(truth['bbox']).float()
     rows = [row for row, frame_id in enumerate(ids) if frame_id in boxes]
