@@ -15,6 +15,7 @@ DEFAULT_FIELD_OF_VIEW_DEG = 55.0
 """Angle across the longer side of a picture without a known focal length, between those of common phones and lenses."""
 
 _FILM_DIAGONAL_MM = float(np.hypot(36, 24))
+_EXIF_FORMATS = ('JPEG', 'PNG', 'TIFF', 'WEBP')
 _UNIT_MM = {2: 25.4, 3: 10.0}  # values of FocalPlaneResolutionUnit
 
 
@@ -83,7 +84,7 @@ def read_exif_focal_length(content: bytes) -> float | None:
     the resolution of the focal plane.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=_EXIF_FORMATS) as image:
             width, height = image.size
             tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
         film = float(tags.get(ExifTags.Base.FocalLengthIn35mmFilm) or 0)
@@ -91,7 +92,8 @@ def read_exif_focal_length(content: bytes) -> float | None:
         resolution = float(tags.get(ExifTags.Base.FocalPlaneXResolution) or 0)
         unit = _UNIT_MM.get(int(tags.get(ExifTags.Base.FocalPlaneResolutionUnit) or 2), 25.4)
         stored = float(tags.get(ExifTags.Base.ExifImageWidth) or max(width, height))
-    except (OSError, SyntaxError, ValueError, TypeError, ZeroDivisionError, OverflowError):
+    except (OSError, SyntaxError, ValueError, TypeError, ZeroDivisionError, OverflowError,
+            Image.DecompressionBombError):
         return None  # damaged EXIF data do not stop an inference
     if film > 0:
         return film * float(np.hypot(width, height)) / _FILM_DIAGONAL_MM

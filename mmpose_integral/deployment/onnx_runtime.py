@@ -25,6 +25,8 @@ FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'std_factors
          'flip_x', 'flip_test', 'bone_length', 'camera_model')
 SCORE_RADIUS_MM = 75.0  # a calibrated score is the probability that the error is not above this limit
 FIELD_OF_VIEW_DEG = 55.0  # across the longer side of a picture without a known focal length
+BONE_LENGTH_LIMITS_MM = (500, 20000)  # an adult has about 4500 mm
+MAX_SIDES = 10  # largest side of a box, divided by the longer side of the picture
 WHOLE_IMAGE = 'whole_image'
 CHUNK = 16  # largest number of people per run of the graph, which bounds its memory
 
@@ -57,13 +59,15 @@ def read_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no picture, or the array has another shape or type.
+        ValueError: If the file is no complete picture, or the array has another shape or type.
     """
     if isinstance(image, str | os.PathLike):
         path = os.fspath(image)
         if not os.path.isfile(path):
             raise FileNotFoundError(f'{path}: no such file')
-        pixels = cv2.imread(path, cv2.IMREAD_COLOR)
+        # Of an incomplete JPEG file, imread returns a picture that is partly grey; imdecode refuses it.
+        content = np.fromfile(path, dtype=np.uint8)
+        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
         if pixels is None:
             raise ValueError(f'{path} cannot be decoded as an image')
         return pixels
@@ -76,6 +80,8 @@ def read_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
 def read_boxes(bboxes: ArrayLike | None, width: int, height: int) -> np.ndarray:
     """Check the boxes of a picture of ``width`` x ``height`` px, and add missing scores.
 
+    The check is a copy of ``mmpose_integral.formats.boxes.usable_boxes``.
+
     Args:
         bboxes: (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores, or 'whole_image'.
 
@@ -83,7 +89,8 @@ def read_boxes(bboxes: ArrayLike | None, width: int, height: int) -> np.ndarray:
         (N, 5) float32; the score is 1 where none is given. N may be 0.
 
     Raises:
-        ValueError: If there are no boxes, the shape is another one, or a box is empty or outside the picture.
+        ValueError: If there are no boxes, the shape is another one, or a box is empty, outside the picture or far too
+            large.
     """
     if isinstance(bboxes, str) and bboxes == WHOLE_IMAGE:
         return np.array([[0, 0, width, height, 1]], dtype=np.float32)
@@ -94,12 +101,15 @@ def read_boxes(bboxes: ArrayLike | None, width: int, height: int) -> np.ndarray:
     boxes = np.atleast_2d(boxes) if boxes.size else np.zeros((0, 5), dtype=np.float32)
     if boxes.ndim != 2 or boxes.shape[1] not in (4, 5):
         raise ValueError(f'bboxes: shape (N, 4), x1, y1, x2, y2 px, or (N, 5) with scores, expected, got {boxes.shape}')
-    shown = np.maximum(boxes[:, :2], 0) < np.minimum(boxes[:, 2:4], (width, height))
-    good = shown.all(axis=1) & np.isfinite(boxes).all(axis=1)
+    with np.errstate(invalid='ignore'):
+        shown = np.minimum(boxes[:, 2:4], (width, height)) - np.maximum(boxes[:, :2], 0)
+        small = boxes[:, 2:4] - boxes[:, :2] <= MAX_SIDES * max(width, height)
+    good = (shown >= 1).all(axis=1) & small.all(axis=1) & np.isfinite(boxes).all(axis=1)
     if not good.all():
         index = np.argmin(good)
-        raise ValueError(f'bboxes[{index}] = {boxes[index].tolist()}: x1 < x2 and y1 < y2 within the picture of '
-                         f'{width}x{height} px expected')
+        raise ValueError(f'bboxes[{index}] = {boxes[index].tolist()}: x1 < x2 and y1 < y2, at least 1 px within the '
+                         f'picture of {width}x{height} px and no side above {MAX_SIDES:g} times its longer side, '
+                         'expected')
     return boxes if boxes.shape[1] == 5 else np.pad(boxes, ((0, 0), (0, 1)), constant_values=1)
 
 
@@ -226,14 +236,15 @@ class OnnxIntegralPose:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If picture, boxes or bone length are invalid, or a skeleton has length zero.
+            ValueError: If picture, boxes, bone length or focal length are invalid, or a skeleton has length zero.
         """
         pixels = read_image(image)
         boxes = read_boxes(bboxes, pixels.shape[1], pixels.shape[0])
         lengths = np.asarray(self.facts['bone_length'] if bone_length is None else bone_length, dtype=np.float64)
-        if lengths.shape not in ((), (len(boxes), )) or not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ValueError(f'bone_length: a positive number of mm, or one for each of {len(boxes)} people, expected, '
-                             f'got {bone_length!r}')
+        low, high = BONE_LENGTH_LIMITS_MM
+        if lengths.shape not in ((), (len(boxes), )) or not ((low <= lengths) & (lengths <= high)).all():
+            raise ValueError(f'bone_length: mm, {low} to {high} (an adult has about 4500), or one for each of '
+                             f'{len(boxes)} people, expected, got {lengths.tolist()}')
         if not len(boxes):
             return []
         crops, centers, sizes = map(np.stack, zip(*(
@@ -251,7 +262,10 @@ class OnnxIntegralPose:
         if self.facts['camera_model'] == 'perspective':
             height, width = pixels.shape[:2]
             assumed = max(width, height) / 2 / np.tan(np.radians(FIELD_OF_VIEW_DEG / 2))
-            intrinsics = [focal_length or assumed, (width - 1) / 2, (height - 1) / 2]
+            focal_length = assumed if focal_length is None else float(focal_length)
+            if not 0 < focal_length < math.inf:
+                raise ValueError(f'focal_length: a positive number of px expected, got {focal_length}')
+            intrinsics = [focal_length, (width - 1) / 2, (height - 1) / 2]
         keypoints, mm_per_px = px_to_mm(points, lengths, self.facts['parents'], intrinsics)
         people = dict(keypoints=keypoints, keypoints_2d=points[..., :2],
                       keypoint_scores=np.ones(points.shape[:2]), bbox=boxes[:, None, :4])
@@ -301,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         model = OnnxIntegralPose(args.model)
         people = model(args.image, WHOLE_IMAGE if args.whole_image else args.bbox, args.bone_length, args.flip_test)
-    except (FileNotFoundError, ImportError, ValueError) as error:
+    except (OSError, ImportError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     plain = [{name: np.round(value, 4).tolist() for name, value in person.items()} for person in people]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mmpose_integral.formats.frame_checks import parse_pose
+from mmpose_integral.formats.frame_checks import FaultyFile, parse_pose
 from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
 from mmpose_integral.utils.files import replace_when_done
@@ -165,8 +165,10 @@ def _check_pose(pose: np.ndarray) -> np.ndarray:
 def _check_json(content: bytes, frame_ids: set[int], poses: dict[int, np.ndarray]) -> list[str]:
     """List faults of the JSON summary, given the required ids and the poses of the CSV files."""
     try:
-        entries = json.loads(content)
-    except ValueError as error:
+        entries = json.loads(content, object_pairs_hook=_unique_keys)
+    except FaultyFile as error:
+        return [str(error)]
+    except (ValueError, RecursionError) as error:
         return [f'is not JSON: {error}']
     if not isinstance(entries, list):
         return [f'holds a {type(entries).__name__}, a list expected']
@@ -185,6 +187,14 @@ def _check_json(content: bytes, frame_ids: set[int], poses: dict[int, np.ndarray
         except ValueError as error:
             faults.append(f'image_id {frame_id}: {error}')
     return faults + [f'image_id {frame_id} is missing' for frame_id in sorted(frame_ids - seen)]
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dict of a JSON object, or raise FaultyFile if a key is repeated, which readers treat in different ways."""
+    repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if repeated:
+        raise FaultyFile(f'has the key {repeated[0]!r} more than once in one entry')
+    return dict(pairs)
 
 
 def _check_entry(keypoints: Any, pose: np.ndarray | None) -> None:

@@ -40,6 +40,11 @@ def test_damaged_exif_data_are_ignored(content):
     assert read_exif_focal_length(content) is None
 
 
+def test_exif_data_of_a_photo_that_pillow_refuses_for_its_size_are_ignored(monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    assert read_exif_focal_length(photo(FocalLengthIn35mmFilm=36)) is None
+
+
 def test_order_of_the_sources():
     size = (640, 480)
     given, exif, assumed = (find_intrinsics(size, *values) for values in ((500.0, (700, 710)), (500.0, ), ()))

@@ -12,8 +12,11 @@ import torch
 from mmengine.dataset import Compose
 from PIL import Image
 
+from mmpose_integral.apis.media import read_picture
 from mmpose_integral.deployment import onnx_runtime as runtime
 from mmpose_integral.evaluation.functional import px_to_mm, skeleton_length
+from mmpose_integral.formats.boxes import MAX_SIDES
+from mmpose_integral.structures.bone_length import BONE_LENGTH_LIMITS_MM
 from mmpose_integral.structures.skeleton import JOINT_NAMES, PARENTS
 
 onnx, *_ = (pytest.importorskip(name, reason=f'{name} is not installed (pip install onnx onnxruntime onnxscript)')
@@ -206,10 +209,24 @@ def test_wrong_boxes(boxes, message):
         runtime.read_boxes(boxes, 128, 128)
 
 
-@pytest.mark.parametrize('length', [0, -1, np.nan, [4000, 4000, 4000]])
+@pytest.mark.parametrize('length', [0, -1, np.nan, 4.5, [4000, 4.5], [4000, 4000, 4000]])
 def test_wrong_bone_lengths(pose, photo, length):
-    with pytest.raises(ValueError, match='bone_length: a positive number of mm, or one for each of 2 people'):
+    with pytest.raises(ValueError, match=r'bone_length: mm, 500 to 20000 .*, or one for each of 2 people, expected'):
         pose(photo, BOXES[:2], bone_length=length)
+
+
+def test_limits_and_stored_bone_length_are_those_of_the_package(exported, photo, tmp_path):
+    assert runtime.BONE_LENGTH_LIMITS_MM == BONE_LENGTH_LIMITS_MM and runtime.MAX_SIDES == MAX_SIDES
+    metres = changed(exported, tmp_path / 'a.onnx', lambda facts: facts.update(bone_length=4.5))
+    with pytest.raises(ValueError, match='bone_length: mm, 500 to 20000 .*got 4.5'):
+        runtime.OnnxIntegralPose(metres)(photo, 'whole_image')
+
+
+@pytest.mark.parametrize('focal_length', [0, -1.0, np.nan, np.inf])
+def test_wrong_focal_lengths(exported, photo, tmp_path, focal_length):
+    perspective = changed(exported, tmp_path / 'a.onnx', lambda facts: facts.update(camera_model='perspective'))
+    with pytest.raises(ValueError, match='focal_length: a positive number of px expected'):
+        runtime.OnnxIntegralPose(perspective)(photo, 'whole_image', focal_length=focal_length)
 
 
 def test_wrong_pictures(tmp_path):
@@ -220,6 +237,19 @@ def test_wrong_pictures(tmp_path):
                                     (tmp_path / 'b.jpg', FileNotFoundError, 'b.jpg: no such file')):
         with pytest.raises(error, match=message):
             runtime.read_image(picture)
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png'])
+@pytest.mark.parametrize('share', [0.0, 0.4, 0.9, 0.999])
+def test_incomplete_pictures_are_refused_as_by_the_inferencer(photo, tmp_path, suffix, share):
+    path = tmp_path / f'a.{suffix}'
+    Image.open(photo).save(path)
+    np.testing.assert_array_equal(runtime.read_image(path), read_picture(path).image)
+    content = path.read_bytes()
+    path.write_bytes(content[:int(share * len(content))])
+    for read in (runtime.read_image, read_picture):
+        with pytest.raises(ValueError, match=f'a.{suffix} cannot be decoded'):
+            read(path)
 
 
 def changed(exported, path, change):

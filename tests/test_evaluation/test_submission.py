@@ -4,9 +4,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from indexes import make_index
 from small_training import run_tool
 
-from mmpose_integral.formats.h80k_index import H80KIndex, save_index
+from mmpose_integral.formats.h80k_index import save_index
 from mmpose_integral.formats.submission import (
     CSV_FOLDER,
     JSON_NAME,
@@ -19,9 +20,7 @@ from mmpose_integral.formats.submission import (
 IDS = [1, 2, 3, 5]
 
 
-def make_index():
-    return H80KIndex('Test', np.array(IDS, np.int32), np.array([f'Test/IMG/{i:05d}.jpg' for i in IDS]),
-                     np.full((len(IDS), 2), 1000, np.int32), None, np.zeros(0, str))
+INDEX = make_index(IDS, 'Test')
 
 
 def make_poses(joints=17):
@@ -58,7 +57,7 @@ def test_written_files_are_read_back_to_two_decimals(tmp_path, name, joints):
         np.testing.assert_allclose(read, pose[:17], atol=0.005001)
         assert np.shape(entry['keypoints']) == (1, 51)
         np.testing.assert_array_equal(np.reshape(entry['keypoints'], (17, 3)), read)
-    assert find_faults(out, make_index()) == []
+    assert find_faults(out, INDEX) == []
 
 
 def test_names_are_those_of_the_images_and_text_is_that_of_numpy_savetxt(tmp_path):
@@ -108,9 +107,14 @@ SPOILERS = {
     'Test_PRED/00002.csv has 0 rows, 17 expected': lambda f: (f / CSV_FOLDER / '00002.csv').write_text(''),
     'Test_PRED/00002.csv has a value that is not finite': lambda f: rewrite(f, [*csv_lines(f)[:16], '1,nan,3']),
     'Test_PRED/00002.csv has a value that is no number': lambda f: rewrite(f, [*csv_lines(f)[:16], '1,x,3']),
+    'Test_PRED/00002.csv has a value that is no number (d': lambda f: rewrite(f, [*csv_lines(f)[:16], '1_0.5,2,3']),
+    'Test_PRED/00002.csv has a value that is 1e+30 mm': lambda f: rewrite(f, [*csv_lines(f)[:16], '1e30,2,3']),
     'Test_PRED/00002.csv is not root-relative': lambda f: rewrite(f, ['0,5,0', *csv_lines(f)[1:]]),
     'Test_Prediction.JSON is missing': lambda f: (f / JSON_NAME).unlink(),
     'Test_Prediction.JSON is not JSON': lambda f: (f / JSON_NAME).write_text('[{'),
+    'Test_Prediction.JSON is not JSON: maximum recursion': lambda f: (f / JSON_NAME).write_text('[' * 100_000),
+    "Test_Prediction.JSON has the key 'image_id' more than once": lambda f: (f / JSON_NAME).write_text(
+        (f / JSON_NAME).read_text().replace('{"image_id": 3,', '{"image_id": 4, "image_id": 3,')),
     'Test_Prediction.JSON holds a dict': lambda f: (f / JSON_NAME).write_text('{}'),
     'Test_Prediction.JSON image_id 1 is missing': lambda f: rewrite_json(f, lambda e: e[1:]),
     'Test_Prediction.JSON image_id 5 is there more than once': lambda f: rewrite_json(f, lambda e: [*e, e[-1]]),
@@ -133,7 +137,7 @@ SPOILERS.update({f'{JSON_NAME} {fault}': lambda f, spoil=spoil: rewrite_json(f, 
 @pytest.mark.parametrize('fault', SPOILERS)
 def test_each_fault_is_found(folder, fault):
     SPOILERS[fault](folder)
-    found = find_faults(folder, make_index())
+    found = find_faults(folder, INDEX)
     assert any(line.startswith(fault) for line in found), found
     assert len(found) == 1 + ('entry 2' in fault)  # an entry with another id is also missing under its own id
 
@@ -142,7 +146,7 @@ def test_full_precision_json_beside_rounded_csv_is_fine(folder):
     poses = make_poses()
     rewrite_json(folder, lambda entries: [
         dict(image_id=i, keypoints=[pose.ravel().tolist()]) for i, pose in zip(IDS, poses, strict=True)])
-    validate_submission(folder, make_index())
+    validate_submission(folder, INDEX)
 
 
 def test_all_faults_come_in_one_error(folder):
@@ -151,7 +155,7 @@ def test_all_faults_come_in_one_error(folder):
     (folder / 'extra').mkdir()
     (folder / 'extra' / 'file.csv').write_text('')
     with pytest.raises(SubmissionError) as caught:
-        validate_submission(folder, make_index())
+        validate_submission(folder, INDEX)
     assert len(caught.value.faults) == 3
     for fault in ('00001.csv is missing', '00002.csv has 5 rows', 'extra/file.csv is not expected'):
         assert fault in str(caught.value)
@@ -161,11 +165,11 @@ def test_all_faults_come_in_one_error(folder):
 def test_archives_that_cannot_be_read(folder, tmp_path):
     (tmp_path / 'text.zip').write_text('not an archive')
     for name in ('text.zip', 'absent.zip'):
-        assert 'cannot be read' in find_faults(tmp_path / name, make_index())[0]
+        assert 'cannot be read' in find_faults(tmp_path / name, INDEX)[0]
     with zipfile.ZipFile(tmp_path / 'nested.zip', 'w') as archive:
         for file in folder.rglob('*.*'):
             archive.write(file, f'sub/{file.relative_to(folder).as_posix()}')
-    faults = find_faults(tmp_path / 'nested.zip', make_index())
+    faults = find_faults(tmp_path / 'nested.zip', INDEX)
     assert f'{JSON_NAME} is missing' in faults and f'sub/{JSON_NAME} is not expected' in faults
 
 
@@ -176,15 +180,15 @@ def test_a_damaged_and_a_repeated_member_are_named(tmp_path):
     start = content.index(b'Test_PRED/00003.csv') + len('Test_PRED/00003.csv')
     content[start + 20:start + 60] = bytes(40)
     (tmp_path / 'damaged.zip').write_bytes(content)
-    faults = find_faults(tmp_path / 'damaged.zip', make_index())
+    faults = find_faults(tmp_path / 'damaged.zip', INDEX)
     assert len(faults) == 1 and faults[0].startswith('Test_PRED/00003.csv cannot be unpacked')
     with pytest.warns(UserWarning, match='Duplicate name'), zipfile.ZipFile(out, 'a') as archive:
         archive.writestr('Test_PRED/00003.csv', '')
-    assert find_faults(out, make_index()) == ['Test_PRED/00003.csv is there more than once']
+    assert find_faults(out, INDEX) == ['Test_PRED/00003.csv is there more than once']
 
 
 def test_command_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, capsys):
-    save_index(make_index(), tmp_path / 'h80k_test.npz')
+    save_index(INDEX, tmp_path / 'h80k_test.npz')
 
     def check(index):
         return run_tool('submit', '--check', folder, '--index', tmp_path / index), capsys.readouterr().out
