@@ -69,11 +69,12 @@ def studio_outfit(subject: int) -> Outfit:
     Args:
         subject: Number of the person over all splits.
     """
-    (sleeve, trouser), (shirt, second, style), colors = _STUDIO_CLOTHES[subject]
-    trousers, shoe, back, sock = (None if color is None else np.array(color, float) for color in colors)
+    (sleeve, trouser), (shirt, second, style), (trousers, shoe, back, sock) = _STUDIO_CLOTHES[subject]
     skin, hair, hair_style = _STUDIO_LOOKS[subject]
-    return Outfit(_SKIN[skin], _HAIR[hair], hair_style, np.array(shirt, float), np.array(second, float), style, sleeve,
-                  trousers, trouser, shoe, back, sock, subject % 2 == 0)
+    return Outfit(
+        _SKIN[skin], _HAIR[hair], hair_style, np.array(shirt, float), np.array(second, float), style, sleeve,
+        np.array(trousers, float), trouser, np.array(shoe, float), None if back is None else np.array(back, float),
+        None if sock is None else np.array(sock, float), subject % 2 == 0)
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
