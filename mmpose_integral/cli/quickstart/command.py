@@ -43,7 +43,7 @@ SIZES: dict[str, dict[str, Any]] = dict(
               options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8',
                        *(f'{split}_dataloader.{option}' for split in SPLITS
                          for option in ('num_workers=0', 'persistent_workers=False'))],
-              detector_options=['train_cfg.max_epochs=12']))
+              detector_options=['train_cfg.max_epochs=12', 'optim_wrapper.optimizer.lr=6e-3']))
 # Without pretrained weights, the trainings need higher learning rates than those of their configs.
 SCRATCH = {KEYPOINTS_2D: ['optim_wrapper.optimizer.lr=2e-3'], INTEGRAL: ['optim_wrapper.optimizer.lr=4e-3']}
 
