@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from mmpose.registry import MODELS
 
 from mmpose_integral.models import EnsembleEstimator, Integral3DEstimator
 from mmpose_integral.utils.files import check_file, write_json
+from mmpose_integral.utils.locks import lock_file
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -56,31 +58,45 @@ def load_aliases() -> dict[str, ModelAlias]:
     if not path.is_file():
         return {}
     try:
-        return {name: ModelAlias(**entry) for name, entry in json.loads(path.read_text()).items()}
+        aliases = {name: ModelAlias(**entry) for name, entry in json.loads(path.read_text()).items()}
+        if not all(isinstance(value, str) for alias in aliases.values() for value in alias):
+            raise ValueError('text is expected as config and checkpoint')
+        return aliases
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is not a list of aliases ({error}); correct it, or delete it and register its models '
                          'again') from error
 
 
+def _load_sound_aliases() -> dict[str, ModelAlias]:
+    """Read the registered aliases; give a warning for a damaged file, without which the models of the index work."""
+    try:
+        return load_aliases()
+    except ValueError as error:
+        warnings.warn(f'{error}. Only the models of {index_file()} are known until then', stacklevel=3)
+        return {}
+
+
 def list_aliases() -> dict[str, str]:
     """Configs of all aliases, those of the index and those registered on this machine."""
     listed = {entry['Alias']: entry['Config'] for entry in indexed_models().values() if 'Alias' in entry}
-    return listed | {name: alias.config for name, alias in load_aliases().items()}
+    return listed | {name: alias.config for name, alias in _load_sound_aliases().items()}
 
 
 def register_alias(name: str, config: str | Path, checkpoint: str | Path) -> ModelAlias:
     """Register an alias of letters, digits, '_', '-' and '.' for config and checkpoint; an existing one is replaced.
 
     Raises:
-        ValueError: If the name could be mistaken for a path.
+        ValueError: If the name could be mistaken for a path, or the file of the aliases is damaged.
         FileNotFoundError: If one of the files does not exist.
     """
     if not re.fullmatch(r'[\w.-]+', name) or name.endswith(('.py', '.pth')) or not name.strip('.'):
         raise ValueError(f"alias: letters, digits, '_', '-' and '.' expected, no .py or .pth at the end; got {name!r}")
     alias = ModelAlias(str(Path(config).resolve()), str(Path(checkpoint).resolve()))
     _check_files(name, **alias._asdict())
-    aliases = load_aliases() | {name: alias}
-    write_json(user_folder() / 'aliases.json', {key: aliases[key]._asdict() for key in sorted(aliases)})
+    path = user_folder() / 'aliases.json'
+    with lock_file(path.with_suffix('.lock')):  # another process may register an alias at the same time
+        aliases = load_aliases() | {name: alias}
+        write_json(path, {key: aliases[key]._asdict() for key in sorted(aliases)})
     return alias
 
 
@@ -153,7 +169,8 @@ def _look_up(name: str) -> tuple[str, str | None] | None:
     Models of the index that have to be trained or converted first have no weights.
     """
     weights: str | None
-    aliases, entry = load_aliases(), indexed_models().get(name)
+    entry = indexed_models().get(name)
+    aliases = load_aliases() if entry is None else _load_sound_aliases()
     if name in aliases:
         config, weights = aliases[name]
     elif entry is not None:

@@ -1,8 +1,10 @@
 """Writing of output files that are never left incomplete by a stopped run, and reading of arrays."""
 import contextlib
 import csv
+import fcntl
 import json
 import os
+import re
 import shutil
 import zipfile
 import zlib
@@ -13,34 +15,77 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmpose_integral.utils.locks import flock
+
+
+_TEMPORARY = re.compile(r'\..+\.\d+\.part(\.[^.]*)?')
+_cleaned: set[str] = set()
+
 
 @contextlib.contextmanager
 def replace_when_done(path: str | Path, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary name to write to; it replaces ``path`` when the block ends without an error.
 
     The temporary name is in the same folder, so that the rename is atomic. It keeps the suffix, because ``np.savez``
-    and matplotlib choose the format by it.
+    and matplotlib choose the format by it. The next process that writes into the folder removes temporary files that a
+    killed one has left.
 
     Args:
         path: Final name of a file or folder; missing parent folders are made.
-        durable: Whether the file also survives a crash of the machine. Its temporary name is then fixed,
-            ``<path>.part``, so that a run that is killed repeatedly does not fill the disk.
+        durable: Whether the file also survives a crash of the machine.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.name}.part' if durable else f'.{path.stem}.{os.getpid()}{path.suffix}')
-    try:
-        yield temporary
-        if durable:  # a crash may keep the rename and lose data that was not yet on the disk
-            with open(temporary, 'r+b') as file:
-                os.fsync(file.fileno())
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)  # only an empty folder can be replaced
+    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
+    with _writing_into(path.parent):
+        try:
+            yield temporary
+            if durable:  # a crash may keep the rename and lose data that was not yet on the disk
+                with open(temporary, 'r+b') as file:
+                    os.fsync(file.fileno())
+            _put_in_place(temporary, path)
+        finally:
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            temporary.unlink(missing_ok=True)
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a file or folder. A folder cannot replace another one, so that is removed after the new one is there."""
+    old = path.with_name(f'.{path.name}.old')
+    if not (temporary.is_dir() and path.is_dir()):
         os.replace(temporary, path)
+        return
+    if old.is_dir():  # of a process that was killed between the two renames
+        shutil.rmtree(old)
+    os.replace(path, old)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old)
+
+
+@contextlib.contextmanager
+def _writing_into(folder: Path) -> Iterator[None]:
+    """Share the lock of a folder while a temporary file is in it.
+
+    A process that can have the lock alone knows that all temporary files were left by killed processes. It tries this
+    before it writes into the folder for the first time.
+    """
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        if (key := os.path.abspath(folder)) not in _cleaned:
+            _cleaned.add(key)
+            with contextlib.suppress(BlockingIOError):  # another process writes there
+                flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for path in [folder / name for name in os.listdir(folder) if _TEMPORARY.fullmatch(name)]:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        flock(file, fcntl.LOCK_SH)
+        yield
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+        os.close(file)
 
 
 def write_whole(path: str | Path, content: bytes | str, durable: bool = False) -> None:
@@ -64,11 +109,27 @@ def write_json_lines_list(path: str | Path, items: Iterable[object]) -> None:
 
 
 def write_rows(path: str | Path, columns: Iterable[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file, UTF-8, with the names of the columns in its first line; it appears when it is complete."""
-    with replace_when_done(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as file:
+    """Write a CSV file, UTF-8, with the names of the columns in its first line; it appears when it is complete.
+
+    Spreadsheets run text that begins like a formula, and file names may come from others. Such text gets an apostrophe
+    in front, with which they show it as text.
+    """
+    with replace_when_done(path) as temporary, open(temporary, 'w', newline='', encoding='utf-8',
+                                                    errors='backslashreplace') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([_plain_cell(value) for value in row] for row in rows)
+
+
+def _plain_cell(value: object) -> object:
+    """Value of a CSV cell: text that a spreadsheet would take for a formula gets an apostrophe, numbers stay."""
+    if not isinstance(value, str) or not value.startswith(('=', '+', '-', '@', '\t', '\r')):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def write_arrays(path: str | Path, **arrays: Any) -> None:

@@ -1,5 +1,6 @@
 """Names of models: configs and weights of the index and of registered aliases."""
 import json
+import multiprocessing
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_registered_aliases_are_found_from_any_folder(files, monkeypatch):
     assert find_alias('official').checkpoint == str(files / 'b.pth')
     assert sorted(load_aliases()) == ['mine-2.1', 'official']
     assert list_aliases()['mine-2.1'] == str(files / 'a.py')
-    assert [path.name for path in user_folder().iterdir()] == ['aliases.json']
+    assert sorted(path.name for path in user_folder().iterdir()) == ['aliases.json', 'aliases.lock']
     assert json.loads((files / 'home' / 'aliases.json').read_text())['mine-2.1']['checkpoint'] == str(files / 'b.pth')
 
 
@@ -83,9 +84,29 @@ def test_names_that_look_like_paths_are_refused(name, files):
         register_alias(name, files / 'a.py', files / 'a.pth')
 
 
-@pytest.mark.parametrize('text', ['{', '[]', '{"a": {"config": "x"}}', '{"a": 1}'])
-def test_a_damaged_file_is_named(text, files):
-    (files / 'home').mkdir()
-    (files / 'home' / 'aliases.json').write_text(text)
+@pytest.mark.parametrize('text', ['', '{"a": {"config": "x", "che', '[]', '{"a": {"config": "x"}}', '{"a": 1}',
+                                  '{"a": {"config": 1, "checkpoint": 2}}'])
+def test_a_damaged_file_is_named_and_the_models_of_the_index_work_without_it(text, files):
+    path = files / 'home' / 'aliases.json'
+    path.parent.mkdir()
+    path.write_text(text)
     with pytest.raises(ValueError, match='aliases.json is not a list of aliases'):
-        find_alias('official')
+        find_alias('mine')
+    with pytest.raises(ValueError, match='aliases.json is not a list of aliases'):
+        register_alias('mine', files / 'a.py', files / 'a.pth')
+    assert path.read_text() == text  # it may hold aliases that a user can still correct
+    with pytest.warns(UserWarning, match='aliases.json is not a list of aliases.*Only the models of'):
+        assert find_alias('standin').checkpoint.endswith('assets/integral_r18w32_standin.pth')
+    with pytest.warns(UserWarning, match='aliases.json is not a list of aliases'):
+        assert 'standin' in list_aliases()
+
+
+def test_aliases_that_are_registered_at_the_same_time_are_all_kept(files):
+    fork = multiprocessing.get_context('fork')
+    names = [f'model_{number}' for number in range(8)]
+    processes = [fork.Process(target=register_alias, args=(name, files / 'a.py', files / 'a.pth')) for name in names]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert sorted(load_aliases()) == names

@@ -1,8 +1,25 @@
+import csv
 import json
+import multiprocessing
+import os
+import signal
 
 import pytest
 
-from mmpose_integral.utils.files import replace_when_done, write_json, write_json_lines_list, write_whole
+from mmpose_integral.utils.files import replace_when_done, write_json, write_json_lines_list, write_rows, write_whole
+
+FORK = multiprocessing.get_context('fork')
+
+
+def begin_and_die(folder, begun, go_on):
+    """Begin to write a file and a folder; the process is killed before either is complete."""
+    with replace_when_done(folder / 'a.npz') as file, replace_when_done(folder / 'folder') as temporary:
+        file.write_text('half')
+        temporary.mkdir()
+        (temporary / 'b').write_text('half')
+        begun.set()
+        go_on.wait()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize('durable', [False, True])
@@ -21,6 +38,64 @@ def test_a_folder_takes_the_place_of_another(tmp_path):
             temporary.mkdir()
             write_whole(temporary / name, name.encode())
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*')] == ['folder', 'folder/new']
+
+
+def test_a_folder_stays_until_its_successor_is_in_place(tmp_path, monkeypatch):
+    def write(name, replace=os.replace):
+        monkeypatch.setattr(os, 'replace', replace)
+        with replace_when_done(tmp_path / 'folder') as temporary:
+            temporary.mkdir()
+            (temporary / name).write_text(name)
+
+    def names():
+        return [str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*') if path.is_file()]
+
+    real, calls = os.replace, []
+
+    def fail_at_the_second(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError('no')
+        real(source, target)
+
+    write('old')
+    with pytest.raises(OSError, match='no'):
+        write('new', fail_at_the_second)
+    assert names() == ['folder/old']
+    (tmp_path / '.folder.old').mkdir()  # as if an earlier process had been killed between the two renames
+    write('new', real)
+    assert names() == ['folder/new'] and not (tmp_path / '.folder.old').exists()
+
+
+def test_the_files_of_a_killed_process_are_removed_and_those_of_a_running_one_are_not(tmp_path):
+    def names():
+        return {path.name for path in tmp_path.iterdir()}
+
+    (tmp_path / '.hidden.7.txt').write_text('of the user')
+    begun, go_on = FORK.Event(), FORK.Event()
+    writer = FORK.Process(target=begin_and_die, args=(tmp_path, begun, go_on))
+    writer.start()
+    assert begun.wait(60)
+    seen = names()
+    assert len(seen) == 3
+    beside = FORK.Process(target=write_whole, args=(tmp_path / 'beside.txt', 'x'))
+    beside.start()
+    beside.join(60)
+    assert names() == seen | {'beside.txt'}
+    go_on.set()
+    writer.join(60)
+    assert writer.exitcode == -signal.SIGKILL and names() == seen | {'beside.txt'}
+    write_whole(tmp_path / 'later.txt', 'x')
+    assert names() == {'.hidden.7.txt', 'beside.txt', 'later.txt'}
+
+
+def test_text_in_csv_files_is_no_formula(tmp_path):
+    cells = ['=1+1.jpg', '@a', '+x', '-x', '\t=1', '-1.5', '+2e3', 'a=b', -1.5, 3, 'a,"b"', 'b\udcff']
+    write_rows(tmp_path / 'table.csv', ['=a'], [cells])
+    with open(tmp_path / 'table.csv', newline='', encoding='utf-8') as file:
+        header, row = csv.reader(file)
+    assert header == ['=a'] and row == [
+        "'=1+1.jpg", "'@a", "'+x", "'-x", "'\t=1", '-1.5', '+2e3', 'a=b', '-1.5', '3', 'a,"b"', 'b\\udcff']
 
 
 @pytest.mark.parametrize('items', [[], [1], [dict(a=1), dict(b=[2])]])

@@ -1,0 +1,63 @@
+"""Check of the places where a command writes, before it begins its work.
+
+Commands declare their outputs with ``type=output_file(...)`` or ``type=output_folder`` of argparse. A result that cannot
+be written is so reported at once, and not after hours.
+"""
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from mmpose_integral.utils.errors import ExpectedError
+
+
+class OutputError(ExpectedError, OSError):
+    """A place where a command has to write cannot be written to."""
+
+
+def check_writable(path: str | Path, folder: bool = False) -> None:
+    """Check that a file, or files in a folder, can be written; missing folders are not made yet.
+
+    Args:
+        path: File or folder, which need not exist.
+        folder: Whether it is a folder.
+
+    Raises:
+        OutputError: If it cannot be written; the message says what is in the way.
+    """
+    path = Path(path)
+    if not folder and path.is_dir():
+        raise OutputError(f'{path} cannot be written: it is a folder, the name of a file is expected')
+    place = next(place for place in [*([path] if folder else []), *path.absolute().parents] if os.path.lexists(place))
+    try:
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        raise OutputError(f'{path} cannot be written: {place}: {error.strerror}; choose another place, or correct '
+                          'this one') from None
+
+
+def output_file(*suffixes: str, of: Callable[[str], str | Path] = str) -> Callable[[str], str | Path]:
+    """Type of an argument that names a file to write.
+
+    Args:
+        suffixes: Endings that the name may have, such as '.json'; none for any.
+        of: Type of the value, str or Path.
+
+    Returns:
+        Function from the text of the argument to the value. It raises OutputError, or ArgumentTypeError for another
+        ending.
+    """
+    def file(text: str) -> str | Path:
+        if suffixes and not text.lower().endswith(suffixes):
+            raise argparse.ArgumentTypeError(f'a name that ends in {" or ".join(suffixes)} expected, got {text}')
+        check_writable(text)
+        return of(text)
+
+    return file
+
+
+def output_folder(text: str) -> Path:
+    """Type of an argument that names a folder to write into; OutputError if that is not possible."""
+    check_writable(text, folder=True)
+    return Path(text)
