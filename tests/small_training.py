@@ -98,13 +98,17 @@ def run_tool(command, *args):
     The exit status is returned, or the message of an error.
     """
     from mmpose_integral.cli.main import COMMANDS
+    from mmpose_integral.utils.errors import explain
     module = import_module(f'mmpose_integral.cli.{COMMANDS[command][0]}')
     try:
         return module.main([*map(str, args)])
     except SystemExit as stop:
         return stop.code
-    except getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)) as error:
-        return str(error)
+    except Exception as error:
+        message = explain(error, getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)))
+        if message is None:
+            raise
+        return message
 
 
 def evaluate(config, checkpoint, predictions=None, **options):

@@ -3,6 +3,7 @@ import argparse
 import math
 
 from mmpose_integral.structures.bone_length import check_bone_length
+from mmpose_integral.utils.outputs import output_file, output_folder
 
 
 def positive(text: str) -> float:
@@ -35,6 +36,11 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f'a number from 0 to 1 expected, got {text}')
     return number
+
+
+def submission(text: str) -> str:
+    """A submission to write: a ZIP archive or a folder; OutputError if that is not possible."""
+    return str((output_file() if text.lower().endswith('.zip') else output_folder)(text))
 
 
 def at_least_one(text: str) -> int:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import save_checkpoint
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 
@@ -23,7 +24,8 @@ from mmpose_integral.cli.publish import pack
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS
 from mmpose_integral.models.official_checkpoint import OfficialArchitecture, convert_official, load_official
 from mmpose_integral.structures.skeleton import build_metainfo
-from mmpose_integral.utils.files import check_file, replace_when_done
+from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.outputs import check_writable, output_file
 
 DEFAULT_CONFIG = index_file().parent / 'configs' / 'official' / 'integral_r152_train_288x384.py'
 
@@ -31,7 +33,8 @@ DEFAULT_CONFIG = index_file().parent / 'configs' / 'official' / 'integral_r152_t
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', nargs='?', help="file or URL of the authors' checkpoint (default: the config's link)")
-    parser.add_argument('--out', type=Path, help='file to write (default: <cache folder>/checkpoints/<config>.pth)')
+    parser.add_argument('--out', type=output_file(of=Path),
+                        help='file to write (default: <cache folder>/checkpoints/<config>.pth)')
     parser.add_argument('--alias', default='official', help='name of the model for other commands (default: official)')
     parser.add_argument('--config', type=Path, default=DEFAULT_CONFIG, help='config of that model')
     parser.add_argument('--bone-length', type=bone_length_mm, metavar='MM',
@@ -85,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = args.source or cfg.get('released_weights')
     if not source:
         raise ValueError(f'{args.config} has no released_weights; give the checkpoint as a file or a URL')
+    out = args.out or user_folder() / 'checkpoints' / f'{args.config.stem}.pth'
+    check_writable(out)
     path = fetch(source, cfg.get('released_page'))
     checkpoint = load_official(path)
     try:
@@ -95,9 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lengths = {name: float(args.bone_length or PUBLISHED_SKELETON_LENGTHS[name]) for name in ('train', 'train+val')}
     dataset_meta = dict(parse_pose_metainfo(build_metainfo()), skeleton_length=lengths)
     epoch = checkpoint.get('epoch') if isinstance(checkpoint.get('epoch'), int) else None
-    out = args.out or user_folder() / 'checkpoints' / f'{args.config.stem}.pth'
-    with replace_when_done(out) as temporary:
-        torch.save(pack(weights, dataset_meta, cfg, epoch), temporary)
+    save_checkpoint(pack(weights, dataset_meta, cfg, epoch), str(out), backend_args=dict(backend='atomic_local'))
     register_alias(args.alias, args.config, out)
     print(f'{out}: {architecture}, {len(weights)} weights, alias {args.alias}\n'
           f'Next: mmpose-integral infer PHOTO --pose3d {args.alias} --bbox X1 Y1 X2 Y2 (or --whole-image)')

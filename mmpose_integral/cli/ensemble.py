@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpose_integral.cli.argument_types import bone_length_mm, positive
+from mmpose_integral.cli.argument_types import bone_length_mm, positive, submission
 from mmpose_integral.evaluation.functional import average_predictions
 from mmpose_integral.evaluation.metrics import H80KMetric, SubmissionMetric
 from mmpose_integral.formats.h80k_index import load_index_with_poses
 from mmpose_integral.formats.predictions import INTRINSICS, STD, load_predictions, to_records
 from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.outputs import output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -23,9 +24,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--annotations', type=Path, required=True,
                         help='folder with the indexes h80k_train.npz, h80k_val.npz and, for Test, h80k_test.npz')
     parser.add_argument('--weights', type=positive, nargs='+', help='weight of each file (default: equal weights)')
-    parser.add_argument('--out', help='write the metrics to this file (json)')
-    parser.add_argument('--out-predictions', metavar='NPZ', help='write the mean to this file')
-    parser.add_argument('--submission', metavar='ZIP', help='write a submission of these predictions of Test')
+    parser.add_argument('--out', type=output_file(), help='write the metrics to this file (json)')
+    parser.add_argument('--out-predictions', type=output_file('.npz'), metavar='NPZ',
+                        help='write the mean to this file')
+    parser.add_argument('--submission', type=submission, metavar='ZIP',
+                        help='write a submission of these predictions of Test')
     parser.add_argument('--bone-length', type=bone_length_mm, metavar='MM',
                         help='with --submission: total skeleton length (default: mean of train and val)')
     return parser.parse_args(argv)

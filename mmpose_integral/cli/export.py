@@ -31,6 +31,7 @@ from mmpose_integral.deployment.onnx_runtime import METADATA_KEY
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.utils.files import replace_when_done
+from mmpose_integral.utils.outputs import output_folder
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.torchscript.pt', 'torch-export': '.pt2'}
 TOLERANCE = 1e-4
@@ -45,7 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('model', help='config of an integral model, or an alias such as official')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the model (default: that of the alias)')
     parser.add_argument('--format', nargs='+', choices=SUFFIXES, default=['onnx'], help='formats (default: onnx)')
-    parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/export'), help='folder to write to')
+    parser.add_argument('--out-dir', type=output_folder, default='work_dirs/export', help='folder to write to')
     parser.add_argument('--name', help='name of the files, without suffix (default: that of the config)')
     parser.add_argument('--image', help='photo to compare on, in addition to random crops')
     parser.add_argument('--bbox', type=float, nargs='+', metavar='PX',

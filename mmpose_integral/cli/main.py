@@ -1,7 +1,9 @@
 """The script `mmpose-integral`, which is also `python -m mmpose_integral`: one command per module of this package."""
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+
+from mmpose_integral.utils.errors import explain, printable
 
 # Command: (module below mmpose_integral.cli, what it does).
 COMMANDS = {
@@ -34,20 +36,49 @@ COMMANDS = {
 
 
 def run_command(command: str, argv: Sequence[str] | None = None) -> int:
-    """Run a command of ``COMMANDS``. Expected errors and Ctrl-C end with a sentence on stderr, others with a traceback.
+    """Run a command of ``COMMANDS`` as :func:`run_safely` does; return the exit status.
 
-    The exit status is returned: 0 for success, 1 for an error, 130 for Ctrl-C; some commands document further ones. It
-    is raised as SystemExit if the arguments are wrong (status 2), or the command ends with a message.
+    The module of a command may have ``EXPECTED_ERRORS``, which replaces the default, OSError and ValueError, and
+    ``AFTER_CTRL_C``, a sentence about the work of a stopped run.
     """
-    module = import_module(f'mmpose_integral.cli.{COMMANDS[command][0]}')
+    def run() -> int | None:
+        module = import_module(f'mmpose_integral.cli.{COMMANDS[command][0]}')
+        return run_safely(lambda: module.main(argv), getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)),
+                          getattr(module, 'AFTER_CTRL_C', ''))
+
+    return run_safely(run)  # the imports take seconds, in which Ctrl-C has to work, too
+
+
+def run_safely(main: Callable[[], int | None], expected: tuple[type[BaseException], ...] = (),
+               after_ctrl_c: str = '') -> int:
+    """Run a function. Errors that a user can foresee and Ctrl-C end with a sentence on stderr, others with a traceback.
+
+    Args:
+        main: Function that returns the exit status; None is success.
+        expected: Types of foreseeable errors beside those of :func:`mmpose_integral.utils.errors.explain`.
+        after_ctrl_c: Sentence that follows after Ctrl-C.
+
+    Returns:
+        Exit status: that of the function, 1 for an error, 130 for Ctrl-C.
+
+    Raises:
+        SystemExit: If the function raises it with a number, as argparse does for wrong arguments (2).
+    """
     try:
-        return module.main(argv) or 0
+        return main() or 0
     except KeyboardInterrupt:
-        print('\nStopped. Finished work is kept; the same command continues from there.', file=sys.stderr)
-        return 130
-    except getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)) as error:
-        print(error, file=sys.stderr)
-        return 1
+        message, status = f'\nStopped. {after_ctrl_c}'.rstrip(), 130
+    except SystemExit as stop:
+        if not isinstance(stop.code, str):
+            raise
+        message, status = printable(stop.code), 1
+    except Exception as error:
+        explanation = explain(error, expected)
+        if explanation is None:
+            raise
+        message, status = explanation, 1
+    print(message, file=sys.stderr)
+    return status
 
 
 def usage() -> str:

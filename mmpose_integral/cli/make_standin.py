@@ -2,13 +2,18 @@
 import argparse
 from collections.abc import Sequence
 
+from mmpose_integral.cli import CONTINUES
 from mmpose_integral.synthetic import make_standin
 from mmpose_integral.synthetic.preview import save_preview
+from mmpose_integral.utils.outputs import PICTURES, output_file, output_folder
+
+AFTER_CTRL_C = CONTINUES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--root', default='data/standin', help='folder to write or to complete (default: %(default)s)')
+    parser.add_argument('--root', type=output_folder, default='data/standin',
+                        help='folder to write or to complete (default: %(default)s)')
     for option, default, images in (
             ('--num-train', 2000, 'H80K Train frames'), ('--num-val', 500, 'H80K Val frames'),
             ('--num-test', 300, 'H80K Test frames'),
@@ -23,7 +28,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='draw another person with other clothes in each H80K frame')
     parser.add_argument('--num-workers', type=int, help='number of processes (default: all cores)')
     parser.add_argument('--fresh', action='store_true', help='first delete the data of an earlier run')
-    parser.add_argument('--preview', metavar='PATH', help='also write a contact sheet with the joints')
+    parser.add_argument('--preview', type=output_file(*PICTURES), metavar='PATH',
+                        help='also write a contact sheet with the joints')
     return parser.parse_args(argv)
 
 

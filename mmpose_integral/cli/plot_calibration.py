@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.evaluation.functional.calibration import (
@@ -24,17 +23,20 @@ from mmpose_integral.evaluation.functional.calibration import (
 from mmpose_integral.evaluation.functional.uncertainty import SCORE_RADIUS_MM
 from mmpose_integral.formats.predictions import load_predictions
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
-from mmpose_integral.utils.files import replace_when_done, write_json
+from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.outputs import PICTURES, output_file
 from mmpose_integral.visualization import draw_calibration, save_picture
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('predictions', help='npz file')
-    parser.add_argument('--out', default='calibration.png', help='picture to write (default: calibration.png)')
-    parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
+    parser.add_argument('--out', type=output_file(*PICTURES), default='calibration.png',
+                        help='picture to write (default: calibration.png)')
+    parser.add_argument('--json', type=output_file(), metavar='FILE', help='write the figures to this file')
     parser.add_argument('--bins', type=int, default=10, help='number of bins with equal counts (default: 10)')
-    parser.add_argument('--store', metavar='CHECKPOINT', help='checkpoint to which the factors are written')
+    parser.add_argument('--store', type=output_file(), metavar='CHECKPOINT',
+                        help='checkpoint to which the factors are written')
     parser.add_argument('--title', default='', help='title of the picture')
     return parser.parse_args(argv)
 
@@ -63,8 +65,7 @@ def store_factors(path: str, factors: np.ndarray) -> None:
     if meta is None:
         raise ValueError(f'{path}: a checkpoint with dataset_meta expected, as mmpose-integral train writes it')
     meta['std_factors'] = factors.tolist()
-    with replace_when_done(path) as temporary:
-        torch.save(checkpoint, temporary)
+    save_checkpoint(checkpoint, path, backend_args=dict(backend='atomic_local'))
 
 
 def figures_of_axis(axis: Calibration) -> dict[str, Any]:

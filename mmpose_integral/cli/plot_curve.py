@@ -3,13 +3,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmpose_integral.utils.outputs import PICTURES, output_file
 from mmpose_integral.visualization import draw_curves, read_scalars, save_picture
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work_dir', type=Path, help='work folder of a training, or one scalars.json')
-    parser.add_argument('--out', help='picture to write (default: <work_dir>/curve.png)')
+    parser.add_argument('--out', type=output_file(*PICTURES), help='picture to write (default: <work_dir>/curve.png)')
     parser.add_argument('--metrics', nargs='+', metavar='NAME',
                         help='validation metrics such as h80k/MPJPE (default: all position errors)')
     parser.add_argument('--baseline', type=float, metavar='MM',

@@ -9,18 +9,19 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.config import Config
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
 import mmpose_integral
 from mmpose_integral.formats.checkpoints import find_weights
-from mmpose_integral.utils.files import check_file, replace_when_done
+from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.outputs import output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config that the checkpoint was trained with')
     parser.add_argument('checkpoint', help='checkpoint of a training')
-    parser.add_argument('out', help='file to write')
+    parser.add_argument('out', type=output_file(), help='file to write')
     parser.add_argument('--full-precision', action='store_true', help='keep the precision of the weights')
     return parser.parse_args(argv)
 
@@ -52,7 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_file(args.config, 'config file')
     check_file(args.checkpoint, 'checkpoint')
     small = publish(args.checkpoint, Config.fromfile(args.config), not args.full_precision)
-    with replace_when_done(args.out) as temporary:
-        torch.save(small, temporary)
+    save_checkpoint(small, args.out, backend_args=dict(backend='atomic_local'))
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     return 0

@@ -22,6 +22,7 @@ from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import PersonDetector
 from mmpose_integral.synthetic.videos import render_video
 from mmpose_integral.utils.files import write_arrays
+from mmpose_integral.utils.outputs import output_file
 from mmpose_integral.utils.progress import progress_bar
 
 QUICKSTART = index_file().parent / 'configs' / 'quickstart'
@@ -48,7 +49,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--betas', type=float, nargs='+', default=[default['beta']],
                         help='increases of the cutoff with speed (default: that of infer --smooth)')
     parser.add_argument('--d-cutoff', type=float, default=1.0, metavar='HZ', help='cutoff of the speed (default: 1)')
-    parser.add_argument('--predictions', type=Path, metavar='NPZ', help='file of predictions; it is read if it exists')
+    parser.add_argument('--predictions', type=output_file('.npz', of=Path), metavar='NPZ',
+                        help='file of predictions; it is read if it exists')
     parser.add_argument('--device', default='cpu', help='device of the models (default: cpu)')
     return parser.parse_args(argv)
 

@@ -10,7 +10,6 @@ length of train+val that training stored in the checkpoints.
 """
 import argparse
 import hashlib
-import os
 import os.path as osp
 import pprint
 from collections.abc import Sequence
@@ -18,19 +17,20 @@ from collections.abc import Sequence
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmpose_integral.cli.argument_types import bone_length_mm, positive
+from mmpose_integral.cli.argument_types import bone_length_mm, positive, submission
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
-from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.submission import find_faults
 from mmpose_integral.structures.bone_length import check_bone_length
+from mmpose_integral.utils.errors import printable
 from mmpose_integral.utils.files import check_file, write_whole
+from mmpose_integral.utils.outputs import output_file
 
 USUAL_INDEX = 'data/h80k/annotations/h80k_test.npz'
 SAME_MM = 0.005
 """Bone lengths that differ by less than this, mm, give the same two decimals in a submission."""
 
-EXPECTED_ERRORS = (FileNotFoundError, CheckpointError)  # another ValueError during a prediction needs its traceback
+EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during a prediction needs its traceback
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -38,10 +38,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', nargs='?', help='config file with a submission_dataloader; --check needs none')
     parser.add_argument('checkpoints', nargs='*', metavar='checkpoint',
                         help='checkpoint files of this config; none for an ensemble, whose config names its own')
-    parser.add_argument('--out', default='submission.zip', help='archive to write (default: submission.zip)')
+    parser.add_argument('--out', type=submission, default='submission.zip',
+                        help='archive to write (default: submission.zip)')
     parser.add_argument('--weights', type=positive, nargs='+', help='weight of each checkpoint (default: all equal)')
     parser.add_argument('--bone-length', type=bone_length_mm, metavar='MM', help='total skeleton length')
-    parser.add_argument('--predictions', metavar='NPZ', help='also write predictions for the command ensemble')
+    parser.add_argument('--predictions', type=output_file('.npz'), metavar='NPZ',
+                        help='also write predictions for the command ensemble')
     parser.add_argument('--flip-test', action='store_true', help='average with the prediction for the mirrored input')
     parser.add_argument('--check', metavar='SUBMISSION',
                         help='only check this ZIP archive, or this folder with Test_PRED and Test_Prediction.JSON: '
@@ -87,7 +89,7 @@ def check(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise SystemExit(str(error) + ('' if args.index else '; --index names the index of Test')) from None
     faults = find_faults(args.check, index)
-    print('\n'.join([*map(str, faults), f'{args.check}: ' + (
+    print('\n'.join([*map(printable, faults), f'{args.check}: ' + (
         f'{len(faults)} fault(s)' if faults else f'valid, {len(index.frame_ids)} frames')]))
     return 1 if faults else 0
 
@@ -171,6 +173,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg.test_dataloader = cfg.submission_dataloader
     cfg.test_evaluator = dict(type='SubmissionMetric', out=args.out, index_file=index_file(cfg), bone_length=length,
                               outfile=args.predictions)
-    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)  # an error here comes before the work
     make_runner(cfg).test()
     return 0

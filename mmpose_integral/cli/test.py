@@ -6,10 +6,10 @@ import mmengine
 from mmengine.config import Config
 
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
-from mmpose_integral.formats.checkpoints import CheckpointError
 from mmpose_integral.utils.files import check_file, replace_when_done
+from mmpose_integral.utils.outputs import output_file
 
-EXPECTED_ERRORS = (FileNotFoundError, CheckpointError)  # another ValueError during an evaluation needs its traceback
+EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during an evaluation needs its traceback
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -17,9 +17,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', nargs='?', help=(
         'checkpoint file; left out for an ensemble, whose config names its checkpoints'))
-    parser.add_argument('--out', help='write the metrics to this file (json, yaml or pkl)')
-    parser.add_argument('--predictions', metavar='NPZ', help='write H80K predictions for the command ensemble')
-    parser.add_argument('--dump', help='write all predictions to this file (pkl)')
+    parser.add_argument('--out', type=output_file('.json', '.yaml', '.yml', '.pkl'),
+                        help='write the metrics to this file (json, yaml or pkl)')
+    parser.add_argument('--predictions', type=output_file('.npz'), metavar='NPZ',
+                        help='write H80K predictions for the command ensemble')
+    parser.add_argument('--dump', type=output_file('.pkl', '.pickle'), help='write all predictions to this file (pkl)')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -38,13 +40,11 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, (list, tuple)) else [cfg.test_evaluator]
     if args.predictions:
         metrics = [evaluator for evaluator in evaluators if evaluator.type == 'H80KMetric']
-        if not metrics or not args.predictions.endswith('.npz'):
-            raise SystemExit(f'--predictions: a name that ends in .npz and a config with H80KMetric are expected, got '
-                             f'{args.predictions} and {[evaluator.type for evaluator in evaluators]}')
+        if not metrics:
+            raise SystemExit('--predictions: a config with H80KMetric is expected, got '
+                             f'{[evaluator.type for evaluator in evaluators]}')
         metrics[0].outfile = args.predictions
     if args.dump:
-        if not args.dump.endswith(('.pkl', '.pickle')):
-            raise SystemExit(f'--dump: a name that ends in .pkl expected, got {args.dump}')
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
     cfg.merge_from_dict(args.cfg_options)
 

@@ -10,6 +10,7 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 from mmpose_integral.cli.argument_types import at_least_one
 from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import save_picture
 from mmpose_integral.visualization.batch_sheet import contact_sheet, draw_sample
@@ -19,7 +20,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file of an integral model')
     parser.add_argument('--num', type=at_least_one, default=16, help='number of samples, equally many per source')
-    parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/batch'),
+    parser.add_argument('--out-dir', type=output_folder, default='work_dirs/batch',
                         help='folder of the picture, whose name is <config>_<split>.png')
     parser.add_argument('--split', choices=['train', 'val'], default='train',
                         help='split; val has no labels and shows crops beside the true pose')

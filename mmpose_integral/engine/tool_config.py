@@ -11,12 +11,13 @@ from mmengine.runner import Runner
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
+from mmpose_integral.utils.outputs import check_writable, output_folder
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the common arguments of MMPose's tools, under MMPose's names."""
     parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<config name>)')
-    parser.add_argument('--show-dir', help='draw predictions into this folder')
+    parser.add_argument('--show-dir', type=output_folder, help='draw predictions into this folder')
     parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every n-th sample (default: 1)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change entries of the config, for example train_cfg.max_epochs=5')
@@ -32,6 +33,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
+        OutputError: If nothing can be written into the work folder.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not gc.get_freeze_count():
@@ -43,9 +45,10 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name)
+    check_writable(cfg.work_dir, folder=True)
     if args.show_dir:
         cfg.default_hooks.setdefault('visualization', dict(type='IntegralVisualizationHook'))
-        cfg.default_hooks.visualization.update(enable=True, out_dir=args.show_dir, interval=args.interval)
+        cfg.default_hooks.visualization.update(enable=True, out_dir=str(args.show_dir), interval=args.interval)
     return cfg
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from mmpose_integral.utils.errors import ExpectedError
 from mmpose_integral.utils.files import check_file
 
 _SOURCE_AGAIN = 'get it again from its source'
@@ -19,7 +20,7 @@ _ZIP = b'PK\x03\x04'
 _PARALLEL_PREFIX = 'module.'  # of training on several GPUs
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ExpectedError, ValueError):
     """A checkpoint is damaged, holds more than data, or is of another model. Commands print it without a traceback."""
 
 

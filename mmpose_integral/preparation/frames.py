@@ -17,6 +17,7 @@ from mmpose_integral.formats.origin import IMAGES, check_images, origin_of
 from mmpose_integral.preparation.sharded_job import run_sharded
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
+from mmpose_integral.utils.outputs import output_file
 
 # Timeout of a rank, s. Ranks are synchronised only at the start and at the end of a job, which may take hours.
 DAY_S = 24 * 3600
@@ -26,7 +27,8 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every resumable job over an index."""
     parser.add_argument('--index', type=Path, required=True, help='index of a split, a product of `prepare index`')
     parser.add_argument('--root', type=Path, required=True, help='folder that holds Train, Val and Test')
-    parser.add_argument('--out', type=Path, required=True, help='product; <out>.parts holds the unfinished work')
+    parser.add_argument('--out', type=output_file(of=Path), required=True,
+                        help='product; <out>.parts holds the unfinished work')
     parser.add_argument('--batch-size', type=int, default=32, help='frames per step of the model (default: 32)')
     parser.add_argument('--num-workers', type=int, default=2, help='reading processes per rank (default: 2)')
     parser.add_argument('--device', help='default: one GPU per rank if there are GPUs, otherwise cpu')

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 
 from mmpose_integral.utils.locks import flock
 
-
 _TEMPORARY = re.compile(r'\..+\.\d+\.part(\.[^.]*)?')
 _cleaned: set[str] = set()
 

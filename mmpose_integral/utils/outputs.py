@@ -1,7 +1,7 @@
 """Check of the places where a command writes, before it begins its work.
 
-Commands declare their outputs with ``type=output_file(...)`` or ``type=output_folder`` of argparse. A result that cannot
-be written is so reported at once, and not after hours.
+Commands declare their outputs by the types of their arguments, ``output_file()`` or ``output_folder``. A result that
+cannot be written is then reported at once, and not after hours.
 """
 import argparse
 import os
@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmpose_integral.utils.errors import ExpectedError
+
+PICTURES = ('.png', '.jpg', '.jpeg')
+"""Endings of the pictures that commands write."""
 
 
 class OutputError(ExpectedError, OSError):

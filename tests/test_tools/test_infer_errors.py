@@ -60,7 +60,7 @@ def test_a_model_is_required(infer, photo, capsys):
     (['{photo}', '--device', 'nonsense'], ['standin'], 'device nonsense cannot be used here'),
     (['{photo}', '--bbox', 50, 10, 20, 30], ['standin'], 'the image of 90x120 px and no side'),
     (['http://127.0.0.1:9/a.jpg', '--whole-image'], ['standin'], 'http://127.0.0.1:9/a.jpg cannot be read'),
-    (['{photo}', '--out-dir', '{photo}'], ['standin'], 'is not writable')])
+    (['{photo}', '--out-dir', '{photo}'], ['standin'], 'cannot be written: ')])
 def test_errors_give_status_1(args, model, message, infer, photo, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cv2, 'currentUIFramework', lambda: '')  # as in opencv-python-headless

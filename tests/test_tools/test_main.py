@@ -1,4 +1,5 @@
 """The script `mmpose-integral`: its commands, its exit statuses, and what it prints for errors."""
+import errno
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from small_training import REPO
 
 from mmpose_integral.cli import main as cli
 from mmpose_integral.cli.main import COMMANDS, main, run_command
+from mmpose_integral.formats.checkpoints import CheckpointError
 
 SHIMS = sorted(path for path in (REPO / 'tools').rglob('*.py')
                if path.parent.name != 'benchmark' and path.name != 'check_install.py')  # it does not import the package
@@ -58,12 +60,50 @@ def test_expected_errors_end_with_a_sentence_and_others_with_a_traceback(expecte
     def run_into(error):
         def fail(argv):
             raise error
-        monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=fail, **expected))
+        monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=fail, AFTER_CTRL_C='b', **expected))
         return run_command('train', [])
 
-    assert run_into(FileNotFoundError('x.npz: no such file')) == 1
-    assert capsys.readouterr().err == 'x.npz: no such file\n'
-    assert run_into(KeyboardInterrupt()) == 130 and 'continues' in capsys.readouterr().err
+    for error, message in ((FileNotFoundError('x.npz: no such file'), 'x.npz: no such file'),
+                           (OSError(errno.ENOSPC, 'No space left on device', 'epoch_3.pth'), (
+                               'epoch_3.pth: No space left on device; make room on this disk, or choose a folder on '
+                               'another one')),
+                           (SystemExit('of \x1b[2J.zip'), 'of \\x1b[2J.zip'), (CheckpointError('a\x07'), 'a\\x07')):
+        assert run_into(error) == 1
+        assert capsys.readouterr().err == f'{message}\n'
+    assert run_into(KeyboardInterrupt()) == 130 and capsys.readouterr().err == '\nStopped. b\n'
+    with pytest.raises(SystemExit, match='3'):
+        run_into(SystemExit(3))
     for error in (KeyError('x'), *([ValueError('of the training')] if expected else [])):
         with pytest.raises(type(error)):
             run_into(error)
+
+
+def test_ctrl_c_works_during_the_imports(monkeypatch, capsys):
+    def interrupt(name):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(cli, 'import_module', interrupt)
+    assert run_command('train', []) == 130 and capsys.readouterr().err == '\nStopped.\n'
+
+
+@pytest.mark.parametrize('command', [
+    'test config.py x.pth --out NEW.json', 'test config.py x.pth --predictions NEW.npz', 'plot-curve . --out NEW.png',
+    'test config.py x.pth --dump NEW.pkl', 'test config.py x.pth --show-dir NEW', 'submit config.py x.pth --out NEW',
+    'submit config.py x.pth --out NEW.zip', 'submit config.py x.pth --predictions NEW.npz', 'quickstart --work-dir NEW',
+    'train CONFIG --work-dir NEW', 'publish config.py x.pth NEW', 'ensemble a.npz --annotations . --out NEW.json',
+    'ensemble a.npz --annotations . --out-predictions NEW.npz', 'ensemble a.npz --annotations . --submission NEW.zip',
+    'export config.py --out-dir NEW', 'convert-official x.pth --out NEW', 'prepare index . --out-dir NEW',
+    'prepare boxes config.py --index i.npz --root . --out NEW', 'prepare h36m . NEW', 'make-standin --root NEW',
+    'prepare keypoints-2d config.py --boxes b.json --index i.npz --root . --out NEW', 'ablation --work-dir NEW',
+    'prepare cameras --index i.npz --keypoints-2d k.npz --out NEW.npz', 'make-standin --preview NEW.jpg',
+    'prepare official-caches . --index i.npz --out-dir NEW', 'visualize-batch config.py --out-dir NEW',
+    'plot-calibration a.npz --out NEW.png', 'plot-calibration a.npz --json NEW', 'plot-calibration a.npz --store NEW',
+    'box-sensitivity config.py x.pth --out-dir NEW', 'smoothing-report --predictions NEW.npz'])
+def test_outputs_that_cannot_be_written_are_reported_before_any_other_work(command, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'file').touch()
+    words = [word.replace('NEW', 'file/new').replace('CONFIG', str(REPO / 'configs' / 'integral_r152_h80k.py'))
+             for word in command.split()]
+    out = next(word for word in words if word.startswith('file/new'))
+    status, _, err = call(*words)
+    assert status == 1 and f'{out} cannot be written: {tmp_path}/file: Not a directory' in err and err.count('\n') == 1
+    assert [path.name for path in tmp_path.iterdir()] == ['file']

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
@@ -18,6 +19,7 @@ from triton import JITFunction, knobs
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
+from mmpose_integral.cli.main import run_safely
 from mmpose_integral.ops import soft_argmax_kernels as kernels
 from mmpose_integral.ops.soft_argmax_triton import ROWS, WARPS
 
@@ -90,4 +92,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_safely(main))

@@ -23,6 +23,9 @@ import report
 import torch
 from measure import ResultsDiffer
 
+from mmpose_integral.cli.main import run_safely
+from mmpose_integral.utils.outputs import output_folder
+
 # In the order of docs/benchmarks.md. A scenario is a module beside this file; README.md describes its members.
 SCENARIOS = ('cameras', 'metrics', 'preparation', 'soft_argmax', 'data_loading', 'training_step', 'inference',
              'visualizer', 'onnx_runtime')
@@ -36,7 +39,7 @@ def parse_args(argv: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Modul
                                      usage='run.py [SCENARIO ...] [options]',
                                      epilog=f'scenarios: {", ".join(SCENARIOS)}')
     parser.add_argument('--quick', action='store_true', help='use small sizes: a trial in seconds, not a measurement')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmark'), help='folder of records and tables')
+    parser.add_argument('--out', type=output_folder, default='work_dirs/benchmark', help='folder of records and tables')
     parser.add_argument('--rounds', type=int, help="timed runs per contestant (default: the scenario's own number)")
     parser.add_argument('--threads', type=int, default=1, help='threads of torch and OpenCV (default: 1)')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='device of the scenarios with torch')
@@ -109,4 +112,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == '__main__':
     logging.disable(logging.INFO)  # mmengine's messages would hide the tables
-    sys.exit(main())
+    sys.exit(run_safely(main))

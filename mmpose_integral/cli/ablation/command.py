@@ -17,17 +17,20 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmpose_integral.apis.model_zoo import index_file
+from mmpose_integral.cli import CONTINUES
 from mmpose_integral.cli.ablation.report import write_report
 from mmpose_integral.cli.ablation.rows import ROWS, TABLE_2, Row, ensemble_name
 from mmpose_integral.cli.trainings import PROGRAM, Step, best_checkpoint, run_chains
 from mmpose_integral.engine.shrink import shrink_config
 from mmpose_integral.utils.files import write_whole
+from mmpose_integral.utils.outputs import output_folder
 
 ROOT = index_file().parent
 CONFIGS = ROOT / 'configs'
 # Schedule on the stand-in, where training with small batches is faster than with large ones. An epoch is one pass over
 # H80K, as in the paper, so a row with more sources has fewer epochs of more steps.
 STANDIN = dict(divisor=4, batch_size=8, lr=2e-3)
+AFTER_CTRL_C = CONTINUES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--rows', nargs='+', choices=sorted(ROWS), metavar='ROW', default=[row.key for row in TABLE_2],
                         help=f'rows to run, of {", ".join(ROWS)} (default: Table 2)')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds of each row (default: 0 1 2)')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/ablation'),
+    parser.add_argument('--work-dir', type=output_folder, default='work_dirs/ablation',
                         help='folder of the products (default: %(default)s)')
     parser.add_argument('--gpus', type=int, default=1, help='number of processes per training (default: 1)')
     parser.add_argument('--jobs', type=int, default=1, help='number of trainings at a time, for CPUs (default: 1)')

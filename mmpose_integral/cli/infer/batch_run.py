@@ -19,6 +19,7 @@ from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.apis.result_files import ResultFiles
 from mmpose_integral.cli.infer.command_inputs import Inputs, file_names
 from mmpose_integral.formats.people_table import FrameResult, make_table, people_arrays
+from mmpose_integral.utils.errors import printable
 from mmpose_integral.utils.progress import progress_bar
 
 # File in the folder of the predictions. It has one line per image: the stem of its JSON file, and its fingerprint.
@@ -195,7 +196,7 @@ class BatchRun:
 
 def say(message: object) -> None:
     """Print a message to stderr, above the progress bar."""
-    tqdm.write(f'infer: {message}', file=sys.stderr)
+    tqdm.write(f'infer: {printable(message)}', file=sys.stderr)
 
 
 def fingerprint(path: str | Path) -> list:

@@ -11,7 +11,6 @@ import contextlib
 import io
 import os
 import signal
-import tempfile
 import urllib.error
 import warnings
 from collections.abc import Iterator, Sequence
@@ -32,6 +31,7 @@ from mmpose_integral.cli.infer.arguments import parse_args
 from mmpose_integral.cli.infer.batch_run import BatchRun, say
 from mmpose_integral.cli.infer.command_inputs import Inputs, find_inputs
 from mmpose_integral.formats.people_table import write_csv, write_npz
+from mmpose_integral.utils.outputs import check_writable
 from mmpose_integral.visualization import check_window
 from mmpose_integral.visualization.view_3d import resolve_view
 
@@ -64,18 +64,11 @@ def check_inputs(args: argparse.Namespace, inputs: Inputs) -> None:
             raise OSError(f'{reason}: {error}') from error
 
 
-def make_folders(args: argparse.Namespace) -> None:
-    """Make the folders of all outputs before any other work; raise OSError if one is not writable."""
-    pictures = Path(args.vis_out_dir)
-    folders = [Path(file).parent for file in (args.csv, args.npz) if file]
-    folders += [pictures.parent if pictures.suffix else pictures] if args.vis_out_dir else []
-    folders += [Path(args.pred_out_dir)] if args.pred_out_dir else []
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise OSError(f'{folder} is not writable ({error.strerror})') from error
+def check_outputs(args: argparse.Namespace) -> None:
+    """Raise OutputError if one of the outputs cannot be written."""
+    for path in (args.vis_out_dir, args.pred_out_dir, args.csv, args.npz):
+        if path:
+            check_writable(path, folder=path == args.pred_out_dir or not Path(path).suffix)
 
 
 def call_arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -118,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
     """Process all inputs; return the exit status."""
     inputs, call = find_inputs(args.inputs), call_arguments(args)
     check_inputs(args, inputs)
+    check_outputs(args)
     inferencer = load_inferencer(args)
-    make_folders(args)
     work = BatchRun(args, inferencer, call)
     interrupted = False
     try:

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmpose_integral.cli import CONTINUES
 from mmpose_integral.cli.argument_types import share
 from mmpose_integral.formats.boxes import missing_path, save_boxes
 from mmpose_integral.preparation.frames import (
@@ -18,6 +19,8 @@ from mmpose_integral.preparation.frames import (
     run_over_frames,
 )
 from mmpose_integral.utils.launch import default_device
+
+AFTER_CTRL_C = CONTINUES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -20,6 +20,7 @@ from mmpose_integral.formats.origin import check_images
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise, write_table
 from mmpose_integral.structures import FocalLength, estimate_focal_length, middle_of_image
 from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.outputs import output_file
 from mmpose_integral.visualization.camera_figure import draw_report
 
 
@@ -27,7 +28,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--index', type=Path, required=True, help='index of Train or Val, a product of `prepare index`')
     parser.add_argument('--keypoints-2d', type=Path, required=True, help='a product of `prepare keypoints-2d`')
-    parser.add_argument('--out', type=Path, required=True, help='cameras (.npz); the report is written beside them')
+    parser.add_argument('--out', type=output_file('.npz', of=Path), required=True,
+                        help='cameras (.npz); the report is written beside them')
     parser.add_argument('--root', type=Path, help='folder that holds Train and Val, to show the worst frames')
     parser.add_argument('--truth', type=Path, help="the stand-in's truth/h80k_<split>.npz, to measure true errors")
     parser.add_argument('--model', choices=tuple(MODELS), default='weak',
@@ -44,8 +46,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error('--focal-length and --principal-point have an effect with --model perspective only')
     if args.model == 'perspective' and args.rotation:
         parser.error('--rotation has an effect with --model weak only')
-    if args.out.suffix != '.npz':
-        parser.error(f'--out: a name that ends in .npz expected, got {args.out}')
     return args
 
 

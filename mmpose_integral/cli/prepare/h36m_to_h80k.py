@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmpose_integral.cli import CONTINUES
 from mmpose_integral.cli.argument_types import at_least_one
 from mmpose_integral.formats.h80k_index import pose_csv
 from mmpose_integral.preparation.h36m import (
@@ -27,16 +28,18 @@ from mmpose_integral.preparation.h36m import (
 )
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.files import replace_when_done, write_arrays, write_json, write_whole
+from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.utils.progress import progress_bar
 
 MANIFEST = 'h36m_to_h80k.json'
 FOLDERS = ('Train', 'Val', 'Test', 'truth', 'annotations')
+AFTER_CTRL_C = CONTINUES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('root', type=Path, help='folder with annotation_body3d and images')
-    parser.add_argument('out', type=Path, help='folder to write')
+    parser.add_argument('out', type=output_folder, help='folder to write')
     parser.add_argument('--fps', type=int, default=10, help='annotations to use: 10 for fps10 (default), 50 for fps50')
     parser.add_argument('--step', type=at_least_one, default=5, help='take every n-th frame of a video (default: 5)')
     parser.add_argument('--max-frames', type=at_least_one, help='largest number of frames per split, drawn at random')

@@ -13,6 +13,7 @@ from mmpose_integral.formats.boxes import missing_path, save_boxes
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
 from mmpose_integral.formats.official_caches import import_boxes, import_keypoints_2d
+from mmpose_integral.utils.outputs import output_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -21,7 +22,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--keypoints-2d', type=Path, metavar='PKL',
                         help='coarse 2D joints, HM36_eccv_challenge_<Set>_<N>samples_img_res.pkl')
     parser.add_argument('--boxes', type=Path, metavar='FOLDER', help='boxes, <Set>/detection/<detector> with 00001.pkl')
-    parser.add_argument('--out-dir', type=Path, help='folder of the products (default: that of the index)')
+    parser.add_argument('--out-dir', type=output_folder, help='folder of the products (default: that of the index)')
     parser.add_argument('--overwrite', action='store_true', help='replace existing products')
     args = parser.parse_args(argv)
     if not args.keypoints_2d and not args.boxes:

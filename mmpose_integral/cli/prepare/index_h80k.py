@@ -20,6 +20,8 @@ from mmpose_integral.formats.h80k_index import (
 )
 from mmpose_integral.formats.origin import find_changes
 from mmpose_integral.structures.bone_length import PUBLISHED_SKELETON_LENGTHS, skeleton_length
+from mmpose_integral.utils.errors import printable
+from mmpose_integral.utils.outputs import check_writable, output_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -30,7 +32,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--fresh', action='store_true', help='also scan splits that have an index')
     parser.add_argument('--num-workers', type=int, default=min(os.cpu_count() or 1, 16), metavar='N',
                         help='number of reading threads (default: number of cores, at most 16)')
-    parser.add_argument('--out-dir', type=Path, help='folder of the indexes (default: ROOT/annotations)')
+    parser.add_argument('--out-dir', type=output_folder, help='folder of the indexes (default: ROOT/annotations)')
     return parser.parse_args(argv)
 
 
@@ -80,7 +82,7 @@ def index_split(root: Path, split: str, path: Path, args: argparse.Namespace) ->
     index = scan_split(root, split, args.num_workers, progress=True)
     faults = len(index.faulty)
     for fault in index.faulty:
-        print(fault, file=sys.stderr)
+        print(printable(fault), file=sys.stderr)
     if faults and not args.skip_faulty:
         print(f'{split}: {faults} faults, so no index is written. Correct them, or leave the frames out with '
               '--skip-faulty.', file=sys.stderr)
@@ -95,12 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     splits = args.splits or [split for split in SPLITS if (args.root / split).is_dir()]
     if not splits:
         raise FileNotFoundError(f'{args.root} has none of the folders {", ".join(SPLITS)}; give their parent folder')
-    sound = True
+    out_dir, sound = args.out_dir or args.root / 'annotations', True
+    check_writable(out_dir, folder=True)
     for split in splits:
-        path = (args.out_dir or args.root / 'annotations') / index_path(args.root, split).name
+        path = out_dir / index_path(args.root, split).name
         try:
             sound = index_split(args.root, split, path, args) and sound
         except FileNotFoundError as error:
-            print(error, file=sys.stderr)
+            print(printable(error), file=sys.stderr)
             sound = False
     return 0 if sound else 1

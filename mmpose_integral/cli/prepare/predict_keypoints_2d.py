@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmpose_integral.cli import CONTINUES
 from mmpose_integral.cli.argument_types import positive
 from mmpose_integral.formats.boxes import load_boxes
 from mmpose_integral.formats.keypoints_2d import save_keypoints_2d
@@ -22,6 +23,8 @@ from mmpose_integral.preparation.frames import (
 )
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.launch import default_device
+
+AFTER_CTRL_C = CONTINUES
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

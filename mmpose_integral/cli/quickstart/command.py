@@ -21,10 +21,12 @@ import torch
 from mmengine.config import Config
 
 from mmpose_integral.apis.model_zoo import index_file
+from mmpose_integral.cli import CONTINUES
 from mmpose_integral.cli.main import run_command
 from mmpose_integral.cli.quickstart.report import draw_pictures, write_results
 from mmpose_integral.cli.trainings import PROGRAM, best_checkpoint, run_chains
-from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.files import write_json, write_whole
+from mmpose_integral.utils.outputs import output_folder
 
 ROOT = index_file().parent
 CONFIGS = ROOT / 'configs' / 'quickstart'
@@ -47,12 +49,14 @@ SIZES: dict[str, dict[str, Any]] = dict(
 # Without pretrained weights, the trainings need higher learning rates than those of their configs.
 SCRATCH = {KEYPOINTS_2D: ['optim_wrapper.optimizer.lr=2e-3'], INTEGRAL: ['optim_wrapper.optimizer.lr=4e-3']}
 
+AFTER_CTRL_C = CONTINUES
+
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data-root', type=Path, default=Path('data/standin'),
+    parser.add_argument('--data-root', type=output_folder, default='data/standin',
                         help='folder of the stand-in data (default: %(default)s)')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'),
+    parser.add_argument('--work-dir', type=output_folder, default='work_dirs/quickstart',
                         help='folder of all other products (default: %(default)s)')
     parser.add_argument('--size', choices=sorted(SIZES), default='full',
                         help="amount of data and training; 'tiny' only shows that the chain runs (default: full)")
@@ -227,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if settings.exists() and settings.read_text() != wanted:
         raise SystemExit(f'{args.work_dir} holds a run of size {settings.read_text()!r}, not {wanted!r}: give '
                          '--fresh to delete it, or another --work-dir and --data-root')
-    settings.write_text(wanted)
+    write_whole(settings, wanted)
     try:
         seconds = run_stages(Chain(args), args.work_dir)
     except subprocess.CalledProcessError as error:
