@@ -10,6 +10,8 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointAfterValidationHook', interval=1, max_keep_ckpts=1, save_best='h80k/MPJPE', rule='less'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # 'stop' ends the training when the loss is NaN or infinite; 'skip' leaves out such updates. Both name the files.
+    finite_loss=dict(type='CheckFiniteLossHook', action='stop', interval=50),
     label_camera=dict(type='LabelCameraHook'),
     visualization=dict(type='IntegralVisualizationHook', enable=False),
     badcase=dict(

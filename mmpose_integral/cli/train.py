@@ -47,6 +47,8 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         if 'auto_scale_lr' not in cfg:
             raise SystemExit(f'--auto-scale-lr: {args.config} has no auto_scale_lr = dict(base_batch_size=...)')
         cfg.auto_scale_lr.enable = True
+    # configs of mmpose and mmdet do not have this hook
+    cfg.default_hooks = dict(dict(finite_loss=dict(type='CheckFiniteLossHook')), **cfg.get('default_hooks') or {})
     cfg.merge_from_dict(args.cfg_options)
     if args.resume:
         cfg.resume = True

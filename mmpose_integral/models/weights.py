@@ -62,16 +62,22 @@ def _other_model(first: str, others: int, what: str) -> str:
 
 def _check_numbers(weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> None:
     """Raise CheckpointError unless all weights that the model uses are finite, and floating where the model's are."""
-    for name, value in weights.items():
-        if MAY_BE_MORE.fullmatch(name) or MAY_BE_MISSING.fullmatch(name):
-            continue
-        if not value.is_floating_point():
-            if name not in own or own[name].is_floating_point():
-                raise CheckpointError(f'{name} of the checkpoint is of type {value.dtype}, floating-point numbers are '
-                                      'expected; save the weights again as float32')
-        elif value.numel() and not all(map(math.isfinite, value.float().aminmax())):  # NaN is both extremes
-            raise CheckpointError(f'{name} of the checkpoint has values that are not finite; its training has failed, '
-                                  'use an earlier checkpoint')
+    used = {name: value for name, value in weights.items()
+            if not MAY_BE_MORE.fullmatch(name) and not MAY_BE_MISSING.fullmatch(name)}
+    for name, value in used.items():
+        if not value.is_floating_point() and (name not in own or own[name].is_floating_point()):
+            raise CheckpointError(f'{name} of the checkpoint is of type {value.dtype}, floating-point numbers are '
+                                  'expected; save the weights again as float32')
+    name = find_not_finite(used)
+    if name:
+        raise CheckpointError(f'{name} of the checkpoint has values that are not finite; its training has failed, use '
+                              'an earlier checkpoint')
+
+
+def find_not_finite(weights: dict[str, torch.Tensor]) -> str | None:
+    """Name of the first weight or buffer with values that are NaN or infinite; None if all are finite."""
+    return next((name for name, value in weights.items() if value.is_floating_point() and value.numel()
+                 and not all(map(math.isfinite, value.float().aminmax()))), None)  # NaN is both extremes
 
 
 def load_weights_file(model: torch.nn.Module, path: str | Path) -> dict[str, Any]:

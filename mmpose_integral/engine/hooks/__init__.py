@@ -1,3 +1,4 @@
+from .check_finite_loss_hook import CheckFiniteLossHook, NotFiniteError
 from .check_weights_hook import CheckWeightsHook
 from .checkpoint_after_validation_hook import AtomicLocalBackend, CheckpointAfterValidationHook
 from .compile_hook import CompileHook
@@ -6,6 +7,6 @@ from .label_camera_hook import LabelCameraHook
 from .resumable_early_stopping_hook import ResumableEarlyStoppingHook
 from .skeleton_length_hook import SkeletonLengthHook
 
-__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CheckWeightsHook', 'CheckpointAfterValidationHook',
-           'CompileHook', 'DeferredRuntimeInfoHook', 'LabelCameraHook', 'ResumableEarlyStoppingHook',
-           'SkeletonLengthHook']
+__all__ = ['AtomicLocalBackend', 'ChannelsLastHook', 'CheckFiniteLossHook', 'CheckWeightsHook',
+           'CheckpointAfterValidationHook', 'CompileHook', 'DeferredRuntimeInfoHook', 'LabelCameraHook',
+           'NotFiniteError', 'ResumableEarlyStoppingHook', 'SkeletonLengthHook']
