@@ -31,5 +31,6 @@ if [[ -z ${OMP_NUM_THREADS:-} ]]; then
     threads=$(($(nproc) / processes))
     export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
 fi
-exec "${PYTHON:-python}" -m torch.distributed.run "${meeting[@]}" --nproc_per_node "$processes" \
+export MMPOSE_INTEGRAL_TORCHRUN=1  # the processes end with it, also when it is killed
+exec "${PYTHON:-python}" "$(dirname "${BASH_SOURCE[0]}")/torchrun.py" "${meeting[@]}" --nproc_per_node "$processes" \
     "$script" --launcher pytorch "${@:3}"

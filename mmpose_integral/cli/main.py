@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from mmpose_integral.utils.errors import explain, printable
+from mmpose_integral.utils.launch import end_with_torchrun
 
 # Command: (module below mmpose_integral.cli, what it does).
 COMMANDS = {
@@ -42,6 +43,7 @@ def run_command(command: str, argv: Sequence[str] | None = None) -> int:
     ``AFTER_CTRL_C``, a sentence about the work of a stopped run.
     """
     def run() -> int | None:
+        end_with_torchrun()
         module = import_module(f'mmpose_integral.cli.{COMMANDS[command][0]}')
         return run_safely(lambda: module.main(argv), getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)),
                           getattr(module, 'AFTER_CTRL_C', ''))
@@ -65,20 +67,22 @@ def run_safely(main: Callable[[], int | None], expected: tuple[type[BaseExceptio
         SystemExit: If the function raises it with a number, as argparse does for wrong arguments (2).
     """
     try:
-        return main() or 0
+        try:
+            return main() or 0
+        except SystemExit as stop:
+            if not isinstance(stop.code, str):
+                raise
+            message = printable(stop.code)
+        except Exception as error:  # with Ctrl-C in several processes, also the end of another one
+            explanation = explain(error, expected)
+            if explanation is None:
+                raise
+            message = explanation
     except KeyboardInterrupt:
-        message, status = f'\nStopped. {after_ctrl_c}'.rstrip(), 130
-    except SystemExit as stop:
-        if not isinstance(stop.code, str):
-            raise
-        message, status = printable(stop.code), 1
-    except Exception as error:
-        explanation = explain(error, expected)
-        if explanation is None:
-            raise
-        message, status = explanation, 1
+        print(f'\nStopped. {after_ctrl_c}'.rstrip(), file=sys.stderr)
+        return 130
     print(message, file=sys.stderr)
-    return status
+    return 1
 
 
 def usage() -> str:

@@ -1,5 +1,6 @@
 """Train a model of this package, or any other model of mmpose or mmdet (detectors, coarse 2D models)."""
 import argparse
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -9,6 +10,8 @@ from mmengine.runner import Runner
 
 from mmpose_integral.engine import CheckWeightsHook, make_fast
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, prepare_loaders, start_processes
+from mmpose_integral.utils.launch import is_first_rank
+from mmpose_integral.utils.locks import lock_folder
 
 EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during a training needs its traceback
 AFTER_CTRL_C = 'With --resume, the same command continues from the last checkpoint.'
@@ -71,10 +74,11 @@ def latest_checkpoint(work_dir: str) -> str | None:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     cfg = load_config(args)
-    apply_arguments(cfg, args)
-    prepare_loaders(cfg)
-    start_processes(cfg)
-    runner = Runner.from_cfg(cfg)
-    runner.register_hook(CheckWeightsHook(), priority='HIGHEST')
-    runner.train()
+    with lock_folder(cfg.work_dir, 'training') if is_first_rank(cfg.launcher) else contextlib.nullcontext():
+        apply_arguments(cfg, args)
+        prepare_loaders(cfg)
+        start_processes(cfg)
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(CheckWeightsHook(), priority='HIGHEST')
+        runner.train()
     return 0

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mmpose_integral.utils.launch import ending_with_us
+
 PROGRAM = (sys.executable, '-W', 'ignore', '-m', 'mmpose_integral')
 """The start of each command that runs in a process of its own."""
 
@@ -43,7 +45,8 @@ def run_chains(chains: Sequence[Sequence[Step]], jobs: int, follow_s: float = ma
                 log.parent.mkdir(parents=True, exist_ok=True)
                 with open(log, 'a') as file:
                     running[log] = subprocess.Popen([str(word) for word in command()], stdout=file,
-                                                    stderr=subprocess.STDOUT, env=environment), rest
+                                                    stderr=subprocess.STDOUT, env=environment,
+                                                    preexec_fn=ending_with_us()), rest
             time.sleep(0.5)
             if time.monotonic() - printed >= follow_s:
                 printed = time.monotonic()

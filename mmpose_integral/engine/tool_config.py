@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.utils.files import check_file
-from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
+from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group, leave_ctrl_c_to_this_process
 from mmpose_integral.utils.outputs import check_writable, output_folder
 
 
@@ -36,6 +36,7 @@ def load_config(args: argparse.Namespace) -> Config:
         OutputError: If nothing can be written into the work folder.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    leave_ctrl_c_to_this_process()
     if not gc.get_freeze_count():
         # mmengine collects garbage for each dataset that it builds. That takes a third of a second with all imported
         # objects, unless these are frozen.

@@ -68,10 +68,10 @@ def _check_numbers(weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor
         if not value.is_floating_point() and (name not in own or own[name].is_floating_point()):
             raise CheckpointError(f'{name} of the checkpoint is of type {value.dtype}, floating-point numbers are '
                                   'expected; save the weights again as float32')
-    name = find_not_finite(used)
-    if name:
-        raise CheckpointError(f'{name} of the checkpoint has values that are not finite; its training has failed, use '
-                              'an earlier checkpoint')
+    not_finite = find_not_finite(used)
+    if not_finite:
+        raise CheckpointError(f'{not_finite} of the checkpoint has values that are not finite; its training has '
+                              'failed, use an earlier checkpoint')
 
 
 def find_not_finite(weights: dict[str, torch.Tensor]) -> str | None:

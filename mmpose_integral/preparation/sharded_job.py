@@ -8,15 +8,16 @@ Beside its product ``<out>``, the job has a folder ``<out>.parts``::
 A frame is finished when its line is complete. Any rank may have written it, so the number of ranks may change between
 two runs. The folder is kept, so that a repeated run only processes frames without a result.
 """
+import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
 
 from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.locks import empty_folder, lock_folder
 from mmpose_integral.utils.progress import progress_bar
 
 ADDED_SETTINGS = ('hash_of_images', )
@@ -43,10 +44,17 @@ def run_sharded(out: str | Path, settings: dict, frame_ids: Sequence[int],
     Raises:
         ValueError: If an earlier run had other settings, or a line of the parts folder is damaged; raised on every
             rank.
+        InUseError: If another run works on the same product; raised on rank 0.
         RuntimeError: If a frame has no record at the end.
     """
-    rank, ranks = get_rank(), get_world_size()
     parts = Path(f'{out}.parts')
+    with lock_folder(parts, 'run of this command') if get_rank() == 0 else contextlib.nullcontext():
+        return _run(parts, settings, frame_ids, stream, title, fresh)
+
+
+def _run(parts: Path, settings: dict, frame_ids: Sequence[int], stream: Callable[[list[int]], Iterable[list[dict]]],
+         title: str, fresh: bool) -> dict[int, dict] | None:
+    rank, ranks = get_rank(), get_world_size()
     done = _finished_frames(parts, settings, fresh)
     mine = [i for i in frame_ids if i not in done][rank::ranks]
     shown = title if ranks == 1 else f'{title} (rank 0 of {ranks})'
@@ -83,9 +91,8 @@ def _finished_frames(parts: Path, settings: dict, fresh: bool) -> set[int]:
 
 
 def _prepare_folder(parts: Path, settings: dict, fresh: bool) -> None:
-    if fresh and parts.is_dir():
-        shutil.rmtree(parts)
-    parts.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        empty_folder(parts)
     header = parts / 'settings.json'
     if not header.is_file():
         # Without the header, the settings of part files are unknown. A run with --fresh that was stopped early

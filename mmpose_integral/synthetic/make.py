@@ -14,6 +14,8 @@ import numpy as np
 
 from ..structures.bone_length import mean_skeleton_length
 from ..utils.files import write_json
+from ..utils.launch import end_with
+from ..utils.locks import LOCK_NAME
 from ..utils.progress import progress_bar
 from .parts import H80K_SPLITS, chunks_of, draw_chunk, final_paths, join_part, make_folders, record_path
 
@@ -102,7 +104,7 @@ def _check_manifest(root: Path, parameters: dict) -> None:
 
 
 def _remove(root: Path) -> None:
-    if root.exists() and any(root.iterdir()) and not (root / _MANIFEST).exists():
+    if root.exists() and {path.name for path in root.iterdir()} - {LOCK_NAME} and not (root / _MANIFEST).exists():
         raise FileExistsError(f'{root} was not made by make_standin, because it is not empty and has no {_MANIFEST}; '
                               'fresh=True does not delete it; choose another root or empty it yourself')
     for name in _OWN_FOLDERS:
@@ -110,8 +112,9 @@ def _remove(root: Path) -> None:
     (root / _MANIFEST).unlink(missing_ok=True)
 
 
-def _start_worker() -> None:
-    """Ignore Ctrl-C, which the parent handles, and start no threads."""
+def _start_worker(parent: int) -> None:
+    """Ignore Ctrl-C, which the parent handles, end with the parent, and start no threads."""
+    end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 
@@ -125,7 +128,8 @@ def _run(jobs: list[tuple], num_workers: int, progress: bool) -> None:
         if num_workers > 1:
             # Forked workers do not import torch and mmpose again, which would take longer than drawing a small set.
             method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-            pool = multiprocessing.get_context(method).Pool(min(num_workers, len(jobs)), _start_worker)
+            pool = multiprocessing.get_context(method).Pool(
+                min(num_workers, len(jobs)), _start_worker, (os.getpid(), ))
             results = stack.enter_context(pool).imap_unordered(draw_chunk, jobs)
         total = sum(job[-1] - job[-2] for job in jobs)
         bar = stack.enter_context(progress_bar(title='Rendering', total=total, disable=not progress))

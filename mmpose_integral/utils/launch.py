@@ -1,11 +1,77 @@
-"""Start of distributed processes (ranks), on GPUs and on CPUs."""
+"""Start of processes: ranks on GPUs and on CPUs, and children that do not outlive the process that started them."""
+import ctypes
 import datetime
+import functools
 import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from mmengine.dist import init_dist, is_distributed
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+_RANK_VARIABLES = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None  # not loaded between fork and exec
+
+
+def end_with(parent: int) -> None:
+    """Let the system send SIGTERM to this process when its parent ends, also after ``kill -9`` of that (on Linux).
+
+    Args:
+        parent: Number of the parent. If that has ended already, this process ends, too.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def ending_with_us() -> Callable[[], None]:
+    """``preexec_fn`` of :class:`subprocess.Popen` for a child that ends with this process; see :func:`end_with`.
+
+    The setting stays when the child replaces itself by another program, as a shell script does with ``exec``.
+    """
+    return functools.partial(end_with, os.getpid())
+
+
+def end_with_torchrun() -> None:
+    """Let a rank of torchrun end with it; without torchrun, it would wait for other ranks until the timeout.
+
+    torchrun may have ended while this process was importing. ``tools/dist_run.sh`` sets a variable by which that is
+    noticed; other programs than torchrun may start ranks, too, and are not known here.
+    """
+    if 'TORCHELASTIC_RUN_ID' not in os.environ:
+        return
+    parent = os.getppid()
+    end_with(parent)
+    if os.environ.get('MMPOSE_INTEGRAL_TORCHRUN') and sys.platform == 'linux':
+        if b'torchrun' not in Path(f'/proc/{parent}/cmdline').read_bytes():
+            raise SystemExit('torchrun, which has started this process, has ended')
+
+
+@functools.cache
+def leave_ctrl_c_to_this_process() -> None:
+    """Let processes that are forked from now on, such as loading workers, end with this one and say nothing about it.
+
+    A terminal sends Ctrl-C to all processes. A worker that ends by it would cause a second error in this process, and
+    a worker that sends a batch while this process ends would print a traceback.
+    """
+    def in_child() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        report = sys.excepthook
+        sys.excepthook = lambda kind, error, trace: (
+            None if isinstance(error, ConnectionError) else report(kind, error, trace))
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+def is_first_rank(launcher: str) -> bool:
+    """Whether this is rank 0, or the only process, also before the process group is opened."""
+    return os.environ.get(_RANK_VARIABLES.get(launcher, ''), '0') == '0'
 
 
 def join_gloo_group(launcher: str, timeout_s: float = 1800) -> None:

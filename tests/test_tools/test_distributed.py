@@ -134,11 +134,11 @@ def test_slurm_test_and_other_tools(slurm):
     (dict(NNODES='3', NODE_RANK='2', MASTER_ADDR='10.0.0.7', PORT='29801'),
      '--nnodes 3 --node_rank 2 --master_addr 10.0.0.7 --master_port 29801')])
 def test_processes_find_each_other_on_one_machine_or_on_several(tmp_path, variables, meeting):
-    python = write_program(tmp_path / 'python', 'echo "$@"')
+    python = write_program(tmp_path / 'python', 'echo "$@"; test -n "$MMPOSE_INTEGRAL_TORCHRUN"')
     process = run_script('dist_train.sh', 'config.py', '4', '--resume', PYTHON=str(python), **variables)
     printed = re.sub(r'--rdzv-id \d+', '--rdzv-id N', process.stdout)  # the number of the process of the shell
-    assert printed.split() == (f'-m torch.distributed.run {meeting} --nproc_per_node 4 {TOOLS}/train.py '
-                               '--launcher pytorch config.py --resume').split()
+    assert printed.split() == (f'{TOOLS}/torchrun.py {meeting} --nproc_per_node 4 {TOOLS}/train.py '
+                               '--launcher pytorch config.py --resume').split() and process.returncode == 0
 
 
 @pytest.mark.parametrize('script, arguments, variables, message', [

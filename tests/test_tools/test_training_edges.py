@@ -1,4 +1,5 @@
 """Trainings without worker processes, with one step per epoch, and in folders that were moved or copied."""
+import os
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,8 @@ import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
 from small_training import prepare, run_tool, save_random_weights, write_config
+
+from mmpose_integral.utils.locks import lock_folder
 
 WORKERS = '''
 train_dataloader.update(num_workers=2, persistent_workers=True, prefetch_factor=2)
@@ -82,6 +85,15 @@ def test_resume_in_a_folder_that_was_moved_or_copied(standin, folder, one_thread
     assert epochs(second)[0] == 3 and str(second) in (second / 'last_checkpoint').read_text()
     assert not (second / 'epoch_1.pth').exists() and len(list(second.glob('best_*.pth'))) == 1
     assert old is None or old == sorted(path.name for path in first.iterdir())
+
+
+def test_two_trainings_do_not_share_a_work_folder(standin, folder, one_thread):
+    config, work_dir = write_config(standin, folder, folder / 'shared.py'), folder / 'shared'
+    with lock_folder(work_dir, 'training'):
+        message = run_tool('train', config, '--work-dir', work_dir)
+        assert message.startswith(f'{work_dir} is in use by another training, process {os.getpid()} on ')
+        assert [path.name for path in work_dir.iterdir()] == ['.lock']
+    assert run_tool('train', config, '--work-dir', work_dir, '--cfg-options', 'train_cfg.max_epochs=1') == 0
 
 
 def test_a_training_does_not_start_from_a_checkpoint_of_another_model(standin, folder, one_thread):

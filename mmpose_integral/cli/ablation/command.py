@@ -23,6 +23,7 @@ from mmpose_integral.cli.ablation.rows import ROWS, TABLE_2, Row, ensemble_name
 from mmpose_integral.cli.trainings import PROGRAM, Step, best_checkpoint, run_chains
 from mmpose_integral.engine.shrink import shrink_config
 from mmpose_integral.utils.files import write_whole
+from mmpose_integral.utils.locks import lock_folder
 from mmpose_integral.utils.outputs import output_folder
 
 ROOT = index_file().parent
@@ -177,6 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the trainings end with this process
     ablation = Ablation(args)
     if not args.collect:
-        ablation.run()
+        with lock_folder(args.work_dir, 'ablation'):
+            ablation.run()
     print(write_report(ablation.folder, args))
     return 0

@@ -28,6 +28,7 @@ from mmpose_integral.preparation.h36m import (
 )
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.utils.files import replace_when_done, write_arrays, write_json, write_whole
+from mmpose_integral.utils.locks import lock_folder
 from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.utils.progress import progress_bar
 
@@ -168,7 +169,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cameras = read_cameras(args.root / 'annotation_body3d' / 'cameras.pkl')
     splits = choose_splits(args)
     truths = {split: make_truth(frames, cameras) for split, frames in splits.items()}
-    prepare_folder(args, splits)
-    for split, frames in splits.items():
-        write_split(split, frames, truths[split], args)
+    with lock_folder(args.out, 'run of this command'):
+        prepare_folder(args, splits)
+        for split, frames in splits.items():
+            write_split(split, frames, truths[split], args)
     return 0

@@ -9,7 +9,6 @@ Every stage prints its command. A second run continues at the first unfinished s
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +25,8 @@ from mmpose_integral.cli.main import run_command
 from mmpose_integral.cli.quickstart.report import draw_pictures, write_results
 from mmpose_integral.cli.trainings import PROGRAM, best_checkpoint, run_chains
 from mmpose_integral.utils.files import write_json, write_whole
+from mmpose_integral.utils.launch import ending_with_us
+from mmpose_integral.utils.locks import empty_folder, lock_folder
 from mmpose_integral.utils.outputs import output_folder
 
 ROOT = index_file().parent
@@ -111,7 +112,7 @@ class Chain:
 
     def run(self, command: str, *args: object) -> None:
         """Run a command in a process of its own."""
-        subprocess.run([*PROGRAM, *show(command, *args)], check=True)
+        subprocess.run([*PROGRAM, *show(command, *args)], check=True, preexec_fn=ending_with_us())
 
     def run_together(self, commands: dict[str, Sequence[object]]) -> None:
         """Run commands side by side; the key is the name of the log file in the work folder.
@@ -186,7 +187,8 @@ class Chain:
         config, *arguments = map(str, self.train_arguments(INTEGRAL, 'integral', *options))
         command = ['bash', str(ROOT / 'tools' / 'dist_train.sh'), config, str(processes), *arguments]
         print('$', *command, flush=True)
-        subprocess.run(command, check=True, env=dict(os.environ, PYTHON=sys.executable, PYTHONWARNINGS='ignore'))
+        subprocess.run(command, check=True, env=dict(os.environ, PYTHON=sys.executable, PYTHONWARNINGS='ignore'),
+                       preexec_fn=ending_with_us())
 
     def evaluate(self) -> None:
         """Evaluate without and with flip test side by side, because much of the time is the start of the process."""
@@ -219,13 +221,12 @@ def run_stages(chain: Chain, work: Path) -> dict[str, float]:
     return done
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
+def run(args: argparse.Namespace) -> None:
+    """Run the quickstart in its folders, whose lock is held."""
     if args.fresh:
-        shutil.rmtree(args.work_dir, ignore_errors=True)
+        empty_folder(args.work_dir)
         if (args.data_root / 'standin.json').exists():  # never delete a folder of another origin
-            shutil.rmtree(args.data_root)
-    args.work_dir.mkdir(parents=True, exist_ok=True)
+            empty_folder(args.data_root)
     settings, wanted = args.work_dir / 'size.txt', args.size + ' from scratch' * args.from_scratch
     wanted += f', seed {args.seed}' * bool(args.seed)
     if settings.exists() and settings.read_text() != wanted:
@@ -238,4 +239,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SystemExit(f'\nThe stage failed (status {error.returncode}); its messages are above. The same command '
                          'repeats it.') from None
     print('\n' + write_results(args.data_root, args.work_dir, seconds))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    with lock_folder(args.work_dir, 'quickstart'), lock_folder(args.data_root, 'quickstart'):
+        run(args)
     return 0
