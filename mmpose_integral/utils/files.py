@@ -1,7 +1,7 @@
 """Writing of output files that are never left incomplete by a stopped run, and reading of arrays."""
 import contextlib
 import csv
-import fcntl
+import functools
 import json
 import os
 import re
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmpose_integral.utils.locks import flock
+from mmpose_integral.utils.locks import share_folder
 
 _TEMPORARY = re.compile(r'\..+\.\d+\.part(\.[^.]*)?')
-_cleaned: set[str] = set()
+_visited: set[str] = set()
 
 
 @contextlib.contextmanager
@@ -36,7 +36,10 @@ def replace_when_done(path: str | Path, durable: bool = False) -> Iterator[Path]
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
-    with _writing_into(path.parent):
+    first = (folder := os.path.abspath(path.parent)) not in _visited
+    _visited.add(folder)
+    # Without another process that writes there, all temporary files are of killed ones.
+    with share_folder(folder, functools.partial(_remove_unfinished, path.parent) if first else None):
         try:
             yield temporary
             if durable:  # a crash may keep the rename and lose data that was not yet on the disk
@@ -66,25 +69,10 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     shutil.rmtree(old)
 
 
-@contextlib.contextmanager
-def _writing_into(folder: Path) -> Iterator[None]:
-    """Share the lock of a folder while a temporary file is in it.
-
-    A process that can have the lock alone knows that all temporary files were left by killed processes. It tries this
-    before it writes into the folder for the first time.
-    """
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        if (key := os.path.abspath(folder)) not in _cleaned:
-            _cleaned.add(key)
-            with contextlib.suppress(BlockingIOError):  # another process writes there
-                flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for path in [folder / name for name in os.listdir(folder) if _TEMPORARY.fullmatch(name)]:
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-        flock(file, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(file)
+def _remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files of killed processes."""
+    for path in [folder / name for name in os.listdir(folder) if _TEMPORARY.fullmatch(name)]:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def write_whole(path: str | Path, content: bytes | str, durable: bool = False) -> None:

@@ -30,12 +30,14 @@ def end_with(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def ending_with_us() -> Callable[[], None]:
-    """``preexec_fn`` of :class:`subprocess.Popen` for a child that ends with this process; see :func:`end_with`.
+def ending_with_us() -> Callable[[], None] | None:
+    """``preexec_fn`` of :class:`subprocess.Popen` for a child that ends with this process; None where it cannot.
+
+    See :func:`end_with`.
 
     The setting stays when the child replaces itself by another program, as a shell script does with ``exec``.
     """
-    return functools.partial(end_with, os.getpid())
+    return functools.partial(end_with, os.getpid()) if _LIBC is not None else None
 
 
 def end_with_torchrun() -> None:
@@ -66,7 +68,8 @@ def leave_ctrl_c_to_this_process() -> None:
         sys.excepthook = lambda kind, error, trace: (
             None if isinstance(error, ConnectionError) else report(kind, error, trace))
 
-    os.register_at_fork(after_in_child=in_child)
+    if hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=in_child)
 
 
 def is_first_rank(launcher: str) -> bool:

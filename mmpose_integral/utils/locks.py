@@ -1,7 +1,9 @@
-"""Locks of files. The system releases a lock when its process ends, also after ``kill -9``."""
+"""Locks of files. The system releases a lock when its process ends, also after ``kill -9``.
+
+Nothing is locked on a file system without locks, and on Windows.
+"""
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import socket
@@ -9,6 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmpose_integral.utils.errors import ExpectedError
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = '.lock'
 """File that stands for the lock of its folder. It is never removed, because another process may wait for it."""
@@ -23,7 +30,8 @@ def _close_in_child() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_close_in_child)
+if fcntl:
+    os.register_at_fork(after_in_child=_close_in_child)
 
 
 class InUseError(ExpectedError, OSError):
@@ -32,7 +40,7 @@ class InUseError(ExpectedError, OSError):
 
 @contextlib.contextmanager
 def lock_file(path: str | Path, in_use: Callable[[str], str] | None = None) -> Iterator[None]:
-    """Hold the lock of a file. On a file system without locks, nothing is locked.
+    """Hold the lock of a file.
 
     Args:
         path: File that only serves as a lock; the file and missing parent folders are made.
@@ -43,11 +51,14 @@ def lock_file(path: str | Path, in_use: Callable[[str], str] | None = None) -> I
         InUseError: If another process holds the lock, and ``in_use`` is given.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     _held.add(file)
     try:
         try:
-            flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if in_use else 0))
+            _flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if in_use else 0))
         except BlockingIOError:
             raise InUseError(in_use and in_use(os.pread(file, 200, 0).decode(errors='replace'))) from None
         os.truncate(file, 0)
@@ -83,8 +94,31 @@ def empty_folder(folder: str | Path) -> None:
             path.unlink()
 
 
-def flock(file: int, operation: int) -> None:
-    """Call ``fcntl.flock`` for a file descriptor; do nothing on a file system without locks.
+@contextlib.contextmanager
+def share_folder(folder: str | Path, when_alone: Callable[[], None] | None = None) -> Iterator[None]:
+    """Share a folder with all other processes that call this function for it.
+
+    Args:
+        folder: Existing folder.
+        when_alone: Function that is called first if no other process shares the folder; it is not called without locks.
+    """
+    if fcntl is None:
+        yield
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        if when_alone is not None:
+            with contextlib.suppress(BlockingIOError):
+                if _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    when_alone()
+        _flock(file, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(file)
+
+
+def _flock(file: int, operation: int) -> bool:
+    """Lock a file descriptor; return False on a file system without locks.
 
     Raises:
         BlockingIOError: If ``operation`` has ``LOCK_NB``, and another process holds the lock.
@@ -96,3 +130,5 @@ def flock(file: int, operation: int) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF):
             raise
+        return False
+    return True

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from mmpose_integral.preparation.sharded_job import fingerprint, run_sharded
+from mmpose_integral.utils.locks import InUseError, lock_folder
 
 
 @pytest.fixture
@@ -113,3 +114,9 @@ def test_ranks_share_the_frames_and_their_number_may_change(tmp_path, forks, par
     records = run_sharded(tmp_path / 'out', {}, range(9),
                           lambda ids: [[dict(frame_id=i, rank='alone') for i in ids]], 'test')
     assert [record['rank'] for record in records.values()] == [0, 1, 0, 1, 0, 1, 0, 'alone', 'alone']
+
+
+def test_two_runs_do_not_share_a_product(run, part):
+    with lock_folder(part.parent, 'run of this command'), pytest.raises(InUseError, match='out.parts is in use by'):
+        run([1, 2])
+    assert run([1, 2]) == [1, 2] and run([1, 2], fresh=True) == [1, 2]

@@ -92,6 +92,9 @@ def test_two_trainings_do_not_share_a_work_folder(standin, folder, one_thread):
     with lock_folder(work_dir, 'training'):
         message = run_tool('train', config, '--work-dir', work_dir)
         assert message.startswith(f'{work_dir} is in use by another training, process {os.getpid()} on ')
+        for command in (['quickstart', '--fresh', '--data-root', folder / 'data'], ['ablation', '--standin']):
+            message = run_tool(*command, '--work-dir', work_dir)
+            assert message.startswith(f'{work_dir} is in use by another {command[0]}, process {os.getpid()} on ')
         assert [path.name for path in work_dir.iterdir()] == ['.lock']
     assert run_tool('train', config, '--work-dir', work_dir, '--cfg-options', 'train_cfg.max_epochs=1') == 0
 
