@@ -10,6 +10,7 @@ import torch
 from mmpose.models.backbones.swin import ShiftWindowMSA
 from mmpose.models.utils.tta import flip_coordinates
 
+from mmpose_integral.codecs import Integral3DLabel, MetricDepthLabel
 from mmpose_integral.deployment.onnx_runtime import FORMAT_VERSION
 from mmpose_integral.models.heads import Integral3DHead, Regression3DHead
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, flip_indices
@@ -99,7 +100,10 @@ def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
         model: Model that passed :func:`check_deployable`.
         padding: Factor by which the box is enlarged before the crop.
     """
-    codec, ones = model.head.decoder, np.ones((1, 1, 3), dtype=np.float32)
+    codec, ones, metric_depth = model.head.decoder, np.ones((1, 1, 3), dtype=np.float32), None
+    if isinstance(codec, MetricDepthLabel):
+        metric_depth = dict(bone_length=float(codec.bone_length), largest_depth_px=codec.largest_depth_px)
+        codec = Integral3DLabel(codec.input_size, codec.depth_range_mm)  # z in mm
     zero, (one, score) = codec.decode(0 * ones)[0], codec.decode(ones, std=ones)
     unit, offset = (one - zero)[0, 0], ((0 - zero) / (one - zero))[0, 0]
     factor = round(-np.log(score.astype(np.float64)).item(), 4)  # the digits that float32 resolves
@@ -109,7 +113,7 @@ def deployment_facts(model: torch.nn.Module, padding: float) -> dict:
         torch.zeros(1, 1, 3, dtype=torch.float64), [0], shift_coords=True, input_size=(width, height))
     return dict(
         format_version=FORMAT_VERSION, input_size=[int(width), int(height)], padding=float(padding),
-        unit=unit.tolist(), offset=offset.tolist(), score_factor=factor,
+        unit=unit.tolist(), offset=offset.tolist(), metric_depth=metric_depth, score_factor=factor,
         joints=list(JOINT_NAMES), parents=list(PARENTS), flip_indices=flip_indices(), flip_x=mirrored[0, 0, 0].item(),
         flip_test=bool((model.test_cfg or {}).get('flip_test', False)),
         std_factors=meta.get('std_factors'), camera_model=(meta.get('camera') or {}).get('model', 'weak'))

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 METADATA_KEY = 'mmpose_integral'
-FORMAT_VERSION = 3  # version of the facts in the metadata; a runtime accepts its own version only
-FACTS = ('input_size', 'padding', 'unit', 'offset', 'score_factor', 'std_factors', 'joints', 'parents', 'flip_indices',
-         'flip_x', 'flip_test', 'bone_length', 'camera_model')
+FORMAT_VERSION = 4  # version of the facts in the metadata; a runtime accepts its own version only
+FACTS = ('input_size', 'padding', 'unit', 'offset', 'metric_depth', 'score_factor', 'std_factors', 'joints', 'parents',
+         'flip_indices', 'flip_x', 'flip_test', 'bone_length', 'camera_model')
 SCORE_RADIUS_MM = 75.0  # a calibrated score is the probability that the error is not above this limit
 FIELD_OF_VIEW_DEG = 55.0  # across the longer side of a picture without a known focal length
 BONE_LENGTH_LIMITS_MM = (500, 20000)  # an adult has about 4500 mm
@@ -141,6 +141,25 @@ def cut_crop(image: np.ndarray, box: np.ndarray, padding: float,
     return crop, center, size
 
 
+def mm_per_px_of_depth(points: np.ndarray, parents: list[int], bone_length: float,
+                       largest_depth_px: float) -> np.ndarray:
+    """Scale (N,) at which poses (N, K, 3), x and y in px and z in mm, have a total bone length.
+
+    This is a copy of ``mmpose_integral.structures.bone_length.mm_per_px_of_depth``, which explains it.
+    """
+    squares = np.square(points - points[:, parents])
+    flat, deep = squares[..., :2].sum(axis=-1), squares[..., 2]
+    extent = np.sqrt(flat).sum(axis=-1)
+    smallest = np.abs(points[..., 2]).max(axis=-1) / largest_depth_px
+    scale = bone_length / np.where(extent > 0, extent, 1)
+    for _ in range(12):
+        bones = np.sqrt(np.square(scale)[:, None] * flat + deep)
+        slope = scale * np.divide(flat, bones, out=np.zeros_like(bones), where=bones > 0).sum(axis=-1)
+        step = (bones.sum(axis=-1) - bone_length) / np.where(extent > 0, slope, 1)
+        scale = np.maximum(scale - step, smallest)
+    return np.where(extent > 0, scale, np.inf)
+
+
 def px_to_mm(keypoints: np.ndarray, bone_length: np.ndarray, parents: list[int],
              intrinsics: Sequence[float] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Convert poses (N, K, 3) from px to mm, root at the origin, and return them with their mm per px (N,).
@@ -254,8 +273,12 @@ class OnnxIntegralPose:
                   for start in range(0, len(boxes), CHUNK)]
         xyz, *stds = map(np.concatenate, zip(*chunks, strict=True))
         # normalised -> image px -> mm
-        unit = np.array(self.facts['unit']) * (sizes[:, None, :1].astype(np.float64) / self.input_size[0])
-        points = (xyz - np.array(self.facts['offset'])) * unit
+        centred, unit = xyz - np.array(self.facts['offset']), np.tile(self.facts['unit'], (len(boxes), 1, 1))
+        if self.facts['metric_depth'] is not None:  # the unit of z is mm so far
+            unit[..., 2] /= mm_per_px_of_depth(centred * unit, self.facts['parents'],
+                                               **self.facts['metric_depth'])[:, None]
+        unit = unit * (sizes[:, None, :1].astype(np.float64) / self.input_size[0])
+        points = centred * unit
         lengths = np.broadcast_to(lengths, len(boxes))
         points[..., :2] += (centers - sizes * 0.5)[:, None]
         intrinsics = None

@@ -21,6 +21,8 @@ BONE_LENGTH_LIMITS_MM = (500.0, 20000.0)
 # the head joint to the crown, this person is 1709 mm tall.
 LENGTH_PER_HEIGHT = 2.62
 
+_NEWTON_STEPS = 12  # about 6 are needed for float64
+
 
 def skeleton_length(keypoints: np.ndarray) -> np.ndarray:
     """Sum of the lengths of all 17 bones.
@@ -131,6 +133,38 @@ def scale_to_bone_length(keypoints: np.ndarray, target_mm: np.ndarray | float) -
     factor = target / length
     centred *= factor[..., None, None]
     return centred, factor
+
+
+def mm_per_px_of_depth(keypoints_2d: np.ndarray, depth_mm: np.ndarray, bone_length: float,
+                       largest_depth_px: float) -> np.ndarray:
+    r"""Scale of poses whose x and y are in px and whose z is in mm, from their total bone length.
+
+    The scale m is the root of :math:`\sum_b \sqrt{m^2 a_b^2 + d_b^2} = L`, where a bone b is :math:`a_b` px long in the
+    image and :math:`d_b` mm deep. The sum is convex and increases with m. Newton's method from
+    :math:`m = L / \sum_b a_b`, which is too large, therefore decreases towards the root.
+
+    Args:
+        keypoints_2d: (..., 18, 2), px.
+        depth_mm: (..., 18), mm, relative to about the root.
+        bone_length: Total skeleton length L, mm.
+        largest_depth_px: Limit of the depths in px, which bounds the scale from below. Depths that add up to more than
+            L, and have no scale of their own, are at this limit.
+
+    Returns:
+        (...), mm per px, float64; infinite for poses without any extent in x and y.
+    """
+    joints, parents = np.transpose(BONES)[::-1]
+    steps = keypoints_2d.take(joints, axis=-2).astype(np.float64) - keypoints_2d.take(parents, axis=-2)
+    flat = np.square(steps).sum(axis=-1)
+    deep = np.square(depth_mm.take(joints, axis=-1).astype(np.float64) - depth_mm.take(parents, axis=-1))
+    extent = np.sqrt(flat).sum(axis=-1)
+    known = extent > 0
+    scale, smallest = bone_length / np.where(known, extent, 1), np.abs(depth_mm).max(axis=-1) / largest_depth_px
+    for _ in range(_NEWTON_STEPS):
+        bones = np.sqrt(np.square(scale)[..., None] * flat + deep)
+        slope = scale * np.divide(flat, bones, out=np.zeros_like(bones), where=bones > 0).sum(axis=-1)
+        scale = np.maximum(scale - (bones.sum(axis=-1) - bone_length) / np.where(known, slope, 1), smallest)
+    return np.where(known, scale, np.inf)
 
 
 def _positive_length(keypoints: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from mmpose_integral.apis.media import read_picture
+from mmpose_integral.codecs import MetricDepthLabel
 from mmpose_integral.deployment import onnx_runtime as runtime
+from mmpose_integral.deployment.crop_to_pose import deployment_facts
 from mmpose_integral.evaluation.functional import px_to_mm, skeleton_length
 from mmpose_integral.formats.boxes import MAX_SIDES
-from mmpose_integral.structures.bone_length import BONE_LENGTH_LIMITS_MM
+from mmpose_integral.structures.bone_length import BONE_LENGTH_LIMITS_MM, mm_per_px_of_depth
 from mmpose_integral.structures.skeleton import JOINT_NAMES, PARENTS
 
 onnx, *_ = (pytest.importorskip(name, reason=f'{name} is not installed (pip install onnx onnxruntime onnxscript)')
@@ -79,6 +81,15 @@ def assert_same_as_torch(person, model, image, box, flip_test=False, length=None
             ('keypoint_scores', wanted.keypoint_scores[0], 1e-3),
             ('keypoint_std', wanted.keypoint_std[0] * scale, 3 * px * scale)):
         np.testing.assert_allclose(person[name], expected, rtol=0, atol=limit, err_msg=name)
+
+
+def test_mm_per_px_of_depth_is_that_of_the_package():
+    poses = np.random.default_rng(0).normal(0, 100, (5, 18, 3)) * [[[1, 1, 0.5]]]
+    poses[2, :, 2] *= 10  # deeper than a person is long
+    poses[3, :, :2], poses[4, 8] = 7, poses[4, 17]  # without extent in the image; a bone of length zero
+    copied = runtime.mm_per_px_of_depth(poses, list(PARENTS), 4500.0, 190.0)
+    np.testing.assert_allclose(copied, mm_per_px_of_depth(poses[..., :2], poses[..., 2], 4500.0, 190.0), rtol=1e-12)
+    assert copied[2] == np.abs(poses[2, :, 2]).max() / 190 and copied[3] == np.inf
 
 
 def test_px_to_mm_is_that_of_the_package():
@@ -199,6 +210,18 @@ def test_the_copied_file_needs_neither_torch_nor_mmpose(exported, model, standin
         assert person['bone_length'] == 4100
 
 
+def test_depth_in_mm_is_that_of_torch(exported, model, photo, tmp_path, monkeypatch):
+    """The shipped model, with another codec in torch and the facts of this codec in the file."""
+    monkeypatch.setattr(model.head, 'decoder', MetricDepthLabel((96, 128), depth_range_mm=1500, bone_length=4300))
+    facts = deployment_facts(model, 1.25)
+    assert facts['unit'] == [96, 128, 1500]
+    assert facts['metric_depth'] == dict(bone_length=4300, largest_depth_px=72)
+    pose = runtime.OnnxIntegralPose(changed(exported, tmp_path / 'mm.onnx', lambda stored: stored.update(facts, **{
+        name: stored[name] for name in ('bone_length', 'skeleton_length')})), threads=1)
+    for person, box in zip(pose(photo, BOXES), BOXES, strict=True):
+        assert_same_as_torch(person, model, cv2.imread(str(photo)), box)
+
+
 @pytest.mark.parametrize('boxes, message', [
     (None, "'whole_image' expected, got None"), ('whole', 'a place is never guessed'),
     ([1, 2, 3], r'shape \(N, 4\).*got \(1, 3\)'), ([[1, 2, 3, 4, 0.9, 0]], r'got \(1, 6\)'),
@@ -266,7 +289,7 @@ def changed(exported, path, change):
 @pytest.mark.parametrize('change, message', [
     (lambda facts: '{"format', 'is damaged'), (lambda facts: '[1]', 'is damaged'),
     (lambda facts: facts.pop('format_version') and None, 'is damaged'),
-    (lambda facts: facts.update(format_version=1), 'format 1, this onnx_runtime.py reads format 3'),
+    (lambda facts: facts.update(format_version=1), 'format 1, this onnx_runtime.py reads format 4'),
     (lambda facts: [facts.pop('unit'), facts.pop('parents')] and None, 'lacks unit, parents'),
     (lambda facts: facts.update(input_size=[128, 128]), r'metadata says \(128, 128\)')])
 def test_damaged_metadata_is_refused(exported, tmp_path, change, message):

@@ -82,10 +82,11 @@ class Coordinate3DHead(BaseHead):
                 std = combine_std(torch.stack([std, std_flip[:, indices]]), torch.stack([mean, mean_flip]))
             mean = (mean + mean_flip) / 2
         std = None if std is None else to_numpy(std)
-        keypoints, scores = self.decoder.decode(to_numpy(mean), std)
+        mean = to_numpy(mean)
+        keypoints, scores = self.decoder.decode(mean, std)
         fields = dict(keypoints=keypoints, keypoint_scores=scores)
         if std is not None:
-            fields['keypoint_std'] = self.decoder.decode_std(std)
+            fields['keypoint_std'] = self.decoder.decode_std(std, mean)
         if 'keypoint_labels' in batch_data_samples[0].get('gt_instance_labels', {}):
             losses = self.loss(plain, batch_data_samples)
             # As mmengine's parse_losses, but without loss_std: a schedule waits until the coordinates saturate.
