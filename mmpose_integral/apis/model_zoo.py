@@ -206,7 +206,8 @@ def _remedy(name: str) -> str:
     entry = indexed_models().get(name)
     if entry is None:
         return 'register it again, or give config and checkpoint'
-    if 'Converted From' in entry:
-        return (f'`mmpose-integral convert-official --alias {name} --config {entry["Config"]}` makes '
-                f'it from the released weights, {entry["Converted From"]["Weights"]}')
+    source = entry.get('Converted From')
+    if source is not None:
+        command = source.get('Command', f'convert-official --alias {name} --config {entry["Config"]}')
+        return f'`mmpose-integral {command}` makes it from the released weights, {source["Weights"]}'
     return f'train it, `mmpose-integral train {entry["Config"]}`, and give the checkpoint'

@@ -5,6 +5,7 @@ Without arguments, this is the model of configs/official/integral_r152_train_288
 ``--config configs/official/integral_r152_trainval_288x384.py --alias official-trainval``.
 """
 import argparse
+import hashlib
 import urllib.error
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,20 +43,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def fetch(source: str, page: str | None = None) -> Path:
+def fetch(source: str, page: str | None = None, command: str = 'convert-official') -> Path:
     """Return the path of a local file, or download a URL and keep the file.
 
-    If the URL gives no file, the message of the ConnectionError says how to download it by hand, from ``page``.
+    If the URL gives no file, the message of the ConnectionError says how to download it by hand, from ``page``, and
+    which ``command`` to give it to.
     """
     if '://' not in source:
         return Path(source)
-    path = user_folder() / 'downloads' / (Path(urlsplit(source).path).name or 'checkpoint')
+    name = Path(urlsplit(source).path).name or 'checkpoint'  # files of one name may be in several folders
+    path = user_folder() / 'downloads' / f'{hashlib.sha256(source.encode()).hexdigest()[:8]}-{name}'
     if path.is_file():
         print(f'{path} exists; delete it to fetch it again')
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     by_hand = (f'Open it{f", or {page}, which links to it," if page else ""} in a browser, save the file, and give its '
-               'path: mmpose-integral convert-official PATH')
+               f'path: mmpose-integral {command} PATH')
     try:
         # Dropbox sends a web page for dl=0 and the file for dl=1.
         torch.hub.download_url_to_file(source.replace('?dl=0', '?dl=1'), str(path))
@@ -81,6 +84,26 @@ def check_config(cfg: Config, weights: dict[str, torch.Tensor], architecture: Of
                          f'difference: {name}); give its config with --config')
 
 
+def store(weights: dict[str, torch.Tensor], architecture: OfficialArchitecture, epoch: object, cfg: Config, alias: str,
+          out: Path | None = None, bone_length: float | None = None) -> None:
+    """Write converted weights as a checkpoint of a config, and register an alias for both.
+
+    ``label_camera`` of the config is the camera model by which predictions are decoded; the default is weak
+    perspective. Without ``bone_length``, mm, the checkpoint gets the published means.
+    """
+    lengths = {name: float(bone_length or PUBLISHED_SKELETON_LENGTHS[name]) for name in ('train', 'train+val')}
+    dataset_meta = dict(parse_pose_metainfo(build_metainfo()), skeleton_length=lengths)
+    if 'label_camera' in cfg:
+        dataset_meta['camera'] = cfg.label_camera.to_dict()
+    config = Path(cfg.filename)
+    out = out or user_folder() / 'checkpoints' / f'{config.stem}.pth'
+    save_checkpoint(pack(weights, dataset_meta, cfg, epoch if isinstance(epoch, int) else None), str(out),
+                    backend_args=dict(backend='atomic_local'))
+    register_alias(alias, config, out)
+    print(f'{out}: {architecture}, {len(weights)} weights, alias {alias}\n'
+          f'Next: mmpose-integral infer PHOTO --pose3d {alias} --bbox X1 Y1 X2 Y2 (or --whole-image)')
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     check_file(args.config, 'config file')
@@ -97,11 +120,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     check_config(cfg, weights, architecture, path)
-    lengths = {name: float(args.bone_length or PUBLISHED_SKELETON_LENGTHS[name]) for name in ('train', 'train+val')}
-    dataset_meta = dict(parse_pose_metainfo(build_metainfo()), skeleton_length=lengths)
-    epoch = checkpoint.get('epoch') if isinstance(checkpoint.get('epoch'), int) else None
-    save_checkpoint(pack(weights, dataset_meta, cfg, epoch), str(out), backend_args=dict(backend='atomic_local'))
-    register_alias(args.alias, args.config, out)
-    print(f'{out}: {architecture}, {len(weights)} weights, alias {args.alias}\n'
-          f'Next: mmpose-integral infer PHOTO --pose3d {args.alias} --bbox X1 Y1 X2 Y2 (or --whole-image)')
+    store(weights, architecture, checkpoint.get('epoch'), cfg, args.alias, out, args.bone_length)
     return 0

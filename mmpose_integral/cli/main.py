@@ -16,6 +16,7 @@ COMMANDS = {
     'ensemble': ('ensemble', 'average the predictions of several models'),
     'export': ('export', 'write a model as ONNX, TorchScript or a torch.export program'),
     'convert-official': ('convert_official', "fetch and convert the authors' released weights"),
+    'convert-3dmppe': ('convert_3dmppe', 'convert a released PoseNet model of 3DMPPE'),
     'get-model': ('get_model', 'fetch and convert public weights: the model for photographs'),
     'publish': ('publish', 'reduce a checkpoint to what inference needs'),
     'prepare index': ('prepare.index_h80k', 'check the files of CHALL_H80K and write an index per split'),

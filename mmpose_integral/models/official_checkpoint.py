@@ -18,10 +18,15 @@ from mmpose_integral.formats.checkpoints import read_checkpoint
 from mmpose_integral.models.heads.integral_3d_head import Integral3DHead
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
-_FINAL_LAYER = 'head.features.9.'
 _PARALLEL_PREFIX = 'module.'  # of training on several GPUs
 _OPTIONAL = '.num_batches_tracked'  # batch norm of torch 0.4.0 has no count of batches; inference does not need it
 _SOURCE_AGAIN = 'get it again from where its authors published it'
+
+
+class HeadNames(NamedTuple):
+    """Names of the layers of a head in a file: prefix of the deconvolutions with batch norm, and of the last layer."""
+    deconv: str = 'head.features.'
+    final: str = 'head.features.9.'
 
 
 class OfficialArchitecture(NamedTuple):
@@ -61,9 +66,14 @@ def convert_official(checkpoint: dict[str, Any]) -> tuple[dict[str, torch.Tensor
     Raises:
         ValueError: If keys are unknown, missing or of a wrong shape; the message names all of them.
     """
-    weights = find_network(checkpoint)
-    architecture = infer_architecture(weights)
-    expected = expected_weights(architecture)
+    return convert_network(find_network(checkpoint), HeadNames())
+
+
+def convert_network(weights: dict[str, torch.Tensor],
+                    names: HeadNames) -> tuple[dict[str, torch.Tensor], OfficialArchitecture]:
+    """Rename the weights of a ResNet with such a head; see :func:`convert_official`."""
+    architecture = infer_architecture(weights, names)
+    expected = expected_weights(architecture, names)
     faults = {'unknown': [name for name in weights if name not in expected], 'missing': [], 'of a wrong shape': []}
     converted = {}
     for theirs, (ours, shape) in expected.items():
@@ -104,7 +114,7 @@ def find_network(checkpoint: Any) -> dict[str, torch.Tensor]:
     return weights
 
 
-def infer_architecture(weights: dict[str, torch.Tensor]) -> OfficialArchitecture:
+def infer_architecture(weights: dict[str, torch.Tensor], names: HeadNames) -> OfficialArchitecture:
     """Determine depth, bins and widths from the keys and shapes of the authors' weights.
 
     Raises:
@@ -119,26 +129,26 @@ def infer_architecture(weights: dict[str, torch.Tensor]) -> OfficialArchitecture
         raise ValueError(f'network: {blocks} blocks in backbone.layer1 to .layer4 '
                          f'{"with" if has_bottlenecks else "without"} conv3; a ResNet of depth '
                          f'{", ".join(map(str, ResNet.arch_settings))} expected')
-    final = weights.get(f'{_FINAL_LAYER}weight')
+    final = weights.get(f'{names.final}weight')
     if final is None:
-        raise ValueError(f'network: {_FINAL_LAYER}weight is missing, the 1x1 convolution after three deconvolutions; '
+        raise ValueError(f'network: {names.final}weight is missing, the 1x1 convolution after three deconvolutions; '
                          f'keys of the head: {", ".join(k for k in weights if k.startswith("head")) or "none"}')
     depth_bins, rest = divmod(len(final), NUM_JOINTS) if final.ndim else (0, 0)
     if rest or not depth_bins:
-        raise ValueError(f'network: {_FINAL_LAYER}weight of shape {tuple(final.shape)}; {NUM_JOINTS} joints times '
+        raise ValueError(f'network: {names.final}weight of shape {tuple(final.shape)}; {NUM_JOINTS} joints times '
                          'the depth bins expected in front')
-    deconvs = (weights.get(f'head.features.{index}.weight') for index in (0, 3, 6))
+    deconvs = (weights.get(f'{names.deconv}{index}.weight') for index in (0, 3, 6))
     widths = tuple(layer.shape[1] if layer is not None and layer.ndim == 4 else 256 for layer in deconvs)
     return OfficialArchitecture(depths[0], depth_bins, widths)
 
 
-def expected_weights(architecture: OfficialArchitecture) -> dict[str, tuple[str, torch.Size]]:
-    """Names and shapes of our model's weights, by the authors' names without ``module.``."""
+def expected_weights(architecture: OfficialArchitecture, names: HeadNames) -> dict[str, tuple[str, torch.Size]]:
+    """Names and shapes of our model's weights, by the names in the file without ``module.``."""
     in_channels = 2048 if ResNet.arch_settings[architecture.depth][0] is Bottleneck else 512
     with torch.device('meta'):
         backbone = ResNet(depth=architecture.depth)
         head = Integral3DHead(in_channels, NUM_JOINTS, architecture.depth_bins, architecture.deconv_out_channels)
     ours = {f'backbone.{name}': value.shape for name, value in backbone.state_dict().items()}
     ours |= {f'head.{name}': value.shape for name, value in head.state_dict().items()}
-    return {name.replace('head.deconv_layers.', 'head.features.').replace('head.final_layer.', _FINAL_LAYER):
+    return {name.replace('head.deconv_layers.', names.deconv).replace('head.final_layer.', names.final):
             (name, shape) for name, shape in ours.items()}

@@ -12,7 +12,7 @@ from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.synthetic.prepare import prepare_from_truth
 
 CONFIGS = REPO / 'configs'
-ROWS, OFFICIAL = (sorted((CONFIGS / folder).glob('*.py')) for folder in ('ablation', 'official'))
+ROWS, OFFICIAL, POSENET = (sorted((CONFIGS / folder).glob('*.py')) for folder in ('ablation', 'official', '3dmppe'))
 TRAINABLE = [path for path in sorted([*CONFIGS.glob('*.py'), *ROWS, *(CONFIGS / 'variants').glob('*.py')])
              if 'ensemble' not in path.name]
 
@@ -36,8 +36,9 @@ def small(path, work_dir):
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'submission_dataloader'):
         if cfg.get(name):
             cfg[name].update(batch_size=8, num_workers=0, persistent_workers=False, pin_memory=False)
-    cfg.train_dataloader.batch_size = 12 if len(cfg.train_dataloader.dataset.datasets) == 1 else 24
-    cfg.train_cfg.update(max_epochs=1)
+    if cfg.get('train_dataloader'):
+        cfg.train_dataloader.batch_size = 12 if len(cfg.train_dataloader.dataset.datasets) == 1 else 24
+        cfg.train_cfg.update(max_epochs=1)
     cfg.work_dir = str(work_dir)
     cfg.default_hooks.checkpoint.update(interval=1)
     cfg.visualizer.vis_backends = []
@@ -75,7 +76,7 @@ custom_hooks = [dict(type='SyncBuffersHook'), {{_base_.early_stopping}}]
         Config.fromfile(path)
 
 
-@pytest.mark.parametrize('path', OFFICIAL, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', [*OFFICIAL, *POSENET], ids=lambda path: path.stem)
 def test_official_configs_evaluate_without_training_data(path, tmp_path, monkeypatch):
     monkeypatch.setenv('MPII_ROOT', 'nowhere')
     monkeypatch.setenv('COCO_ROOT', 'nowhere')
