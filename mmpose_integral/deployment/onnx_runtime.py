@@ -27,6 +27,7 @@ SCORE_RADIUS_MM = 75.0  # a calibrated score is the probability that the error i
 FIELD_OF_VIEW_DEG = 55.0  # across the longer side of a picture without a known focal length
 BONE_LENGTH_LIMITS_MM = (500, 20000)  # an adult has about 4500 mm
 MAX_SIDES = 10  # largest side of a box, divided by the longer side of the picture
+MIN_SHOWN_PX = 0.99  # least width and height of a box within the picture
 WHOLE_IMAGE = 'whole_image'
 CHUNK = 16  # largest number of people per run of the graph, which bounds its memory
 
@@ -104,7 +105,7 @@ def read_boxes(bboxes: ArrayLike | None, width: int, height: int) -> np.ndarray:
     with np.errstate(invalid='ignore'):
         shown = np.minimum(boxes[:, 2:4], (width, height)) - np.maximum(boxes[:, :2], 0)
         small = boxes[:, 2:4] - boxes[:, :2] <= MAX_SIDES * max(width, height)
-    good = (shown >= 1).all(axis=1) & small.all(axis=1) & np.isfinite(boxes).all(axis=1)
+    good = (shown >= MIN_SHOWN_PX).all(axis=1) & small.all(axis=1) & np.isfinite(boxes).all(axis=1)
     if not good.all():
         index = np.argmin(good)
         raise ValueError(f'bboxes[{index}] = {boxes[index].tolist()}: x1 < x2 and y1 < y2, at least 1 px within the '

@@ -15,6 +15,9 @@ from mmpose_integral.utils.files import write_json, write_json_lines_list
 MAX_SIDES = 10.0
 """Largest side of a box, divided by the longer side of its image. In the crop of a larger box, no person is visible."""
 
+MIN_SHOWN_PX = 0.99
+"""Least width and height of a box within its image. It is 1 px, less the rounding to two decimals in files."""
+
 _REMEDY = 'run mmpose-integral prepare boxes again'
 
 
@@ -46,7 +49,7 @@ def usable_boxes(boxes: ArrayLike, image_sizes: ArrayLike) -> np.ndarray:
         shown = np.minimum(boxes[:, 2:], sizes) - np.maximum(boxes[:, :2], 0)
         sides = boxes[:, 2:] - boxes[:, :2]
         limit = MAX_SIDES * sizes.max(axis=-1, keepdims=True)
-        return np.isfinite(boxes).all(axis=1) & (shown >= 1).all(axis=1) & (sides <= limit).all(axis=1)
+        return np.isfinite(boxes).all(axis=1) & (shown >= MIN_SHOWN_PX).all(axis=1) & (sides <= limit).all(axis=1)
 
 
 def save_boxes(path: str | Path, records: dict[int, dict], index: H80KIndex) -> list[int]:

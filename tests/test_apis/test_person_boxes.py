@@ -75,6 +75,7 @@ def test_boxes_outside_the_image_are_refused(wrong):
 
 @pytest.mark.parametrize('box, good', [
     ((0, 0, 60, 40), True), ((-5, -5, 1, 1), True), ((59, 39, 90, 90), True), ((-270, -280, 330, 320), True),
+    ((1.01, 5, 2.01, 20), True),  # 1 px, of which floating-point numbers leave 0.99999...
     ((0, 0, np.nan, 20), False), ((0, 0, np.inf, 20), False), ((-np.inf, 0, np.inf, 40), False),
     ((0, 0, 1e39, 20), False), ((5, 5, 5, 20), False), ((9, 9, 5, 20), False), ((-5, -5, 0.9, 20), False),
     ((0, 39.5, 60, 80), False), ((-271, 0, 330, 40), False), ((0, -1e6, 60, 1e6), False)])
@@ -84,7 +85,7 @@ def test_a_usable_box_is_finite_in_the_image_and_not_far_larger(box, good):
     with np.errstate(over='ignore'):
         for check in (lambda: check_boxes([box], IMAGE, 'a'), lambda: read_boxes([box], 60, 40)):
             with contextlib.nullcontext() if good else pytest.raises(ValueError, match='no side above 10 times'):
-                np.testing.assert_array_equal(check(), [[*box, 1]])
+                np.testing.assert_array_equal(check(), np.float32([[*box, 1]]))
 
 
 def test_detections_that_no_person_can_be_cropped_with_are_dropped():

@@ -17,7 +17,7 @@ from mmpose_integral.codecs import MetricDepthLabel
 from mmpose_integral.deployment import onnx_runtime as runtime
 from mmpose_integral.deployment.crop_to_pose import deployment_facts
 from mmpose_integral.evaluation.functional import px_to_mm, skeleton_length
-from mmpose_integral.formats.boxes import MAX_SIDES
+from mmpose_integral.formats.boxes import MAX_SIDES, MIN_SHOWN_PX
 from mmpose_integral.structures.bone_length import BONE_LENGTH_LIMITS_MM, mm_per_px_of_depth
 from mmpose_integral.structures.skeleton import JOINT_NAMES, PARENTS
 
@@ -239,7 +239,8 @@ def test_wrong_bone_lengths(pose, photo, length):
 
 
 def test_limits_and_stored_bone_length_are_those_of_the_package(exported, photo, tmp_path):
-    assert runtime.BONE_LENGTH_LIMITS_MM == BONE_LENGTH_LIMITS_MM and runtime.MAX_SIDES == MAX_SIDES
+    assert runtime.BONE_LENGTH_LIMITS_MM == BONE_LENGTH_LIMITS_MM
+    assert (runtime.MAX_SIDES, runtime.MIN_SHOWN_PX) == (MAX_SIDES, MIN_SHOWN_PX)
     metres = changed(exported, tmp_path / 'a.onnx', lambda facts: facts.update(bone_length=4.5))
     with pytest.raises(ValueError, match='bone_length: mm, 500 to 20000 .*got 4.5'):
         runtime.OnnxIntegralPose(metres)(photo, 'whole_image')

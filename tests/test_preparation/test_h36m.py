@@ -107,7 +107,7 @@ def test_a_stopped_run_continues_and_a_finished_one_does_nothing(convert, tmp_pa
     assert convert() == 0
     assert len(calls) == 10 + 42 - 9 and not (out / 'Train/IMG/.00010.77.jpg').exists()
     assert 'Train: 24 frames of S1, S5, S6, S7, 15 written now' in capsys.readouterr().out
-    written = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
+    written = {path: path.stat().st_mtime_ns for path in out.rglob('[!.]*') if path.is_file()}
     assert len(written) == 42 + 30 + 3 + 1
     assert convert() == 0 and len(calls) == 10 + 42 - 9
     assert {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()} == written
