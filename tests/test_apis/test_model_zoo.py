@@ -98,7 +98,7 @@ def test_a_damaged_file_is_named_and_the_models_of_the_index_work_without_it(tex
         register_alias('mine', files / 'a.py', files / 'a.pth')
     assert path.read_text() == text  # it may hold aliases that a user can still correct
     with pytest.warns(UserWarning, match='aliases.json is not a list of aliases.*Only the models of'):
-        assert find_alias('standin').checkpoint.endswith('assets/integral_r18w32_standin.pth')
+        assert find_alias('standin').checkpoint.endswith('assets/integral_r18_standin.pth')
     with pytest.warns(UserWarning, match='aliases.json is not a list of aliases'):
         assert 'standin' in list_aliases()
 
