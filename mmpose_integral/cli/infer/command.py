@@ -19,7 +19,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from mmengine.logging import MMLogger
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
@@ -31,6 +30,7 @@ from mmpose_integral.cli.infer.arguments import parse_args
 from mmpose_integral.cli.infer.batch_run import BatchRun, say
 from mmpose_integral.cli.infer.command_inputs import Inputs, find_inputs
 from mmpose_integral.formats.people_table import write_csv, write_npz
+from mmpose_integral.utils.errors import explain
 from mmpose_integral.utils.outputs import check_writable
 from mmpose_integral.visualization import check_window
 from mmpose_integral.visualization.view_3d import resolve_view
@@ -162,9 +162,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say('interrupted before any input was finished')
         return 130
-    except (OSError, ValueError) as error:
-        say(error)
+    except Exception as error:
+        message = explain(error, (OSError, ValueError))
+        if message is None:
+            raise
+        say(message)
         return 2 if isinstance(error, UsageError) else 1
-    except torch.cuda.OutOfMemoryError:
-        say('the GPU has too little memory; a smaller --batch-size needs less')
-        return 1
