@@ -1,10 +1,11 @@
 """Names of models: configs and weights of the index and of registered aliases."""
 import json
 import multiprocessing
+import time
 
 import pytest
 
-from mmpose_integral.apis import find_alias, load_aliases, register_alias, user_folder
+from mmpose_integral.apis import find_alias, load_aliases, model_zoo, register_alias, user_folder
 from mmpose_integral.apis.model_zoo import find_model, list_aliases
 
 
@@ -103,9 +104,15 @@ def test_a_damaged_file_is_named_and_the_models_of_the_index_work_without_it(tex
         assert 'standin' in list_aliases()
 
 
-def test_aliases_that_are_registered_at_the_same_time_are_all_kept(files):
+def test_aliases_that_are_registered_at_the_same_time_are_all_kept(files, monkeypatch):
+    def load_slowly(load=load_aliases):
+        aliases = load()
+        time.sleep(0.2)
+        return aliases
+
+    monkeypatch.setattr(model_zoo, 'load_aliases', load_slowly)
     fork = multiprocessing.get_context('fork')
-    names = [f'model_{number}' for number in range(8)]
+    names = [f'model_{number}' for number in range(3)]
     processes = [fork.Process(target=register_alias, args=(name, files / 'a.py', files / 'a.pth')) for name in names]
     for process in processes:
         process.start()

@@ -12,7 +12,8 @@ FORK = multiprocessing.get_context('fork')
 
 
 def begin_and_die(folder, begun, go_on):
-    """Begin to write a file and a folder; the process is killed before either is complete."""
+    """Write a file, and begin another one and a folder; the process is killed before these are complete."""
+    write_whole(folder / 'first.txt', 'x')
     with replace_when_done(folder / 'a.npz') as file, replace_when_done(folder / 'folder') as temporary:
         file.write_text('half')
         temporary.mkdir()
@@ -77,7 +78,7 @@ def test_the_files_of_a_killed_process_are_removed_and_those_of_a_running_one_ar
     writer.start()
     assert begun.wait(60)
     seen = names()
-    assert len(seen) == 3
+    assert len(seen) == 4
     beside = FORK.Process(target=write_whole, args=(tmp_path / 'beside.txt', 'x'))
     beside.start()
     beside.join(60)
@@ -86,7 +87,7 @@ def test_the_files_of_a_killed_process_are_removed_and_those_of_a_running_one_ar
     writer.join(60)
     assert writer.exitcode == -signal.SIGKILL and names() == seen | {'beside.txt'}
     write_whole(tmp_path / 'later.txt', 'x')
-    assert names() == {'.hidden.7.txt', 'beside.txt', 'later.txt'}
+    assert names() == {'.hidden.7.txt', 'beside.txt', 'first.txt', 'later.txt'}
 
 
 def test_text_in_csv_files_is_no_formula(tmp_path):

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='only Linux tell
 
 def run_a_command(folder):
     """As the quickstart starts a training: a shell script that replaces itself by another program."""
-    command = ['bash', '-c', f'echo $$ > {folder}/child; exec sleep 60']
+    command = ['bash', '-c', f'echo $$ > {folder}/child; exec sleep 300']
     subprocess.run(command, preexec_fn=launch.ending_with_us(), check=True)
 
 
 def run_a_chain(folder):
     """As the ablation starts its trainings."""
-    run_chains([[(folder / 'log.txt', lambda: ['bash', '-c', f'echo $$ > {folder}/child; exec sleep 60'])]], jobs=1)
+    run_chains([[(folder / 'log.txt', lambda: ['bash', '-c', f'echo $$ > {folder}/child; exec sleep 300'])]], jobs=1)
 
 
 def start_a_rank(folder):
@@ -36,11 +36,11 @@ def start_a_rank(folder):
         launch.end_with_torchrun()
         (folder / 'child').write_text(str(os.getpid()))
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    time.sleep(60)
+    time.sleep(300)
 
 
 def wait_for(what):
-    for _ in range(600):
+    for _ in range(300):
         with contextlib.suppress(OSError, ValueError):
             if found := what():
                 return found
@@ -56,7 +56,11 @@ def test_a_killed_process_leaves_none_of_its_children(start, tmp_path):
     os.kill(child, 0)
     parent.kill()
     os.waitpid(parent.pid, 0)
-    wait_for(lambda: not Path(f'/proc/{child}').exists() or ' Z ' in Path(f'/proc/{child}/stat').read_text())
+    try:
+        wait_for(lambda: not Path(f'/proc/{child}').exists() or ' Z ' in Path(f'/proc/{child}/stat').read_text())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_child_whose_parent_has_ended_before_ends_at_once():
