@@ -46,6 +46,10 @@ def replace_when_done(path: str | Path, durable: bool = False) -> Iterator[Path]
                 with open(temporary, 'r+b') as file:
                     os.fsync(file.fileno())
             _put_in_place(temporary, path)
+        except OSError as error:
+            if error.errno and error.filename is None:  # as of a write to a full disk
+                error.filename = str(path)
+            raise
         finally:
             if temporary.is_dir():
                 shutil.rmtree(temporary)

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import multiprocessing
 import os
@@ -6,6 +7,7 @@ import signal
 
 import pytest
 
+from mmpose_integral.utils.errors import explain
 from mmpose_integral.utils.files import replace_when_done, write_json, write_json_lines_list, write_rows, write_whole
 
 FORK = multiprocessing.get_context('fork')
@@ -31,6 +33,12 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(durable, tmp_pa
         temporary.write_text('half')
         raise KeyError
     assert [path.read_bytes() for path in (tmp_path / 'new').iterdir()] == ['übung'.encode()]
+
+
+def test_a_write_that_fails_names_the_file(tmp_path):
+    with pytest.raises(OSError) as caught, replace_when_done(tmp_path / 'a.txt'):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    assert explain(caught.value).startswith(f'{tmp_path}/a.txt: No space left on device; make room')
 
 
 def test_a_folder_takes_the_place_of_another(tmp_path):
