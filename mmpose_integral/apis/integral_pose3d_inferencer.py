@@ -256,7 +256,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             if smoother is not None:
                 sample.pred_instances.track_ids = ids
             if known or self.perspective:
-                add_cameras(sample.pred_instances, intrinsics, self.perspective)
+                add_cameras(sample.pred_instances, intrinsics)
             results.append(sample)
         return results
 

@@ -96,7 +96,7 @@ def test_absolute_position_against_the_truth(best, truth):
     roots = np.array([person['camera']['root_position'] for person in best])
     assert np.median(np.abs(roots[:, 2] / truth['root_depth_mm'] - 1)) < 0.15
     for person, root in zip(best, roots, strict=True):
-        assert np.linalg.norm(project(person, root) - person['keypoints_2d'], axis=-1).max() < 0.5
+        assert np.linalg.norm(project(person, root) - person['keypoints_2d'], axis=-1).max() < 1e-3
 
 
 def project(person, root):
@@ -112,7 +112,7 @@ def test_poses_are_decoded_by_the_camera_model_that_the_checkpoint_names(inferen
                 camera = person['camera']
                 assert camera['focal_length_source'] == source and person['keypoints'][0] == [0, 0, 0]
                 np.testing.assert_allclose(
-                    project(person, camera['root_position']), person['keypoints_2d'], atol=0.5)
+                    project(person, camera['root_position']), person['keypoints_2d'], atol=1e-3)
                 assert skeleton_length(np.array(person['keypoints'])) == pytest.approx(person['bone_length'])
     (flat, *_), (deep, *_) = (people_of(next(model(files[0], focal_length=focal))) for model in (weak, inferencer))
     assert np.abs(np.array(flat['keypoints']) - deep['keypoints']).max() > 5

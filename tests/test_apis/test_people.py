@@ -40,7 +40,7 @@ def test_weak_perspective_people_are_recovered_exactly():
     np.testing.assert_allclose(people.keypoints, mm, atol=1e-6)
     np.testing.assert_allclose(people.keypoints_2d, px[..., :2])
     np.testing.assert_allclose(people.keypoint_std, std / scale[:, None, None])
-    add_cameras(people, find_intrinsics((961, 601), focal_length=focal), False)
+    add_cameras(people, find_intrinsics((961, 601), focal_length=focal))
     persons = to_dicts(people)
     assert persons[3]['camera']['focal_length_source'] == 'argument'
     assert persons[3]['camera']['scale'] == pytest.approx(scale[3]) and persons[3]['bbox'] == [[12, 13, 14, 15]]
@@ -59,7 +59,7 @@ def test_perspective_people_are_recovered_exactly_with_any_lens():
     px = np.concatenate([points.reshape(5, 18, 2), 1100 * mm[..., 2:] / roots[:, None, 2:]], axis=-1)
     intrinsics = find_intrinsics((960, 640), None, (1100, 1050), (470, 310), lens)
     people = to_millimetres(in_px(px), skeleton_length(mm), intrinsics)
-    add_cameras(people, intrinsics, True)
+    add_cameras(people, intrinsics)
     np.testing.assert_allclose(people.keypoints, mm, atol=0.5)  # OpenCV inverts the distortion in a few steps
     np.testing.assert_allclose(people.root_positions, roots, rtol=1e-3)
     np.testing.assert_allclose(people.px_per_mm, 1100 / roots[:, 2], rtol=1e-3)
@@ -74,12 +74,12 @@ def test_true_joints_of_rendered_frames_give_the_true_position(truth):
     errors = {}
     for perspective in (True, False):
         people = to_millimetres(in_px(px), skeleton_length(mm), intrinsics if perspective else None)
-        add_cameras(people, intrinsics, perspective)
+        add_cameras(people, intrinsics)
         errors[perspective] = np.abs(people.root_positions[:, 2] / depth - 1)
         projected = focal * (people.keypoints + people.root_positions[:, None])
         projected = projected[..., :2] / projected[..., 2:] * focal + intrinsics.principal_point
         miss = np.linalg.norm(projected - px[..., :2], axis=-1)
-        assert miss.max() < 0.5 if perspective else miss.mean() < 2
+        assert miss.max() < 1e-6 if perspective else miss.mean() < 2
     assert errors[True].mean() < 0.003 and errors[False].mean() < 0.03
 
 
@@ -103,5 +103,5 @@ def test_lengths_by_person():
 
 def test_an_image_without_people_gives_an_empty_list():
     people = nobody()
-    add_cameras(people, find_intrinsics((64, 48), None, 100), False)
+    add_cameras(people, find_intrinsics((64, 48), None, 100))
     assert people.keypoints.shape == (0, 18, 3) and people.root_positions.shape == (0, 3) and to_dicts(people) == []

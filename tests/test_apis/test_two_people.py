@@ -52,7 +52,7 @@ def from_true_joints(joints, focal, perspective):
     instances = InstanceData(keypoints=px, keypoint_scores=np.ones((2, 18)), bboxes=np.zeros((2, 4)),
                              bbox_scores=np.ones(2))
     people = to_millimetres(instances, skeleton_length(mm), intrinsics if perspective else None)
-    add_cameras(people, intrinsics, perspective)
+    add_cameras(people, intrinsics)
     return distance(people.root_positions)
 
 
