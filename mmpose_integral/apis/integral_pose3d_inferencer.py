@@ -30,6 +30,7 @@ from .people import Millimetres, add_cameras, check_millimetres, lengths_of, mer
 from .person_boxes import Detector, JointBoxes, boxes_by_frame, build_detector, check_boxes
 from .result_files import ResultFiles
 from .smoothing import PoseSmoother, make_smoother
+from .upright import UprightCrops, make_upright, turned_box
 
 # Largest number of crops per forward pass, however many people are in the images of a batch.
 PEOPLE_PER_PASS = 32
@@ -41,6 +42,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
     The steps are: person detection, crop, integral model, scaling to the bone length. If the config has
     ``joint_boxes``, arguments of :class:`JointBoxes`, a coarse 2D model replaces each box by the extent of its joints.
+    The config's ``upright`` is the default of the argument of that name.
 
     Args:
         model: Config of a model of this package, its name or alias in ``model-index.yml``, or a registered alias.
@@ -50,7 +52,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             ``person_detector``, else RTMDet-m; it is loaded when it is first needed.
         det_weights, det_cat_ids: Arguments of :class:`mmpose_integral.apis.people_detector.PeopleDetector`.
         show_progress: Whether to show a progress bar.
-        bone_length, body_height, focal_length, principal_point: Defaults of the arguments of :meth:`__call__`.
+        bone_length, body_height, focal_length, principal_point, upright: Defaults of the arguments of :meth:`__call__`.
 
     Raises:
         FileNotFoundError, ValueError: If a file or weights are missing, damaged or of another model, or the model is
@@ -59,7 +61,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
 
     preprocess_kwargs = {'bbox_thr', 'nms_thr', 'bboxes'}
     forward_kwargs = {'bone_length', 'body_height', 'focal_length', 'principal_point', 'distortion', 'smooth',
-                      'tracking_thr'}
+                      'tracking_thr', 'upright'}
     visualize_kwargs = BaseMMPoseInferencer.visualize_kwargs | {'num_instances', 'views', 'draw_std', 'absolute'}
     postprocess_kwargs = {'pred_out_dir', 'return_datasample'}
 
@@ -68,7 +70,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                  det_weights: str | Path | None = None, det_cat_ids: int | Sequence[int] | None = None,
                  show_progress: bool = False, bone_length: Millimetres = None, body_height: Millimetres = None,
                  focal_length: float | Sequence[float] | None = None,
-                 principal_point: Sequence[float] | None = None) -> None:
+                 principal_point: Sequence[float] | None = None,
+                 upright: bool | dict[str, Any] | None = None) -> None:
         init_default_scope(scope)
         check_device(device)
         check_millimetres('bone_length', bone_length)
@@ -83,6 +86,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         self.device = next(self.model.parameters()).device
         self.bone_length, self.body_height = bone_length, body_height
         self.focal_length, self.principal_point = focal_length, principal_point
+        self.upright = self.cfg.get('upright', False) if upright is None else upright
         camera = self.model.dataset_meta.get('camera') or {}
         self.perspective, self._warned = camera.get('model') == 'perspective', False
         self._make_detector = functools.partial(build_detector, det_model, det_weights, det_cat_ids, str(self.device),
@@ -154,6 +158,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             distortion (Sequence[float]): k1, k2, p1, p2, k3 of the lens, as in OpenCV; by default none.
             smooth (bool | dict): Whether to track people in a video by box overlap and smooth their joints; a dict
                 holds arguments of :class:`PoseSmoother`.
+            upright (bool | dict): Whether to predict people whose trunk leans a second time, in a crop that is turned
+                until the trunk stands; a dict holds ``min_angle`` or ``rotations`` of :class:`UprightCrops`.
             return_vis, show, wait_time, draw_bbox, radius, thickness, kpt_thr, vis_out_dir, pred_out_dir,
                 black_background, num_instances: Arguments of mmpose's inferencers.
             views, absolute, draw_std: Arguments of :class:`IntegralPose3dVisualizer`. The ellipses of ``draw_std``
@@ -180,7 +186,10 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
     def _run(self, media: Media, return_datasamples: bool, batch_size: int, preprocess: dict[str, Any],
              forward: dict[str, Any], visualize: dict[str, Any],
              postprocess: dict[str, Any]) -> Generator[dict[str, list], None, None]:
-        smoother = make_smoother(media, forward.pop('smooth', None), forward.pop('tracking_thr', None))
+        tracking_thr, upright = forward.pop('tracking_thr', None), forward.pop('upright', None)
+        smoother = make_smoother(media, forward.pop('smooth', None), tracking_thr)
+        forward.update(smoother=smoother,
+                       turner=make_upright(media, self.upright if upright is None else upright, tracking_thr))
         batch_size = 1 if media.is_camera else batch_size  # a camera's frame is not delayed by those after it
         self.visualizer.forget_rooms()
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
@@ -195,7 +204,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                 total = media.count and -(-media.count // batch_size)
                 batches = progress_bar(batches, 'Inference', 'batch', total=total)
             for batch, frames in batches:
-                for frame, sample in zip(frames, self.forward(batch, smoother=smoother, **forward), strict=True):
+                for frame, sample in zip(frames, self.forward(batch, **forward), strict=True):
                     pictures = self.visualize([frame], [sample], return_vis or files.vis_out is not None,
                                               is_video=media.is_video, **visualize)
                     persons = None if return_datasamples and not pred_out_dir else to_dicts(sample.pred_instances)
@@ -220,23 +229,41 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                          for frame, box in zip(frames, whole if given is None else given, strict=False)]
             if self.joint_boxes is not None:
                 boxes = [self.joint_boxes(frame.image, found) for frame, found in zip(frames, boxes, strict=True)]
-            crops = (self.pipeline(dict(self.model.dataset_meta, img=frame.image, img_path=frame.name,
-                                        bbox=box[None, :4], bbox_score=box[4:]))
-                     for frame, found in zip(frames, boxes, strict=True) for box in found)
-            yield dict(frames=frames, boxes=boxes, inputs=crops), frames
+            yield dict(frames=frames, boxes=boxes), frames
+
+    def _predict_crops(self, people: Sequence[tuple[Frame, np.ndarray]],
+                       angles: Sequence[float]) -> list[PoseDataSample]:
+        """Predict people in image px, from their frames, boxes (5,), px and score, and the angles of their crops."""
+        crops = (self.pipeline(dict(self.model.dataset_meta, img=frame.image, img_path=frame.name,
+                                    bbox=turned_box(box[:4], angle)[None], bbox_score=box[4:],
+                                    bbox_rotation=np.array([angle], np.float32)))
+                 for (frame, box), angle in zip(people, angles, strict=True))
+        samples = [sample for chunk in chunks(crops, PEOPLE_PER_PASS)
+                   for sample in self.model.test_step(self.collate_fn(chunk))]
+        for sample, (_, box), angle in zip(samples, people, angles, strict=True):
+            if angle and 'input_rotation' not in sample.metainfo:
+                raise ValueError("upright: the config's test pipeline does not rotate crops; TopdownAffine3D and "
+                                 'PackPose3DInputs expected, or upright=False')
+            sample.pred_instances.bboxes = box[None, :4]
+        return samples
 
     @torch.no_grad()
     def forward(self, inputs: dict[str, Any], bone_length: Millimetres = None, body_height: Millimetres = None,
                 focal_length: float | Sequence[float] | None = None, principal_point: Sequence[float] | None = None,
-                distortion: Sequence[float] | None = None,
-                smoother: PoseSmoother | None = None) -> list[PoseDataSample]:
+                distortion: Sequence[float] | None = None, smoother: PoseSmoother | None = None,
+                turner: UprightCrops | None = None) -> list[PoseDataSample]:
         """Predict the people of a batch from :meth:`preprocess`; one sample per image, ``pred_instances`` in mm."""
         if bone_length is None and body_height is None:
             bone_length, body_height = self.bone_length, self.body_height
         focal_length = self.focal_length if focal_length is None else focal_length
         principal_point = self.principal_point if principal_point is None else principal_point
-        predicted = iter([sample for chunk in chunks(inputs['inputs'], PEOPLE_PER_PASS)
-                          for sample in self.model.test_step(self.collate_fn(chunk))])
+        people = [(frame, box) for frame, found in zip(inputs['frames'], inputs['boxes'], strict=True) for box in found]
+
+        def predict(indices: Sequence[int], angles: Sequence[float]) -> list[PoseDataSample]:
+            return self._predict_crops([people[i] for i in indices], angles)
+
+        predicted = iter(predict(range(len(people)), [0.0] * len(people)) if turner is None else
+                         turner.predict(predict, inputs['frames'], inputs['boxes']))
         results = []
         for frame, boxes in zip(inputs['frames'], inputs['boxes'], strict=True):
             sample = merge_people(list(islice(predicted, len(boxes))), frame.name, frame.image)

@@ -21,7 +21,7 @@ class MMPoseInferencer(StockInferencer):
     Args:
         pose3d: Config of this package, a name or alias of its ``model-index.yml`` (``'standin'``, ``'official'``), an
             alias registered on this machine, or any model of mmpose's class.
-        bone_length, body_height, focal_length, principal_point: Arguments for image-based 3D models, see
+        bone_length, body_height, focal_length, principal_point, upright: Arguments for image-based 3D models, see
             :meth:`IntegralPose3DInferencer.__call__`. The other arguments are those of mmpose's class.
     """
 
@@ -31,9 +31,10 @@ class MMPoseInferencer(StockInferencer):
                  det_weights: str | Path | None = None, det_cat_ids: int | Sequence[int] | None = None,
                  show_progress: bool = False, bone_length: Millimetres = None, body_height: Millimetres = None,
                  focal_length: float | Sequence[float] | None = None,
-                 principal_point: Sequence[float] | None = None) -> None:
+                 principal_point: Sequence[float] | None = None,
+                 upright: bool | dict[str, Any] | None = None) -> None:
         ours: dict[str, Any] = dict(bone_length=bone_length, body_height=body_height, focal_length=focal_length,
-                                    principal_point=principal_point)
+                                    principal_point=principal_point, upright=upright)
         if pose3d is not None and is_image_based(pose3d):
             if pose2d is not None or pose2d_weights is not None:
                 raise ValueError(f'pose2d: {pose3d} processes the image itself and takes no 2D model')

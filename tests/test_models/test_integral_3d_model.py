@@ -1,8 +1,10 @@
 """The heads from feature maps to image px, the flip test, the losses of a batch, and a small training."""
+import cv2
 import numpy as np
 import pytest
 import torch
 from mmpose.registry import MODELS
+from mmpose.structures.bbox import get_warp_matrix
 from model_parts import DEPTH, HEAD, HEIGHT, JOINTS, REGRESSION, WIDTH, estimator, feature_maps, make_samples
 
 from mmpose_integral.models.losses import CoordinateL1Loss
@@ -72,6 +74,26 @@ def test_predictions_are_converted_to_image_px_in_all_axes(head):
         np.testing.assert_allclose(sample.pred_instances.keypoints[0], expected, atol=1e-3)
         np.testing.assert_allclose(sample.pred_instances.keypoint_std[0], std[i] * [width, height, width], atol=1e-4)
         assert sample.pred_instances.keypoint_scores.shape == (1, JOINTS)
+
+
+@pytest.mark.parametrize('degrees', [-120., 35.])
+def test_predictions_for_a_rotated_crop_are_rotated_back(head, degrees):
+    model, feats = MODELS.build(estimator(HEAD)), feature_maps()
+    mean, std = (values.detach().numpy() for values in head(feats, return_std=True))
+    samples = make_samples(2)
+    for sample in samples:
+        sample.set_metainfo(dict(input_rotation=degrees))
+    for i, sample in enumerate(model.add_pred_to_datasample(head.predict(feats, samples), None, samples)):
+        scale = sample.metainfo['input_scale']
+        crop_to_image = get_warp_matrix(np.array([100., 80.]), scale, degrees, (WIDTH, HEIGHT), inv=True)
+        pose = sample.pred_instances.keypoints[0]
+        expected = cv2.transform(mean[None, i, :, :2] * [WIDTH, HEIGHT], crop_to_image)[0]
+        np.testing.assert_allclose(pose[:, :2], expected, atol=1e-3)
+        np.testing.assert_allclose(pose[:, 2], (mean[i, :, 2] - 0.5) * scale[0], atol=1e-3)
+        matrix = crop_to_image[:, :2] * [WIDTH, HEIGHT]  # of errors that are independent along the crop's axes
+        covariance = np.einsum('ac,kc,bc->kab', matrix, np.square(std[i, :, :2]), matrix)
+        np.testing.assert_allclose(sample.pred_instances.keypoint_std[0, :, :2],
+                                   np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)), rtol=1e-3)
 
 
 def test_flip_test_averages_mirrored_coordinates(head):

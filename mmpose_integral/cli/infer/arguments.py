@@ -15,6 +15,9 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--show-alias', action='store_true', help='list the aliases and exit')
     group.add_argument('--flip-test', action='store_true',
                        help='average with the prediction for the mirrored input; takes twice the time')
+    group.add_argument('--upright', action=argparse.BooleanOptionalAction,
+                       help='predict people who lean again, in a crop that is turned until the trunk stands (default: '
+                       "the model's, which is no for most)")
     group.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: a GPU if there is one)')
     group.add_argument('--batch-size', type=at_least_one, default=8, help='images or frames per batch (default: 8)')
 

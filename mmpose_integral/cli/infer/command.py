@@ -38,7 +38,7 @@ from mmpose_integral.visualization.view_3d import resolve_view
 # Arguments that are passed on to each call of the inferencer.
 CALL_ARGUMENTS = (
     'bbox_thr', 'nms_thr', 'bone_length', 'body_height', 'focal_length', 'principal_point', 'distortion',
-    'tracking_thr', 'show',
+    'tracking_thr', 'upright', 'show',
     'draw_bbox', 'kpt_thr', 'num_instances', 'radius', 'thickness', 'black_background', 'draw_std')
 
 

@@ -17,7 +17,7 @@ class TopdownAffine3D(TopdownAffine):
     Required keys: ``img``, ``bbox_center`` (1, 2), ``bbox_scale`` (1, 2); optional ``bbox_rotation`` (1,) degrees,
     ``keypoints`` (1, K, 3) image px with root z = 0.
     Modified keys: ``img`` (H, W, 3), ``bbox_scale``. Added keys: ``transformed_keypoints`` (1, K, 3) input px,
-    ``input_size``, ``input_center``, ``input_scale``.
+    ``input_size``, ``input_center``, ``input_scale``, ``input_rotation`` (degrees).
 
     Args:
         input_size: Size of the model input (W, H), px.
@@ -30,7 +30,7 @@ class TopdownAffine3D(TopdownAffine):
         width, height = self.input_size
         results['bbox_scale'] = self._fix_aspect_ratio(results['bbox_scale'], aspect_ratio=width / height)
         center, scale = results['bbox_center'][0], results['bbox_scale'][0]
-        rotation = results['bbox_rotation'][0] if 'bbox_rotation' in results else 0.
+        rotation = float(results['bbox_rotation'][0]) if 'bbox_rotation' in results else 0.
         matrix = get_warp_matrix(center, scale, rotation, output_size=(width, height))
         results['img'] = cv2.warpAffine(results['img'], matrix, (width, height), flags=cv2.INTER_LINEAR)
         if 'keypoints' in results:
@@ -41,7 +41,7 @@ class TopdownAffine3D(TopdownAffine):
             xy = cv2.transform(keypoints[..., :2], matrix)
             z = keypoints[..., 2:] * (width / scale[0])
             results['transformed_keypoints'] = np.concatenate([xy, z], axis=-1).astype(np.float32)
-        results.update(input_size=self.input_size, input_center=center, input_scale=scale)
+        results.update(input_size=self.input_size, input_center=center, input_scale=scale, input_rotation=rotation)
         return results
 
 

@@ -14,14 +14,14 @@ class PackPose3DInputs(PackPoseInputs):
     Pixels stay uint8 BGR, because the data preprocessor converts and normalises them on the model's device.
 
     ``gt_instances`` also gets ``keypoints_mm`` (1, K, 3) and ``transformed_keypoints`` where present. The meta data
-    also gets ``box_found``.
+    also gets ``box_found`` and ``input_rotation``.
     """
 
     instance_mapping_table = dict(PackPoseInputs.instance_mapping_table, keypoints_mm='keypoints_mm')
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.meta_keys: tuple[str, ...] = (*self.meta_keys, 'box_found')
+        self.meta_keys: tuple[str, ...] = (*self.meta_keys, 'box_found', 'input_rotation')
 
     def transform(self, results: dict) -> dict:
         image = results.get('img')

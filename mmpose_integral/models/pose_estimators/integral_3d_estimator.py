@@ -20,6 +20,25 @@ def split_halves(feats: torch.Tensor | Sequence[Any]) -> tuple[Any, ...]:
     return tuple(zip(*map(split_halves, feats), strict=True))
 
 
+def rotate_back(pred: InstanceData, center: np.ndarray, degrees: float) -> None:
+    """Rotate the prediction for a rotated crop about the crop's centre, in place, as the crop lies in the image.
+
+    A vector of the crop is that of the image after a rotation R by ``degrees``, x to y, as in mmpose's
+    ``get_warp_matrix``. With errors along the crop's x and y that are independent, the variances along the axes of the
+    image are those of x cos - y sin and x sin + y cos. Depth is unchanged.
+
+    Args:
+        pred: ``keypoints`` (1, K, 2 | 3) and optional ``keypoint_std`` (1, K, 3), image px, before the rotation.
+        center: (2,) x, y of the crop's centre, image px.
+        degrees: Rotation of the crop in the image.
+    """
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    rotation = np.array([[cos, -sin], [sin, cos]])
+    pred.keypoints[..., :2] = (pred.keypoints[..., :2] - center) @ rotation.T + center
+    if 'keypoint_std' in pred:
+        pred.keypoint_std[..., :2] = np.sqrt(np.square(pred.keypoint_std[..., :2]) @ np.square(rotation).T)
+
+
 @MODELS.register_module()
 class Integral3DEstimator(TopdownPoseEstimator):
     """mmpose's top-down estimator, with depth and standard deviations converted to image px as x and y are.
@@ -69,10 +88,10 @@ class Integral3DEstimator(TopdownPoseEstimator):
 
         The crop keeps the aspect ratio, so one factor, box width divided by input width, applies to every axis.
 
-        The samples need ``input_center``, ``input_scale`` and ``input_size``. They get ``label_camera``, the camera
-        model of the training labels from ``dataset_meta``, by which the prediction has to be decoded. If
-        ``dataset_meta`` has ``std_factors``, they calibrate ``keypoint_std``, and the scores become probabilities
-        (:func:`calibrate`).
+        The samples need ``input_center``, ``input_scale`` and ``input_size``; without ``input_rotation``, the crop is
+        not rotated. They get ``label_camera``, the camera model of the training labels from ``dataset_meta``, by which
+        the prediction has to be decoded. If ``dataset_meta`` has ``std_factors``, they calibrate ``keypoint_std``, and
+        the scores become probabilities (:func:`calibrate`).
         """
         meta = getattr(self, 'dataset_meta', None) or {}
         camera, factors = meta.get('camera'), meta.get('std_factors')
@@ -89,4 +108,8 @@ class Integral3DEstimator(TopdownPoseEstimator):
             pred.keypoint_std, pred.keypoint_scores = calibrate(
                 pred.keypoints, pred.keypoint_std, np.array(factors), resolve_bone_length(dataset_meta=meta))
             sample.set_metainfo(dict(std_factors=factors))
+        for sample in samples:  # after the calibration, whose factors belong to the axes of the crop
+            degrees = sample.metainfo.get('input_rotation', 0.0)
+            if degrees:
+                rotate_back(sample.pred_instances, sample.metainfo['input_center'], degrees)
         return samples

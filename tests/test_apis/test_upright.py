@@ -1,0 +1,188 @@
+"""Turned crops: of shipped model and turned frames, and the choice between crops with made-up predictions."""
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+
+from mmpose_integral.apis import MMPoseInferencer
+from mmpose_integral.apis.media import Frame
+from mmpose_integral.apis.upright import UprightCrops, make_upright, trunk_angle, turned_box
+from mmpose_integral.evaluation.functional import mpjpe
+from mmpose_integral.structures.skeleton import JOINT_NAMES
+
+ROOT, THORAX = JOINT_NAMES.index('root'), JOINT_NAMES.index('thorax')
+
+
+class Pictures:
+    is_video = False
+
+
+class Video:
+    is_video = True
+
+
+@pytest.fixture(scope='module')
+def inferencer():
+    return MMPoseInferencer(pose3d='standin', device='cpu', det_model='whole_image')
+
+
+def rotation(degrees):
+    """Matrix (2, 2) that turns the x axis towards y, clockwise in an image."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def person_of(result):
+    return {key: np.array(value) for key, value in result['predictions'][0][0].items() if key != 'camera'}
+
+
+@pytest.mark.parametrize('flip_test', [False, True])
+def test_a_turned_picture_gives_the_turned_pose(inferencer, images, truth, flip_test, monkeypatch):
+    """Exact up to the rounding of the crop's interpolation."""
+    monkeypatch.setattr(inferencer.inferencer.model, 'test_cfg', dict(flip_test=flip_test))
+    image, box = cv2.imread(str(images / '00003.jpg')), truth['bbox'][2]
+    expected = person_of(next(inferencer(image, bboxes=box[None])))
+    for turns in (1, 2, 3):
+        side = image.shape[0] - 1
+        image = cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE)
+        box = np.array([side - box[3], box[0], side - box[1], box[2]])
+        person = person_of(next(inferencer(
+            image, bboxes=box[None], upright=dict(rotations=[90 * turns], min_angle=180))))
+        middle, turn = np.array([side / 2, side / 2]), rotation(90 * turns).T
+        np.testing.assert_allclose(person['keypoints'][:, :2], expected['keypoints'][:, :2] @ turn, atol=6)
+        np.testing.assert_allclose(person['keypoints'][:, 2], expected['keypoints'][:, 2], atol=6)
+        np.testing.assert_allclose(
+            person['keypoints_2d'], (expected['keypoints_2d'] - middle) @ turn + middle, atol=0.6)
+        swapped = expected['keypoint_std'][:, [1, 0, 2] if turns % 2 else [0, 1, 2]]
+        np.testing.assert_allclose(person['keypoint_std'], swapped, rtol=0.15)
+        np.testing.assert_allclose(person['bbox'][0], box, atol=1e-4)
+
+
+def test_people_who_lean_come_out_right(inferencer, images, truth):
+    """Frames that are turned by 45 degrees, for which the model was not trained."""
+    errors, turn = {False: [], True: []}, rotation(45)
+    for i in range(3):
+        image = cv2.imread(str(images / f'{i + 1:05d}.jpg'))
+        middle = (np.array(image.shape[1::-1]) - 1) / 2
+        image = cv2.warpAffine(image, cv2.getRotationMatrix2D(middle, -45, 1), image.shape[1::-1])
+        joints = (truth['keypoints_2d'][i] - middle) @ turn.T + middle
+        box = np.concatenate([joints.min(0) - 5, joints.max(0) + 5])
+        wanted = truth['keypoints_mm'][i] @ np.block([[turn.T, np.zeros((2, 1))], [np.zeros((1, 2)), np.eye(1)]])
+        for upright in errors:
+            person = person_of(next(inferencer(image, bboxes=box[None], upright=upright, focal_length=293)))
+            errors[upright].append(mpjpe(person['keypoints'], wanted).mean())
+    assert np.mean(errors[True]) < 0.7 * np.mean(errors[False]), errors
+
+
+def test_only_people_who_lean_take_a_second_pass(inferencer, images, monkeypatch):
+    sizes, model = [], inferencer.inferencer.model
+    step = model.test_step
+    monkeypatch.setattr(model, 'test_step', lambda data: sizes.append(len(data['inputs'])) or step(data))
+    call, boxes = dict(inputs=str(images / '00003.jpg')), [[60, 40, 150, 200], [50, 60, 180, 190]]
+    angles = [trunk_angle(np.array(person['keypoints'])) for person in
+              next(inferencer(**call, bboxes=boxes))['predictions'][0]]
+    limit = float(np.mean(np.abs(angles)))  # between the two
+    for upright, expected in ((False, [2]), (dict(min_angle=limit), [2, 1]), (dict(min_angle=179.9), [2]),
+                              (dict(min_angle=0), [2, 2]), (dict(rotations=(0, 90), min_angle=179.9), [2, 2])):
+        sizes.clear()
+        next(inferencer(**call, bboxes=boxes, upright=upright))
+        assert sizes == expected, upright
+
+
+def test_the_config_sets_the_default(inferencer, images, monkeypatch):
+    inner, seen = inferencer.inferencer, []
+    monkeypatch.setattr('mmpose_integral.apis.integral_pose3d_inferencer.make_upright',
+                        lambda media, upright, thr: seen.append(upright))
+    config, options = dict(min_angle=7), dict(pose3d_weights=inner.weights, device='cpu', det_model='whole_image')
+    model = Config(dict(inner.cfg, upright=config))
+    built, off = MMPoseInferencer(pose3d=model, **options), MMPoseInferencer(pose3d=model, upright=False, **options)
+    for model, call in ((built, {}), (built, dict(upright=False)), (off, {}), (inferencer, {})):
+        next(model(str(images / '00001.jpg'), **call))
+    assert seen == [config, False, False, False]
+
+
+def test_a_pipeline_that_loses_the_rotation_is_refused(inferencer, images, monkeypatch):
+    pack = inferencer.inferencer.pipeline.transforms[-1]
+    monkeypatch.setattr(pack, 'meta_keys', [key for key in pack.meta_keys if key != 'input_rotation'])
+    with pytest.raises(ValueError, match="upright: the config's test pipeline does not rotate crops"):
+        next(inferencer(str(images / '00001.jpg'), upright=dict(rotations=[90])))
+
+
+def test_angle_of_the_trunk():
+    for degrees in (-170, -90, -10, 0, 45, 135):
+        pose = np.zeros((18, 3))
+        pose[THORAX, :2] = rotation(degrees) @ [0, -50]
+        assert trunk_angle(pose) == pytest.approx(degrees)
+    pose[THORAX] = [10, 10, 60]  # it points away from the camera
+    assert trunk_angle(pose) == 0 == trunk_angle(np.zeros((18, 3)))
+
+
+def test_box_of_a_turned_crop():
+    box = np.float32([10, 20, 30, 100])  # 20 x 80 px around (20, 60)
+    assert turned_box(box, 0) is box
+    np.testing.assert_allclose(turned_box(box, -90), [-20, 50, 60, 70], atol=1e-4)
+    np.testing.assert_allclose(turned_box(box, 180), box, atol=1e-4)
+    np.testing.assert_allclose(turned_box(box, 45), [-5, 35, 45, 85], atol=1e-4)
+
+
+class Scene:
+    """A model of one person per frame that sees the trunk's true angle and scores the crops by ``score(lean)``."""
+
+    def __init__(self, score):
+        self.score, self.truth, self.calls = score, [], []
+
+    def predict(self, people, angles):
+        self.calls.append([round(angle) for angle in angles])
+        samples = []
+        for i, angle in zip(people, angles, strict=True):
+            pose = np.zeros((1, 18, 3))
+            pose[0, THORAX, :2] = rotation(self.truth[i]) @ [0, -50]
+            sample = PoseDataSample(metainfo=dict(input_rotation=angle))
+            sample.pred_instances = InstanceData(
+                keypoints=pose, keypoint_scores=np.full((1, 18), self.score(self.truth[i] - angle)))
+            samples.append(sample)
+        return samples
+
+    def frame(self, turner, times, *truth):
+        """Passes for frames of one person each: the angles of the crops by pass, and those that were kept."""
+        self.truth, self.calls = list(truth), []
+        frames = [Frame(np.zeros((9, 9, 3), np.uint8), 'a', time_s) for time_s in times]
+        kept = turner.predict(self.predict, frames, [np.array([[0, 0, 50, 50, 1.]])] * len(times))
+        return [call for call in self.calls if call], [round(sample.input_rotation) for sample in kept]
+
+
+def test_the_better_crop_is_kept():
+    upright, lying = Scene(lambda lean: -abs(lean)), Scene(abs)
+    passes, kept = upright.frame(make_upright(Pictures, True), [0, 0, 0], 10, 70, -120)
+    assert (passes, kept) == ([[0, 0, 0], [70, -120]], [0, 70, -120])
+    assert lying.frame(make_upright(Pictures, True), [0, 0], 10, 70) == ([[0, 0], [70]], [0, 0])
+    passes, kept = upright.frame(make_upright(Pictures, dict(rotations=(0, 90, 180))), [0, 0], 100, -150)
+    assert (passes, kept) == ([[0, 0], [90, 90], [180, 180], [-150]], [90, -150])
+    assert make_upright(Pictures, False) is None is make_upright(Pictures, None)
+
+
+def test_a_video_takes_the_angle_of_the_last_frame():
+    scene, turner = Scene(lambda lean: -abs(lean)), make_upright(Video, True)
+    assert scene.frame(turner, [0.0], 70) == ([[0], [70]], [70])  # a new person
+    assert scene.frame(turner, [0.1], 80) == ([[70]], [70])
+    assert scene.frame(turner, [0.2, 0.3], 85, 90) == ([[80, 80]], [80, 80])  # a batch
+    assert scene.frame(turner, [0.4], 5) == ([[90]], [90])
+    assert scene.frame(turner, [0.5], 40) == ([[0]], [0])  # 5 degrees are not turned
+    assert scene.frame(turner, [0.6], 40) == ([[40]], [40])
+    assert scene.frame(turner, [2.0], 30) == ([[0], [30]], [30])  # lost in between, so that the angle is unknown
+
+
+def test_in_a_video_a_rejected_angle_is_checked_again():
+    scene, turner = Scene(abs), make_upright(Video, True)
+    assert scene.frame(turner, [0.0], 70) == ([[0], [70]], [0])
+    assert scene.frame(turner, [0.1], 60) == ([[0], [60]], [0])
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(min_angle=-1), 'min_angle of 0 to 180 degrees expected, got -1'), (dict(rotations=()), 'at least one angle'),
+    (dict(rotations=[np.nan]), 'at least one angle')])
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=f'upright: .*{message}'):
+        UprightCrops(Pictures, **options)
