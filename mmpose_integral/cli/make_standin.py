@@ -26,6 +26,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='draw the H80K frames over random scenes in place of the studio')
     parser.add_argument('--random-people', action='store_true',
                         help='draw another person with other clothes in each H80K frame')
+    parser.add_argument('--photographs', action='store_true',
+                        help='draw the H80K frames like photographs: other people, scenes and views in every frame')
     parser.add_argument('--num-workers', type=int, help='number of processes (default: all cores)')
     parser.add_argument('--fresh', action='store_true', help='first delete the data of an earlier run')
     parser.add_argument('--preview', type=output_file(*PICTURES), metavar='PATH',
@@ -37,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     summary = make_standin(args.root, args.num_train, args.num_val, args.num_test, args.num_mpii, args.num_coco,
                            args.image_size, args.seed, args.num_workers, args.fresh,
-                           random_backgrounds=args.random_backgrounds, random_people=args.random_people)
+                           random_backgrounds=args.random_backgrounds, random_people=args.random_people,
+                           photographs=args.photographs)
     rate = summary['images'] / max(summary['seconds'], 1e-9)
     print(f'{args.root}: {summary["images"]} images drawn in {summary["seconds"]:.1f} s ({rate:.0f} per second)')
     for split, length in summary['length_mm'].items():

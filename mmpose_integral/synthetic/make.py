@@ -28,7 +28,7 @@ _MIN_SIZE = 64
 def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, num_test: int = 300, num_mpii: int = 1000,
                  num_coco: int = 600, image_size: int = 256, seed: int = 0, num_workers: int | None = None,
                  fresh: bool = False, progress: bool = True, random_backgrounds: bool = False,
-                 random_people: bool = False) -> dict:
+                 random_people: bool = False, photographs: bool = False) -> dict:
     """Make the stand-in data set, or finish one that was begun.
 
     Args:
@@ -47,6 +47,9 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
             direction a person is seen.
         random_people: Whether each H80K frame shows another person with other clothes. None of them is one of the
             people of the splits, or wears their clothes.
+        photographs: Whether the H80K frames are pictures of :func:`render_photo`: other people, clothes, scenes, lights
+            and camera positions in every frame, further people, and objects in front. The other two options are then
+            without effect.
 
     Returns:
         ``images``, drawn in this call; ``seconds``; ``length_mm``, mean total skeleton length in mm by split.
@@ -59,7 +62,7 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
     _check_numbers(counts, image_size, seed)
     root = Path(root)
     parameters = dict(version=_VERSION, seed=int(seed), image_size=int(image_size), counts=counts)
-    options = dict(random_background=random_backgrounds, random_person=random_people)
+    options = dict(random_background=random_backgrounds, random_person=random_people, photograph=photographs)
     parameters |= {name: True for name, chosen in options.items() if chosen}
     if fresh:
         _remove(root)

@@ -4,6 +4,7 @@ A chunk is finished when its record under ``parts/`` exists. A run that was stop
 """
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from scipy.io import savemat
 from ..formats.h80k_index import pose_csv
 from ..utils.files import write_whole
 from .formats import coco_head, coco_row, mpii_headbox, mpii_row
+from .photo_frame import render_photo
 from .studio_frame import encode_jpeg, render_frame
 from .wild_frame import render_wild
 
@@ -60,7 +62,8 @@ def make_folders(root: Path) -> None:
 def draw_chunk(job: tuple[Path, int, int, dict[str, bool], str, int, int]) -> int:
     """Draw and write one chunk; return its number of images.
 
-    The job is (root, seed, image size, options of :func:`render_frame` for H80K, part, start, stop).
+    The job is (root, seed, image size, options for H80K, part, start, stop). The options are those of
+    :func:`render_frame`; with ``photograph``, :func:`render_photo` draws the frame.
     """
     cv2.setNumThreads(0)
     root, seed, image_size, options, part, start, stop = job
@@ -82,8 +85,10 @@ def _draw_studio_chunk(root: Path, seed: int, image_size: int, options: dict[str
                        stop: int) -> bytes:
     folder = root / 'h80k' / split.capitalize()
     truths, boxes = [], []
+    options = dict(options)
+    render = render_photo if options.pop('photograph', False) else partial(render_frame, **options)
     for index in range(start, stop):
-        image, truth, box = render_frame(seed, split, index, image_size, **options)
+        image, truth, box = render(seed, split, index, image_size)
         write_whole(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
         if split != 'test':
             write_whole(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))

@@ -38,6 +38,29 @@ class VisiblePerson(NamedTuple):
     stature: float  # height of the standing person, px
 
 
+class Scene(NamedTuple):
+    """A picture of people somewhere."""
+    image: np.ndarray  # (h, w, 3) uint8 BGR
+    actors: list[Actor]
+    layers: Layers
+    cover: np.ndarray  # (h, w) bool, objects in front of people
+
+
+def draw_scene(rng: np.random.Generator, camera: Camera, image_size: int) -> Scene:
+    """Draw one to three people with any background, light and objects in front; ``image_size`` scales the blur."""
+    actors, stools = _place_people(rng, camera)
+    image = wild_background(rng, camera)
+    toward = np.append(rng.normal(0, 0.7, 2), rng.uniform(0.5, 1.2))
+    light = Light(toward / np.linalg.norm(toward), rng.uniform(0.5, 0.9), rng.uniform(0.45, 0.75),
+                  rng.uniform(0.88, 1.1, 3))
+    layers = draw_people(image, camera, actors, stools, light)
+    boxes = [box for box in (visible_box(layers, k) for k in range(len(actors))) if box is not None]
+    cover = draw_occluders(rng, image, boxes) if boxes else np.zeros(image.shape[:2], bool)
+    image = expose(image, rng, noise=rng.uniform(1, 6), blur=rng.uniform(0, 0.8) * image_size / 256,
+                   gain=rng.uniform(0.85, 1.25))
+    return Scene(image, actors, layers, cover)
+
+
 def render_wild(seed: int, part: str, index: int, image_size: int) -> tuple[np.ndarray, list[VisiblePerson]]:
     """Draw a picture of the MPII or COCO part.
 
@@ -53,18 +76,9 @@ def render_wild(seed: int, part: str, index: int, image_size: int) -> tuple[np.n
     rng = np.random.default_rng((seed, PART_IDS[part], index))
     size = int(image_size * rng.uniform(0.85, 1.3)), int(image_size * rng.uniform(0.85, 1.1))
     camera = wild_camera(rng, size)
-    actors, stools = _place_people(rng, camera)
-    image = wild_background(rng, camera)
-    toward = np.append(rng.normal(0, 0.7, 2), rng.uniform(0.5, 1.2))
-    light = Light(toward / np.linalg.norm(toward), rng.uniform(0.5, 0.9), rng.uniform(0.45, 0.75),
-                  rng.uniform(0.88, 1.1, 3))
-    layers = draw_people(image, camera, actors, stools, light)
-    boxes = [box for box in (visible_box(layers, k) for k in range(len(actors))) if box is not None]
-    cover = draw_occluders(rng, image, boxes) if boxes else np.zeros(image.shape[:2], bool)
-    people = [_annotate(layers, cover, camera, actor, k) for k, actor in enumerate(actors)]
-    image = expose(image, rng, noise=rng.uniform(1, 6), blur=rng.uniform(0, 0.8) * image_size / 256,
-                   gain=rng.uniform(0.85, 1.25))
-    return image, [person for person in people if person is not None]
+    scene = draw_scene(rng, camera, image_size)
+    people = [_annotate(scene.layers, scene.cover, camera, actor, k) for k, actor in enumerate(scene.actors)]
+    return scene.image, [person for person in people if person is not None]
 
 
 def _place_people(rng: np.random.Generator, camera: Camera) -> tuple[list[Actor], list[Callable]]:
