@@ -67,5 +67,8 @@ def test_publish_halves_weights_and_refuses_checkpoints_without_lengths(tmp_path
     assert set(small) == {'state_dict', 'meta'} and small['meta']['epoch'] == 3
     torch.testing.assert_close(small['state_dict']['a'].float(), full['state_dict']['a'], atol=1e-3, rtol=1e-3)
     assert small['state_dict']['a'].dtype == torch.float16 and small['state_dict']['n'] == 7
+    names = ('backbone.a', 'head.b')
+    torch.save(dict(full, state_dict={name: torch.ones(2) for name in names}), tmp_path / 'full.pth')
+    assert run_tool(*command, '--head-only') == 0 and list(torch.load(command[3])['state_dict']) == ['head.b']
     torch.save(dict(full, meta={}), tmp_path / 'full.pth')
     assert 'SkeletonLengthHook' in run_tool(*command)

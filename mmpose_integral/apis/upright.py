@@ -8,25 +8,13 @@ from typing import Any
 import numpy as np
 from mmpose.structures import PoseDataSample
 
-from mmpose_integral.structures.skeleton import JOINT_NAMES
+from mmpose_integral.structures.skeleton import trunk_angle
 
 from .media import Frame, Media
 from .tracking import PersonTracker
 
 # Predicts people, given by their indices, in crops that are turned by the angles.
 Predict = Callable[[Sequence[int], Sequence[float]], list[PoseDataSample]]
-# A trunk that points more directly at the camera than this, as tan(20 degrees), has no direction in the image.
-_LEAST_SLOPE = 0.36
-
-
-def trunk_angle(keypoints: np.ndarray) -> float:
-    """Angle of the vector from the root to the thorax; 0 if the trunk points at the camera.
-
-    Args:
-        keypoints: (18, 3) image px, z in the same px.
-    """
-    x, y, z = keypoints[JOINT_NAMES.index('thorax')] - keypoints[JOINT_NAMES.index('root')]
-    return float(np.rad2deg(np.arctan2(x, -y))) if np.hypot(x, y) > _LEAST_SLOPE * abs(z) else 0.0
 
 
 def turned_box(box: np.ndarray, angle: float) -> np.ndarray:

@@ -21,8 +21,9 @@ STANDIN_NOTE = ' This small model was trained on **rendered people** only. It wo
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--model', default='standin', metavar='NAME|CONFIG',
-                        help='name or alias of model-index.yml, a registered alias such as official, or a config')
+    parser.add_argument('--model', metavar='NAME|CONFIG', help='name or alias of model-index.yml, a registered alias '
+                        'such as official, or a config (default: photo after mmpose-integral get-model photo, else '
+                        'standin, which is for rendered people only)')
     parser.add_argument('--checkpoint', help='weights of the model (default: those of the name)')
     parser.add_argument('--det-model', metavar='NAME|CONFIG', help='person detector, or whole_image (default: that of '
                         'the model, else RTMDet-m with public weights)')
@@ -71,8 +72,9 @@ def make_examples(folder: Path) -> list[Path]:
 def run(args: argparse.Namespace, folder: Path) -> None:
     """Load the model and serve until Ctrl-C; the examples are written to ``folder``."""
     from mmpose_integral.apis import MMPoseInferencer
-    from mmpose_integral.apis.model_zoo import is_image_based
+    from mmpose_integral.apis.model_zoo import is_image_based, load_aliases
     from mmpose_integral.web.app import build_app, launch_app
+    args.model = args.model or ('photo' if 'photo' in load_aliases() else 'standin')
     if not is_image_based(args.model):
         raise ValueError(f'--model {args.model}: a model of this package expected, such as standin, official, or a '
                          'config with a --checkpoint')

@@ -106,11 +106,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     weights, backbone = convert_blazepose(stored), folder / 'blazepose_full.pth'
     save(dict(state_dict=weights, meta=dict(source=f'{MEMBER} of {WHEEL}', sha256=SHA256)), backbone)
     print(f'{backbone}: backbone, {len(weights)} weights')
-    missing = [str(path) for path in (HEAD, CONFIG) if not path.is_file()]
-    if missing:
-        print(f'The model photo is not complete: this version has no {" and no ".join(missing)}. You can train a head '
-              "on this backbone: init_cfg=dict(type='Pretrained', checkpoint=...) of BlazePoseBackbone reads the file")
-        return 0
     out = folder / f'{CONFIG.stem}.pth'
     save(join(weights, HEAD, CONFIG), out)
     register_alias(args.name, CONFIG, out)

@@ -23,6 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of a training')
     parser.add_argument('out', type=output_file(), help='file to write')
     parser.add_argument('--full-precision', action='store_true', help='keep the precision of the weights')
+    parser.add_argument('--head-only', action='store_true', help='leave out the backbone, if its weights are of others')
     return parser.parse_args(argv)
 
 
@@ -33,8 +34,10 @@ def pack(weights: dict[str, torch.Tensor], dataset_meta: dict, config: Config, e
         mmpose_integral_version=mmpose_integral.__version__))
 
 
-def publish(path: str, config: Config, half: bool = True) -> dict:
+def publish(path: str, config: Config, half: bool = True, head_only: bool = False) -> dict:
     """Load and reduce a checkpoint of mmengine's runner; with ``half``, floating-point weights become float16.
+
+    With ``head_only``, the weights of the backbone are left out.
 
     ValueError is raised if a pose model has no mean skeleton lengths, which the conversion to millimetres needs.
     """
@@ -44,7 +47,7 @@ def publish(path: str, config: Config, half: bool = True) -> dict:
     if 'skeleton_length' not in dataset_meta and 'classes' not in dataset_meta:
         raise ValueError(f'{path}: its dataset_meta has no skeleton_length; train with SkeletonLengthHook')
     weights = {name: value.half() if half and value.is_floating_point() else value
-               for name, value in find_weights(checkpoint).items()}
+               for name, value in find_weights(checkpoint).items() if not head_only or name.startswith('head.')}
     return pack(weights, dataset_meta, config, meta.get('epoch'))
 
 
@@ -52,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     check_file(args.config, 'config file')
     check_file(args.checkpoint, 'checkpoint')
-    small = publish(args.checkpoint, Config.fromfile(args.config), not args.full_precision)
+    small = publish(args.checkpoint, Config.fromfile(args.config), not args.full_precision, args.head_only)
     save_checkpoint(small, args.out, backend_args=dict(backend='atomic_local'))
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     return 0

@@ -12,7 +12,7 @@ from mmpose.models.utils.tta import flip_coordinates
 
 from mmpose_integral.codecs import Integral3DLabel, MetricDepthLabel
 from mmpose_integral.deployment.onnx_runtime import FORMAT_VERSION
-from mmpose_integral.models.heads import Integral3DHead, Regression3DHead
+from mmpose_integral.models.heads import Integral3DHead, Landmark3DHead, Regression3DHead
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, flip_indices
 
 
@@ -24,8 +24,8 @@ def check_deployable(model: torch.nn.Module) -> None:
             preprocessor pads or augments batches.
     """
     head = getattr(model, 'head', None)
-    if not isinstance(head, Integral3DHead | Regression3DHead):
-        raise ValueError(f'head: Integral3DHead or Regression3DHead expected, got {type(head).__name__}')
+    if not isinstance(head, Integral3DHead | Landmark3DHead | Regression3DHead):
+        raise ValueError(f'head: Integral3DHead, Landmark3DHead or Regression3DHead expected, got {type(head).__name__}')
     probe = np.zeros((1, head.num_joints, 3), dtype=np.float32)
     if head.decoder is None or head.decoder.decode(probe)[0].shape[-1] != 3:
         raise ValueError(f'head.decoder: Integral3DLabel expected, got {type(head.decoder).__name__}; a 2D model has '
@@ -71,7 +71,7 @@ class CropToPose(torch.nn.Module):
         self.model = model
         self.head = copy.copy(model.head)  # the layers are shared
         self.output_names = ['xyz']
-        if isinstance(model.head, Integral3DHead):
+        if not isinstance(model.head, Regression3DHead):
             self.head.backend = 'reference'  # other backends have their own backward pass, which cannot be exported
             self.output_names.append('std')
 
@@ -79,7 +79,7 @@ class CropToPose(torch.nn.Module):
         """Predict coordinates from crops, (B, 3, H, W) float32, channels B, G, R from 0 to 255.
 
         Returns:
-            ``xyz`` (B, K, 3) normalised, and ``std`` (B, K, 3) for heads with a volume, as from
+            ``xyz`` (B, K, 3) normalised, and ``std`` (B, K, 3) for heads that have it, as from
             ``head.forward(feats, return_std=True)``.
         """
         preprocessor = self.model.data_preprocessor

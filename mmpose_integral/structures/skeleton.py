@@ -31,6 +31,8 @@ JOINT_MAPS = dict(mpii=MPII_TO_H80K, coco=COCO_TO_H80K)
 
 # Okabe-Ito blue and vermilion can be told apart with every common colour blindness. RGB, as in mmpose's METAINFO.
 LEFT_COLOR, RIGHT_COLOR, MIDDLE_COLOR = (0, 114, 178), (213, 94, 0), (90, 90, 90)
+# A trunk that points more directly at the camera than this, as tan(20 degrees), has no direction in the image.
+_LEAST_SLOPE = 0.36
 
 
 def flip_indices() -> list[int]:
@@ -59,6 +61,19 @@ def add_thorax(keypoints: np.ndarray) -> np.ndarray:
     left, right = JOINT_NAMES.index('left_shoulder'), JOINT_NAMES.index('right_shoulder')
     thorax = (keypoints[..., left, :] + keypoints[..., right, :]) / 2
     return np.concatenate([keypoints, thorax[..., None, :].astype(keypoints.dtype)], axis=-2)
+
+
+def trunk_angle(keypoints: np.ndarray) -> float:
+    """Direction of the trunk in the image: angle of the vector from the root to the thorax.
+
+    Args:
+        keypoints: (18, 3) image px, z in the same px.
+
+    Returns:
+        Degrees from "up" towards x, -180 to 180; 0 if the trunk points at the camera.
+    """
+    x, y, z = keypoints[JOINT_NAMES.index('thorax')] - keypoints[JOINT_NAMES.index('root')]
+    return float(np.rad2deg(np.arctan2(x, -y))) if np.hypot(x, y) > _LEAST_SLOPE * abs(z) else 0.0
 
 
 def side_color(*joints: int) -> tuple[int, int, int]:

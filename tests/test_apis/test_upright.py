@@ -8,9 +8,9 @@ from mmpose.structures import PoseDataSample
 
 from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.media import Frame
-from mmpose_integral.apis.upright import UprightCrops, make_upright, trunk_angle, turned_box
+from mmpose_integral.apis.upright import UprightCrops, make_upright, turned_box
 from mmpose_integral.evaluation.functional import mpjpe
-from mmpose_integral.structures.skeleton import JOINT_NAMES
+from mmpose_integral.structures.skeleton import JOINT_NAMES, trunk_angle
 
 ROOT, THORAX = JOINT_NAMES.index('root'), JOINT_NAMES.index('thorax')
 

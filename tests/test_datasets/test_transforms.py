@@ -202,3 +202,19 @@ def test_packed_planes_are_those_of_the_image(gain):
     inputs = apply('PackPose3DInputs', results)['inputs']
     assert inputs.dtype == torch.uint8 and inputs.is_contiguous()
     np.testing.assert_array_equal(inputs.numpy(), expected.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize('rotation', [None, 20.0])
+def test_turned_crops_show_an_upright_trunk(rotation):
+    rng = np.random.default_rng(5)
+    keypoints = rng.uniform(80, 160, (1, 18, 3)) * (1, 1, 0.05)
+    results = dict(img=np.zeros((240, 240, 3), np.uint8), keypoints=keypoints, keypoints_visible=np.ones((1, 18)),
+                   bbox_center=np.array([[120.0, 120]]), bbox_scale=np.array([[200.0, 200]]))
+    if rotation is not None:
+        results['bbox_rotation'] = np.array([rotation], np.float32)
+    for name in ('TurnUpright', 'TopdownAffine3D'):
+        size = dict(input_size=(96, 96)) if name == 'TopdownAffine3D' else {}
+        results = TRANSFORMS.build(dict(type=name, **size))(results)
+    root, thorax = results['transformed_keypoints'][0, [0, 17], :2]
+    lean = np.degrees(np.arctan2(*((thorax - root) * (1, -1))))
+    assert lean == pytest.approx(-(rotation or 0), abs=1e-3)

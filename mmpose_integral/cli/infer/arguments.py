@@ -102,8 +102,8 @@ def parse_args(argv: Sequence[str] | None, description: str) -> argparse.Namespa
     if not args.inputs:
         parser.error('INPUT: an image, a folder, a video or webcam expected')
     if not args.pose3d:
-        parser.error('--pose3d: a model is expected. "--pose3d standin" is for rendered people only; '
-                     '"--pose3d official" is for photos, after mmpose-integral convert-official; or give a CONFIG with '
+        parser.error('--pose3d: a model is expected. "--pose3d photo" is for photographs, after mmpose-integral '
+                     'get-model photo; "--pose3d standin" is for rendered people only; or give a CONFIG with '
                      '--pose3d-weights. --show-alias lists all names')
     if args.npz and not args.npz.endswith('.npz'):
         parser.error(f'--npz: a name that ends in .npz expected, got {args.npz}')

@@ -1,5 +1,12 @@
 from .affine import RandomFlip3D, TopdownAffine3D
-from .boxes import GetBBoxFromKeypoints, PerturbBBox, RandomCropBox, ReleasedCodeCropBox, UnpadWholeImage
+from .boxes import (
+    GetBBoxFromKeypoints,
+    PerturbBBox,
+    RandomCropBox,
+    ReleasedCodeCropBox,
+    TurnUpright,
+    UnpadWholeImage,
+)
 from .color import RandomChannelGain
 from .formatting import MemberInputs, PackPose3DInputs
 from .keypoints import FitPerspective, FitWeakPerspective, KeypointConverter3D
@@ -7,4 +14,4 @@ from .occlusion import RandomOcclusion
 
 __all__ = ['FitPerspective', 'FitWeakPerspective', 'GetBBoxFromKeypoints', 'KeypointConverter3D', 'MemberInputs',
            'PackPose3DInputs', 'PerturbBBox', 'RandomChannelGain', 'RandomCropBox', 'RandomFlip3D', 'RandomOcclusion',
-           'ReleasedCodeCropBox', 'TopdownAffine3D', 'UnpadWholeImage']
+           'ReleasedCodeCropBox', 'TopdownAffine3D', 'TurnUpright', 'UnpadWholeImage']

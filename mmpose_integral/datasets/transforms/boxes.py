@@ -6,6 +6,7 @@ from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import bbox_cs2xyxy, bbox_xyxy2cs
 from scipy.special import ndtr, ndtri
 
+from mmpose_integral.structures.skeleton import trunk_angle
 from mmpose_integral.utils.old_names import register_old_name
 
 
@@ -152,6 +153,19 @@ class RandomCropBox(RandomBBoxTransform):
         """Draw numbers as mmpose's scipy distribution does, in a tenth of its time (0.25 ms per sample)."""
         start, end = ndtr(low), ndtr(high)
         return ndtri(start + np.random.uniform(size=size) * (end - start)).astype(np.float32)
+
+
+@TRANSFORMS.register_module()
+class TurnUpright(BaseTransform):
+    """Turn the crop by the angle of the trunk, as the inferencer does with ``upright=True``.
+
+    Required key: ``keypoints`` (1, 18, 3) image px. ``bbox_rotation`` (1,) degrees is increased, or added.
+    """
+
+    def transform(self, results: dict) -> dict:
+        rotation = results.get('bbox_rotation', np.zeros(1, np.float32))
+        results['bbox_rotation'] = rotation + np.float32(trunk_angle(results['keypoints'][0]))
+        return results
 
 
 @TRANSFORMS.register_module()

@@ -76,13 +76,14 @@ class BlazePoseBackbone(BaseBackbone):
 
     Args:
         outputs: Names of the outputs. Layers that none of them needs are not built.
+        frozen: Whether the weights are not trained.
         init_cfg: Initialisation; ``dict(type='Pretrained', checkpoint=...)`` reads the file of ``get-model``.
 
     Raises:
         ValueError: If an output is unknown, or there is none.
     """
 
-    def __init__(self, outputs: Sequence[str] = ('fused',), init_cfg: dict | None = None) -> None:
+    def __init__(self, outputs: Sequence[str] = ('fused',), frozen: bool = False, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         unknown = [name for name in outputs if name not in OUTPUT_CHANNELS]
         if unknown or not outputs:
@@ -114,6 +115,7 @@ class BlazePoseBackbone(BaseBackbone):
                 *[LandmarkBlock(LANDMARK_CHANNELS, stride) for stride in LANDMARK_STRIDES])
         if self._needs('world_landmarks'):
             self.world_landmarks = nn.Conv2d(LANDMARK_CHANNELS, 3 * NUM_LANDMARKS, 2)
+        self.requires_grad_(not frozen)
 
     def _needs(self, *names: str) -> bool:
         return not set(names).isdisjoint(self.outputs)

@@ -5,9 +5,24 @@ from mmpose.models.heads.base_head import BaseHead
 from mmpose.models.utils.tta import flip_coordinates
 from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
+from torch import nn
 
 FeatureMaps = tuple[torch.Tensor, ...]
 Coordinates = torch.Tensor | tuple[torch.Tensor, torch.Tensor | None]  # means, or means and standard deviations
+
+_LOG_STD_RANGE = (-7.0, 1.0)  # 0.001 to 2.7 times the crop's width
+
+
+def std_layers(in_channels: int, hidden_channels: int, num_joints: int) -> nn.Sequential:
+    """Layers from features (B, in_channels) to logarithms of standard deviations, (B, K * 3)."""
+    return nn.Sequential(
+        nn.Linear(in_channels, hidden_channels), nn.ReLU(), nn.Linear(hidden_channels, num_joints * 3))
+
+
+def to_std(log_std: torch.Tensor) -> torch.Tensor:
+    """Standard deviations (B, K, 3), normalised, at least float32, from the output of :func:`std_layers`."""
+    log_std = log_std.to(torch.promote_types(log_std.dtype, torch.float32))
+    return log_std.unflatten(1, (-1, 3)).clamp(*_LOG_STD_RANGE).exp()
 
 
 def combine_std(std: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:

@@ -6,13 +6,10 @@ import torch
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from torch import nn
 
-from mmpose_integral.models.heads.coordinate_head import Coordinate3DHead, Coordinates, FeatureMaps
+from mmpose_integral.models.heads.coordinate_head import Coordinate3DHead, Coordinates, FeatureMaps, std_layers, to_std
 from mmpose_integral.models.losses import std_loss
 from mmpose_integral.ops import argmax_3d, remove_background, soft_argmax_3d
-
-_LOG_STD_RANGE = (-7.0, 1.0)  # 0.001 to 2.7 times the crop's width
 
 
 @MODELS.register_module()
@@ -62,9 +59,7 @@ class Integral3DHead(Coordinate3DHead, HeatmapHead):
         self.debias = debias
         self.argmax = argmax
         self.backend = backend
-        self.std_layers = nn.Sequential(
-            nn.Linear(in_channels, std_channels), nn.ReLU(), nn.Linear(std_channels, num_joints * 3),
-        ) if std_channels else None
+        self.std_layers = std_layers(in_channels, std_channels, num_joints) if std_channels else None
 
     def logits(self, feats: FeatureMaps) -> torch.Tensor:
         """Convert feature maps (last one (B, C, h, w)) to logits (B, K, D, H, W)."""
@@ -90,8 +85,7 @@ class Integral3DHead(Coordinate3DHead, HeatmapHead):
         """Standard deviations (B, K, 3), normalised, from the layers of ``std_channels``; RuntimeError without them."""
         if self.std_layers is None:
             raise RuntimeError('predict_std: this head has no std_channels')
-        log_std = self.std_layers(feats[-1].detach().mean((2, 3))).unflatten(1, (self.num_joints, 3))
-        return log_std.to(torch.promote_types(log_std.dtype, torch.float32)).clamp(*_LOG_STD_RANGE).exp()
+        return to_std(self.std_layers(feats[-1].detach().mean((2, 3))))
 
     def loss(self, feats: FeatureMaps, batch_data_samples: list[PoseDataSample],
              train_cfg: dict | None = None) -> dict[str, torch.Tensor]:
