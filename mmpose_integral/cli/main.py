@@ -34,6 +34,7 @@ COMMANDS = {
     'plateau-epochs': ('plateau_epochs', 'read from a log when the learning rate dropped'),
     'box-sensitivity': ('box_sensitivity', 'measure how errors of the boxes change MPJPE'),
     'smoothing-report': ('smoothing_report', 'measure what smoothing does to videos'),
+    'photo-report': ('photo_report.command', 'compare models, and MediaPipe, on photographs'),
 }
 
 
