@@ -61,7 +61,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def predict_all(args: argparse.Namespace,
                 people: Sequence[PhotoPerson]) -> tuple[dict[str, list[Prediction | None]], dict[str, str]]:
     """Predictions of each model, and the reason for each model that could not run."""
-    predictions, left_out = {}, {}
+    predictions: dict[str, list[Prediction | None]] = {}
+    left_out: dict[str, str] = {}
     for name in args.models:
         predictions[_label(name, predictions)] = predict_ours(name, people, args.device, args.upright)
     for model in args.mediapipe_models if args.mediapipe else ():
@@ -97,7 +98,8 @@ def draw(folder: Path, name: str, person: PhotoPerson, pred: Prediction | None) 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    people, sources = [], []
+    people: list[PhotoPerson] = []
+    sources: list[str] = []
     for path in args.data:
         found = read_photo_people(path, args.min_joints)
         people += found
@@ -105,20 +107,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     predictions, left_out = predict_all(args, people)
     if not predictions:
         raise ValueError(f'no model could run: {"; ".join(left_out.values())}')
-    rows = {name: [measure(person, pred, JOINT_SETS[args.joints]) for person, pred in zip(people, found, strict=True)]
-            for name, found in predictions.items()}
+    rows = {name: [measure(person, pred, JOINT_SETS[args.joints]) for person, pred in zip(people, preds, strict=True)]
+            for name, preds in predictions.items()}
     summary = {source: {name: summarize([row for row, where in zip(all_rows, sources, strict=True)
                                          if source in (where, 'all')]) for name, all_rows in rows.items()}
                for source in [*dict.fromkeys(sources), 'all']}
     report = dict(data=args.data, joints=args.joints, summary=summary, left_out=left_out, people=rows)
     write_json(args.out_dir / 'photo_report.json', report)
     write_whole(args.out_dir / 'photo_report.md', to_markdown(report))
-    if args.pictures:
-        for name, found in predictions.items():
-            for number, (person, pred) in enumerate(zip(people, found, strict=True)):
-                draw(args.out_dir / 'pictures' / name.replace('/', '_'), f'{number:03d}_{person.file.stem}', person,
-                     pred)
+    pictures = args.out_dir / 'pictures'
+    for name, preds in predictions.items() if args.pictures else ():
+        for number, (person, pred) in enumerate(zip(people, preds, strict=True)):
+            draw(pictures / name.replace('/', '_'), f'{number:03d}_{person.file.stem}', person, pred)
     print(to_markdown(report))
     print(f'written: {args.out_dir / "photo_report.json"} and photo_report.md'
-          + (f', pictures in {args.out_dir / "pictures"}' if args.pictures else ''))
+          + (f', pictures in {pictures}' if args.pictures else ''))
     return 0

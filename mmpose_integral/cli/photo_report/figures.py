@@ -83,7 +83,7 @@ def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def to_markdown(report: dict[str, Any]) -> str:
-    """Tables of a report: one row per model, over all files and per file of truth, then one row per person."""
+    """Tables of a report: one row per folder of data and model, and for all data; then one row per person."""
     lines = ['| data | model | people found | joints within 10 %, % | people with mm | MPJPE, mm | aligned, mm |',
              '| --- | --- | --- | --- | --- | --- | --- |']
     for data, models in report['summary'].items():

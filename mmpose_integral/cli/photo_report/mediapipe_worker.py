@@ -9,9 +9,10 @@ cannot be loaded, RESULT has ``error`` instead.
 """
 import json
 import sys
+from typing import Any
 
 
-def find_pose(pose, image, crop):
+def find_pose(pose: Any, image: Any, crop: 'list[float]') -> 'dict[str, list] | None':
     """Predict the person in a crop of a (H, W, 3) BGR image; None if there is none."""
     import cv2
     height, width = image.shape[:2]
@@ -27,7 +28,7 @@ def find_pose(pose, image, crop):
                 scores=[one.visibility for one in found.pose_landmarks.landmark])
 
 
-def run(job):
+def run(job: 'dict[str, Any]') -> 'dict[str, Any]':
     """Result of a job; see the module."""
     try:
         import cv2
