@@ -25,7 +25,8 @@ def check_deployable(model: torch.nn.Module) -> None:
     """
     head = getattr(model, 'head', None)
     if not isinstance(head, Integral3DHead | Landmark3DHead | Regression3DHead):
-        raise ValueError(f'head: Integral3DHead, Landmark3DHead or Regression3DHead expected, got {type(head).__name__}')
+        raise ValueError('head: Integral3DHead, Landmark3DHead or Regression3DHead expected, got '
+                         f'{type(head).__name__}')
     probe = np.zeros((1, head.num_joints, 3), dtype=np.float32)
     if head.decoder is None or head.decoder.decode(probe)[0].shape[-1] != 3:
         raise ValueError(f'head.decoder: Integral3DLabel expected, got {type(head.decoder).__name__}; a 2D model has '

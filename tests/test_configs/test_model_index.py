@@ -38,7 +38,8 @@ def test_weights_exist_or_are_those_of_the_config(model):
 
 def test_official_entries_name_the_source_of_their_config():
     converted = [model for model in MODELS if 'Converted From' in model]
-    assert {model['Alias'] for model in converted if 'Command' in model['Converted From']} == {'3dmppe', '3dmppe-h36m', 'photo'}
+    assert {model['Alias'] for model in converted if 'Command' in model['Converted From']} == {
+        '3dmppe', '3dmppe-h36m', 'photo'}
     sources = {model['Config']: model['Converted From']['Weights'] for model in converted
                if 'Command' not in model['Converted From']}
     assert len(sources) == 3

@@ -44,7 +44,8 @@ def test_the_first_estimate_is_that_of_numpy(head):
     rows, columns = np.mgrid[:14, :10] * 4 + 1.5
     shares = softmax(SHARPNESS * heatmaps[:, :33], axis=(2, 3))
     px = np.stack([(shares * columns).sum((2, 3)), (shares * rows).sum((2, 3))], axis=-1)
-    joints, deep = landmark_weights() @ px, landmark_weights() @ (world - world[:, 23:25].mean(1, keepdims=True))[:, :33]
+    from_hips = (world - world[:, 23:25].mean(1, keepdims=True))[:, :33]
+    joints, deep = landmark_weights() @ px, landmark_weights() @ from_hips
     expected = np.concatenate([joints, np.zeros((3, 18, 1))], axis=-1) / (40, 56, 1)
     for person in range(3):  # the scale by least squares
         flat, metres = joints[person] - joints[person, 0], deep[person, :, :2]
