@@ -15,7 +15,8 @@ model = dict(
     backbone=dict(type='BlazePoseBackbone', outputs=('heatmaps', 'world_landmarks'), frozen=True),
     head=dict(type='Landmark3DHead', decoder={{_base_.codec}}),
     test_cfg=dict(flip_test=False))
-upright = True  # the landmark network was made for crops in which the trunk stands
+# The landmark network was made for crops in which the trunk stands. The scores do not tell which crop is better.
+upright = dict(compare=False)
 
 # Rendered photographs, whose cameras are known. The crops are turned as in inference, up to 15 degrees.
 project = dict(type='FitPerspective')

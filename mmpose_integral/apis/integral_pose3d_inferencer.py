@@ -30,7 +30,7 @@ from .people import Millimetres, add_cameras, check_millimetres, lengths_of, mer
 from .person_boxes import Detector, JointBoxes, boxes_by_frame, build_detector, check_boxes
 from .result_files import ResultFiles
 from .smoothing import PoseSmoother, make_smoother
-from .upright import UprightCrops, make_upright, turned_box
+from .upright import UprightCrops, choose_upright, make_upright, turned_box
 
 # Largest number of crops per forward pass, however many people are in the images of a batch.
 PEOPLE_PER_PASS = 32
@@ -86,7 +86,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         self.device = next(self.model.parameters()).device
         self.bone_length, self.body_height = bone_length, body_height
         self.focal_length, self.principal_point = focal_length, principal_point
-        self.upright = self.cfg.get('upright', False) if upright is None else upright
+        self.upright = choose_upright(upright, self.cfg.get('upright', False))
         camera = self.model.dataset_meta.get('camera') or {}
         self.perspective, self._warned = camera.get('model') == 'perspective', False
         self._make_detector = functools.partial(build_detector, det_model, det_weights, det_cat_ids, str(self.device),
@@ -159,7 +159,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             smooth (bool | dict): Whether to track people in a video by box overlap and smooth their joints; a dict
                 holds arguments of :class:`PoseSmoother`.
             upright (bool | dict): Whether to predict people whose trunk leans a second time, in a crop that is turned
-                until the trunk stands; a dict holds ``min_angle`` or ``rotations`` of :class:`UprightCrops`.
+                until the trunk stands; a dict holds other arguments of :class:`UprightCrops`. True means those of
+                the config, if it has any.
             return_vis, show, wait_time, draw_bbox, radius, thickness, kpt_thr, vis_out_dir, pred_out_dir,
                 black_background, num_instances: Arguments of mmpose's inferencers.
             views, absolute, draw_std: Arguments of :class:`IntegralPose3dVisualizer`. The ellipses of ``draw_std``
@@ -189,7 +190,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         tracking_thr, upright = forward.pop('tracking_thr', None), forward.pop('upright', None)
         smoother = make_smoother(media, forward.pop('smooth', None), tracking_thr)
         forward.update(smoother=smoother,
-                       turner=make_upright(media, self.upright if upright is None else upright, tracking_thr))
+                       turner=make_upright(media, choose_upright(upright, self.upright), tracking_thr))
         batch_size = 1 if media.is_camera else batch_size  # a camera's frame is not delayed by those after it
         self.visualizer.forget_rooms()
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')

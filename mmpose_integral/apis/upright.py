@@ -41,14 +41,16 @@ class UprightCrops:
     """Predicts people in turned crops.
 
     A person whose trunk leans by more than ``min_angle`` is predicted a second time, in a crop that is turned by this
-    angle. Of the two predictions, the one with the higher mean score is kept. In a video, a person's crop is turned by
-    the angle of the last frame instead. The two predictions are then made only where no angle is known, or where the
-    turned crop had the lower score. All frames of a batch use the angles before the batch.
+    angle. Of the two predictions, the one with the higher mean score is kept, or, without ``compare``, the second. In a
+    video, a person's crop is turned by the angle of the last frame instead. The two predictions are then made only
+    where no angle is known, or where the turned crop had the lower score. All frames of a batch use the angles before
+    the batch.
 
     Args:
         min_angle: Largest lean of a crop that is left as it is, 0 to 180 degrees.
         rotations: Angles of the first crops, degrees. With (0, 90, 180, 270), people at any angle are found, in four
             times the time; with the default, the model has to recognise the trunk in the unturned crop.
+        compare: Whether the scores of the two predictions are compared.
         media: Input. The frames of a video are tracked.
         tracking_thr: Smallest overlap of the boxes of one person in consecutive frames.
 
@@ -57,12 +59,12 @@ class UprightCrops:
     """
 
     def __init__(self, media: Media, tracking_thr: float | None = None, min_angle: float = 15.0,
-                 rotations: Sequence[float] = (0, )) -> None:
+                 rotations: Sequence[float] = (0, ), compare: bool = True) -> None:
         if not 0 <= min_angle <= 180:
             raise ValueError(f'upright: min_angle of 0 to 180 degrees expected, got {min_angle}')
         if not len(rotations) or not np.isfinite(rotations).all():
             raise ValueError(f'upright: rotations, at least one angle in degrees, expected, got {rotations}')
-        self.min_angle, self.rotations = min_angle, rotations
+        self.min_angle, self.rotations, self.compare = min_angle, rotations, compare
         self._tracker = PersonTracker(tracking_thr or 0.3, 0.5) if media.is_video else None
         self._angles: dict[int, float] = {}  # by track id
 
@@ -85,7 +87,10 @@ class UprightCrops:
         for rotation in self.rotations:
             _keep_better(best, unknown, predict(unknown, [float(rotation)] * len(unknown)))
         leaning = {i: trunk_angle(_pose(best[i])) for i in unknown if self._leans(best[i])}
-        kept = _keep_better(best, list(leaning), predict(list(leaning), list(leaning.values())))
+        turned = predict(list(leaning), list(leaning.values()))
+        if not self.compare:
+            best = {i: sample for i, sample in best.items() if i not in leaning}
+        kept = _keep_better(best, list(leaning), turned)
         for i, number in enumerate(ids):
             self._angles.pop(number, None)
             if i not in leaning or i in kept:
@@ -134,3 +139,9 @@ def make_upright(media: Media, upright: bool | Mapping[str, Any] | None = False,
     if upright is None or upright is False:
         return None
     return UprightCrops(media, tracking_thr, **(upright if isinstance(upright, Mapping) else {}))
+
+
+def choose_upright(given: bool | Mapping[str, Any] | None,
+                   default: bool | Mapping[str, Any]) -> bool | Mapping[str, Any]:
+    """Choose between an argument and its default; True keeps the details of a default."""
+    return default if given is None or (given is True and default) else given

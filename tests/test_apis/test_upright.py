@@ -158,6 +158,7 @@ def test_the_better_crop_is_kept():
     passes, kept = upright.frame(make_upright(Pictures, True), [0, 0, 0], 10, 70, -120)
     assert (passes, kept) == ([[0, 0, 0], [70, -120]], [0, 70, -120])
     assert lying.frame(make_upright(Pictures, True), [0, 0], 10, 70) == ([[0, 0], [70]], [0, 0])
+    assert lying.frame(make_upright(Pictures, dict(compare=False)), [0, 0], 10, 70) == ([[0, 0], [70]], [0, 70])
     passes, kept = upright.frame(make_upright(Pictures, dict(rotations=(0, 90, 180))), [0, 0], 100, -150)
     assert (passes, kept) == ([[0, 0], [90, 90], [180, 180], [-150]], [90, -150])
     assert make_upright(Pictures, False) is None is make_upright(Pictures, None)
