@@ -1,4 +1,5 @@
 import functools
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,21 +20,30 @@ from mmpose.structures import PoseDataSample
 from numpy.typing import ArrayLike
 
 from mmpose_integral.models.weights import load_weights
+from mmpose_integral.utils.errors import printable
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 
 from .arguments import arguments_of, check_arguments, check_device
 from .intrinsics import find_intrinsics, warn_of_default
-from .media import Frame, Input, Media, chunks
+from .media import Input, Media, chunks
 from .model_zoo import find_model, is_image_based
-from .people import Millimetres, add_cameras, check_millimetres, lengths_of, merge_people, to_dicts, to_millimetres
-from .person_boxes import Detector, JointBoxes, boxes_by_frame, build_detector, check_boxes
+from .people import (
+    Millimetres,
+    add_cameras,
+    check_millimetres,
+    convert_people,
+    further_entries,
+    lengths_of,
+    merge_people,
+    nobody,
+    to_dicts,
+)
+from .person_boxes import Detector, JointBoxes, boxes_by_frame, build_detector, check_boxes, detect_in_frames
+from .pictures import Frame
 from .result_files import ResultFiles
 from .smoothing import PoseSmoother, make_smoother
-from .upright import UprightCrops, choose_upright, make_upright, turned_box
-
-# Largest number of crops per forward pass, however many people are in the images of a batch.
-PEOPLE_PER_PASS = 32
+from .upright import UprightCrops, choose_upright, make_upright, predict_crops
 
 
 @INFERENCERS.register_module()
@@ -136,13 +146,14 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         """
         self.detector, self.joint_boxes  # noqa: B018
 
-    def __call__(self, inputs: Input, return_datasamples: bool = False, batch_size: int = 1,
-                 out_dir: str | Path | None = None, **kwargs: Any) -> Generator[dict[str, list], None, None]:
+    def __call__(self, inputs: Input | Media, return_datasamples: bool = False, batch_size: int = 1,
+                 out_dir: str | Path | None = None, **kwargs: Any) -> Generator[dict[str, Any], None, None]:
         """Predict the people of all images of an input.
 
         Args:
-            inputs: Image, folder of images, URL, (H, W, 3) uint8 BGR array, list of these, video, or 'webcam[:N]',
-                which opens a window unless ``show=False``. The EXIF orientation is applied.
+            inputs: Image, folder of images, URL, (H, W, 3) uint8 BGR array, list of these, video, live stream such as
+                rtsp://, or 'webcam[:N]', which opens a window unless ``show=False``. The orientation that photos and
+                videos of phones state is applied.
             return_datasamples: Whether ``predictions`` are :class:`PoseDataSample` with mm in ``pred_instances``.
             batch_size: Number of images that go through detector and model together.
             out_dir: Short form of ``vis_out_dir=out_dir/visualizations`` and ``pred_out_dir=out_dir/predictions``.
@@ -170,11 +181,14 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             One dict per image, at any batch size: ``predictions``, a list of one list of people, and
             ``visualization``, a list of one RGB picture if requested. A person has ``keypoints`` (18, 3) mm, x right,
             y down, z away, root at 0; ``keypoints_2d`` (18, 2) image px; ``keypoint_scores`` (18,); ``keypoint_std``
-            (18, 3) mm; ``bbox`` x1, y1, x2, y2 px in a list of one; ``bbox_score``; ``bone_length`` mm.
+            (18, 3) mm; ``bbox`` x1, y1, x2, y2 px in a list of one; ``bbox_score``; ``bone_length`` mm. The frame of a
+            video also has ``time_s``, its time in the video. An image that cannot be processed has no people and
+            ``error``, the reason, unless it is the only one. ``left_out`` lists the people without a valid pose.
 
         Raises:
             TypeError: If no inferencer of mmpose has such an argument.
-            FileNotFoundError, ValueError, OSError: If the input cannot be read, or a box or length is invalid.
+            FileNotFoundError, ValueError, OSError: If the only image, or the video, cannot be read, a box or length is
+                invalid, or an output cannot be written or would replace an input.
         """
         check_arguments(kwargs, type(self))
         if out_dir is not None:
@@ -182,37 +196,47 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         for name in sorted(set(kwargs) - arguments_of(type(self))):
             print_log(f'{name} has no effect on image-based 3D models', logger='current')
             kwargs.pop(name)
-        return self._run(Media(inputs), return_datasamples, int(batch_size), *self._dispatch_kwargs(**kwargs))
+        media = inputs if isinstance(inputs, Media) else Media(inputs)
+        return self._run(media, return_datasamples, int(batch_size), *self._dispatch_kwargs(**kwargs))
 
     def _run(self, media: Media, return_datasamples: bool, batch_size: int, preprocess: dict[str, Any],
              forward: dict[str, Any], visualize: dict[str, Any],
-             postprocess: dict[str, Any]) -> Generator[dict[str, list], None, None]:
+             postprocess: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
         tracking_thr, upright = forward.pop('tracking_thr', None), forward.pop('upright', None)
         smoother = make_smoother(media, forward.pop('smooth', None), tracking_thr)
         forward.update(smoother=smoother,
                        turner=make_upright(media, choose_upright(upright, self.upright), tracking_thr))
-        batch_size = 1 if media.is_camera else batch_size  # a camera's frame is not delayed by those after it
+        batch_size = 1 if media.is_live else batch_size  # a camera's frame is not delayed by those after it
         self.visualizer.forget_rooms()
         pred_out_dir, asked = postprocess.get('pred_out_dir', ''), postprocess.get('return_datasample')
         return_datasamples = return_datasamples if asked is None else asked
         visualize = {'show': media.is_camera, **visualize}
         if visualize['show']:
             check_window()
-        index, return_vis = 0, visualize.pop('return_vis', False)
+        index, left_out, return_vis = 0, 0, visualize.pop('return_vis', False)
         with ResultFiles(visualize.pop('vis_out_dir', ''), pred_out_dir, media) as files:
             batches = self.preprocess(media, batch_size, **preprocess)
             if self.show_progress:
                 total = media.count and -(-media.count // batch_size)
                 batches = progress_bar(batches, 'Inference', 'batch', total=total)
             for batch, frames in batches:
-                for frame, sample in zip(frames, self.forward(batch, **forward), strict=True):
-                    pictures = self.visualize([frame], [sample], return_vis or files.vis_out is not None,
-                                              is_video=media.is_video, **visualize)
-                    persons = None if return_datasamples and not pred_out_dir else to_dicts(sample.pred_instances)
-                    files.add(frame.name, index, pictures[0] if pictures else None, persons)
+                samples = iter(self.forward(batch, **forward))
+                for frame in frames:
+                    left_out += frame.error is not None
+                    if frame.error is None:
+                        sample = next(samples)
+                        pictures = self.visualize([frame], [sample], return_vis or files.vis_out is not None,
+                                                  is_video=media.is_video, **visualize)
+                        persons = None if return_datasamples and not pred_out_dir else to_dicts(sample.pred_instances)
+                        files.add(index, pictures[0] if pictures else None, persons)
+                    else:
+                        sample, pictures, persons = nobody(frame.name, frame.image), [], []
                     index += 1
                     yield dict(visualization=pictures if return_vis else [],
-                               predictions=[sample if return_datasamples else persons])
+                               predictions=[sample if return_datasamples else persons],
+                               **further_entries(frame, sample, media.is_video))
+            if loss := media.video.loss() if media.video else left_out and f'{left_out} of {index} images left out':
+                print_log(f'{media.name or "inputs"}: {loss}', logger='current', level=logging.WARNING)
 
     def preprocess(self, inputs: Input | Media, batch_size: int = 1, bboxes: Sequence | np.ndarray | None = None,
                    bbox_thr: float = 0.3, nms_thr: float = 0.3) -> Iterator[tuple[dict[str, Any], list[Frame]]]:
@@ -221,32 +245,19 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         if batch_size < 1:
             raise ValueError(f'batch_size: at least 1 expected, got {batch_size}')
         given = None if bboxes is None else boxes_by_frame(bboxes, media)
-        for frames in chunks(media, batch_size):
-            if given is None and self.detector is not None:
-                boxes = self.detector([frame.image for frame in frames], bbox_thr, nms_thr)
-            else:
+        for frames in chunks(media.frames(), batch_size):
+            chosen = None if given is None else list(islice(given, len(frames)))
+            if chosen is not None or self.detector is None:
                 whole: list[ArrayLike] = [(0, 0, *frame.image.shape[1::-1]) for frame in frames]
-                boxes = [check_boxes(box, frame.image, frame.name)
-                         for frame, box in zip(frames, whole if given is None else given, strict=False)]
-            if self.joint_boxes is not None:
-                boxes = [self.joint_boxes(frame.image, found) for frame, found in zip(frames, boxes, strict=True)]
-            yield dict(frames=frames, boxes=boxes), frames
-
-    def _predict_crops(self, people: Sequence[tuple[Frame, np.ndarray]],
-                       angles: Sequence[float]) -> list[PoseDataSample]:
-        """Predict people in image px, from their frames, boxes (5,), px and score, and the angles of their crops."""
-        crops = (self.pipeline(dict(self.model.dataset_meta, img=frame.image, img_path=frame.name,
-                                    bbox=turned_box(box[:4], angle)[None], bbox_score=box[4:],
-                                    bbox_rotation=np.array([angle], np.float32)))
-                 for (frame, box), angle in zip(people, angles, strict=True))
-        samples = [sample for chunk in chunks(crops, PEOPLE_PER_PASS)
-                   for sample in self.model.test_step(self.collate_fn(chunk))]
-        for sample, (_, box), angle in zip(samples, people, angles, strict=True):
-            if angle and 'input_rotation' not in sample.metainfo:
-                raise ValueError("upright: the config's test pipeline does not rotate crops; TopdownAffine3D and "
-                                 'PackPose3DInputs expected, or upright=False')
-            sample.pred_instances.bboxes = box[None, :4]
-        return samples
+                boxes = [np.zeros((0, 5)) if frame.error else check_boxes(box, frame.image, frame.name)
+                         for frame, box in zip(frames, chosen or whole, strict=False)]
+            else:
+                frames, boxes = detect_in_frames(self.detector, frames, bbox_thr, nms_thr)
+            if media.count == 1 and frames[0].error:
+                raise frames[0].error
+            good = [(frame, found if self.joint_boxes is None else self.joint_boxes(frame.image, found))
+                    for frame, found in zip(frames, boxes, strict=True) if frame.error is None]
+            yield dict(frames=[frame for frame, _ in good], boxes=[found for _, found in good]), frames
 
     @torch.no_grad()
     def forward(self, inputs: dict[str, Any], bone_length: Millimetres = None, body_height: Millimetres = None,
@@ -261,7 +272,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         people = [(frame, box) for frame, found in zip(inputs['frames'], inputs['boxes'], strict=True) for box in found]
 
         def predict(indices: Sequence[int], angles: Sequence[float]) -> list[PoseDataSample]:
-            return self._predict_crops([people[i] for i in indices], angles)
+            return predict_crops(self.model, self.pipeline, self.collate_fn, [people[i] for i in indices], angles)
 
         predicted = iter(predict(range(len(people)), [0.0] * len(people)) if turner is None else
                          turner.predict(predict, inputs['frames'], inputs['boxes']))
@@ -280,9 +291,9 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             if not known and self.perspective and not self._warned:
                 self._warned = True
                 warn_of_default(frame.name)
-            sample.pred_instances = to_millimetres(instances, lengths, intrinsics if self.perspective else None)
+            kept = convert_people(sample, lengths, intrinsics if self.perspective else None)
             if smoother is not None:
-                sample.pred_instances.track_ids = ids
+                sample.pred_instances.track_ids = ids[kept]
             if known or self.perspective:
                 add_cameras(sample.pred_instances, intrinsics)
             results.append(sample)
@@ -306,6 +317,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                 raise ValueError('absolute: positions in front of the camera are known with focal_length= only')
             image = mmcv.bgr2rgb(frame.image)
             pictures.append(self.visualizer.add_datasample(
-                window_name or Path(frame.name).name, image * 0 if black_background else image, sample, draw_gt=False,
-                show=show, wait_time=1e-5 if is_video else wait_time, absolute=absolute, unit='mm', **drawing))
+                window_name or printable(Path(frame.name).name), image * 0 if black_background else image, sample,
+                draw_gt=False, show=show, wait_time=1e-5 if is_video else wait_time, absolute=absolute, unit='mm',
+                **drawing))
         return pictures

@@ -1,37 +1,23 @@
-"""Frames of the input of an inferencer: photos, folders, URLs, arrays, lists of these, videos and cameras.
+"""Frames of the input of an inferencer: photos, folders, URLs, arrays, lists of these, videos, cameras and streams.
 
-The EXIF orientation of pictures is applied, unlike for the frames of the data set. Pictures are read one by one, when
-they are needed.
+Pictures are read one by one, when they are needed.
 """
-import mimetypes
-import re
-import time
+import logging
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
-import cv2
-import mmcv
-import mmengine
 import numpy as np
+from mmengine.logging import print_log
 
-from .intrinsics import read_exif_focal_length
+from .addresses import local_path, scheme_of
+from .file_kinds import images_of, kind_of, left_out_of
+from .pictures import Frame, Picture, name_of, read_picture
+from .videos import Video, is_camera
 
-# Picture formats that OpenCV does not read; such files in a folder are left out.
-_UNREAD = ('.svg', '.svgz', '.heic', '.heif', '.gif', '.ico', '.psd', '.djvu')
-_CAMERA = re.compile(r'webcam(?::(\d+))?', re.IGNORECASE)
 _Item = TypeVar('_Item')
 
-class Frame(NamedTuple):
-    """One picture: (H, W, 3) uint8 BGR, name, time, s from the start of a video, and focal length, px, from EXIF."""
-    image: np.ndarray
-    name: str
-    time_s: float = 0.0
-    focal_length: float | None = None
-
-
-Picture = str | Path | np.ndarray | Frame
 Input = Picture | Sequence[Picture]
 
 
@@ -40,23 +26,19 @@ class Media:
 
     Args:
         inputs: Image file, folder of images, URL, (H, W, 3) uint8 BGR array, frame of :func:`read_picture`, list of
-            these, video, or 'webcam[:N]'.
+            these, video, live stream, or 'webcam[:N]'.
 
     Attributes:
-        is_video: Whether the frames follow each other in time: a video file or a camera.
-        is_camera: Whether the input is a camera.
-        name, fps: Name and frames per second of the video; '' for pictures, 0 if unknown.
+        video: Video, camera or live stream, whose frames follow each other in time; None for pictures.
         count: Number of frames; None if unknown.
 
     Raises:
         FileNotFoundError, OSError, ValueError: If there is no such file or folder, a folder has no pictures, or a
-            camera or a video cannot be opened.
+            camera, a stream or a video cannot be opened.
     """
 
     def __init__(self, inputs: Input) -> None:
-        self.is_camera, self.name, self.fps = False, '', 0.0
-        self.count: int | None = None
-        self._video: cv2.VideoCapture | None = None
+        self.video: Video | None = None
         self._pictures: list[Picture] = []
         if isinstance(inputs, (str, Path)):
             self._open(str(inputs))
@@ -66,101 +48,82 @@ class Media:
             self._pictures = [inputs]  # read_picture refuses other types
         else:
             self._pictures = list(cast('Sequence[Picture]', inputs))
-        self.is_video, self.count = self._video is not None, len(self._pictures)
-        if self._video is not None:
-            self.fps = self._video.get(cv2.CAP_PROP_FPS)
-            # The container's number may be missing or wrong by a few frames; only the progress bar uses it.
-            self.count = None if self.is_camera else max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+        self.count = len(self._pictures) if self.video is None else self.video.count
 
     def _open(self, path: str) -> None:
-        camera = _CAMERA.fullmatch(path)
-        if camera is not None:
-            self.is_camera, self.name, self._video = True, 'webcam.mp4', cv2.VideoCapture(int(camera[1] or 0))
-            if not self._video.isOpened():
-                raise OSError(f'{path}: the camera cannot be opened; is it connected, and not in use elsewhere?')
-        elif not path or ('://' not in path and not Path(path).exists()):
+        local = None if is_camera(path) or scheme_of(path) else local_path(path)
+        if not path or (local is not None and not local.exists()):
             raise FileNotFoundError(f'{path or repr(path)}: no such file or folder; give an image, a folder of images, '
                                     'a video, a URL, an array, a list of these, or webcam:N')
-        elif Path(path).is_dir():
-            self._pictures += images_of(path)
-        elif is_video_name(path):
-            with mmengine.fileio.get_local_path(path) as local:
-                self.name, self._video = Path(path).name, cv2.VideoCapture(str(local))  # stays open after a download
-            if not self._video.isOpened():
-                raise ValueError(f'{path} cannot be decoded as a video')
+        if local is not None and local.is_dir():
+            self._pictures += images_of(local)
+            if others := left_out_of(local):
+                print_log(f'{path}: {others}', logger='current', level=logging.WARNING)
+        elif is_camera(path):
+            self.video = Video(path)
+        elif (kind := kind_of(path)) != 'picture':
+            self.video = Video(path, is_stream=kind == 'stream')
         else:
             self._pictures.append(path)
 
+    @property
+    def is_video(self) -> bool:
+        """Whether the frames follow each other in time: a video file, a camera or a live stream."""
+        return self.video is not None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come in real time, from a camera or a live stream."""
+        return self.video is not None and self.video.is_live
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether the input is a camera of this machine."""
+        return self.video is not None and self.video.is_camera
+
+    @property
+    def name(self) -> str:
+        """Name of the video; '' for pictures."""
+        return '' if self.video is None else self.video.name
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the video; 0 for pictures."""
+        return 0.0 if self.video is None else self.video.fps
+
+    @property
+    def names(self) -> list[str]:
+        """File name of each picture, or of the video."""
+        return [name_of(item, index) for index, item in enumerate(self._pictures)] if self.video is None else [
+            self.video.name]
+
+    @property
+    def files(self) -> list[Path]:
+        """Files of this machine that are read."""
+        sources = self._pictures if self.video is None else [self.video.source]
+        return [local_path(str(item)) for item in sources if isinstance(item, (str, Path)) and not scheme_of(str(item))]
+
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames; each is read on demand."""
-        if self._video is None:
-            yield from map(read_picture, self._pictures, count())
-            return
-        index, start = 0, time.monotonic()
-        try:
-            for index in count():
-                found, image = self._video.read()
-                if not found:
-                    break
-                # The true frame rate of a camera depends on how fast its frames are read.
-                time_s = time.monotonic() - start if self.is_camera else index / (self.fps if self.fps > 0 else 25)
+        """Yield the frames; each is read on demand. The errors are those of :func:`read_picture`."""
+        return self._read(keep_errors=False)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames; one that cannot be read has its ``error``, unless it is the only one."""
+        return self._read(keep_errors=self.count != 1)
+
+    def _read(self, keep_errors: bool) -> Iterator[Frame]:
+        if self.video is not None:
+            for index, (image, time_s) in enumerate(self.video):
                 yield Frame(image, f'{index:08d}.jpg', time_s)
-        finally:
-            self._video.release()
-        if index == 0:
-            raise ValueError(f'{self.name}: no frame could be decoded')
-
-
-def is_camera(item: str) -> bool:
-    """Whether an input is 'webcam' or 'webcam:N'."""
-    return _CAMERA.fullmatch(item) is not None
-
-
-def is_video_name(path: str) -> bool:
-    """Whether a path or URL has the suffix of a video."""
-    return (mimetypes.guess_type(path.split('?')[0])[0] or '').startswith('video/')
-
-
-def images_of(folder: str | Path) -> list[str]:
-    """List the images of a folder, sorted by name; numbers in names are sorted by value. ValueError without any."""
-    found = [str(path) for path in Path(folder).iterdir()
-             if path.is_file() and (mimetypes.guess_type(path.name)[0] or '').startswith('image/')
-             and path.suffix.lower() not in _UNREAD]
-    if not found:
-        raise ValueError(f'{folder}: no images in this folder that OpenCV can read')
-    # Every second part is a number, so that numbers are compared with numbers.
-    return sorted(found, key=lambda name: [int(part) if part.isdecimal() else part
-                                           for part in re.split(r'(\d+)', name)])
-
-
-def read_picture(item: Picture, index: int = 0) -> Frame:
-    """Read a file or URL, or name an (H, W, 3) uint8 BGR array by its index in the input; a frame stays as it is.
-
-    Raises:
-        FileNotFoundError, OSError: If a file or URL cannot be read.
-        ValueError: If it cannot be decoded, or the array has another shape or type.
-    """
-    if isinstance(item, Frame):
-        return item
-    if isinstance(item, np.ndarray):
-        if item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3 or 0 in item.shape:
-            raise ValueError(f'inputs[{index}]: a (H, W, 3) uint8 array, BGR, expected; got {item.dtype} {item.shape}')
-        return Frame(item, f'{index:06d}.jpg')  # mmpose's naming
-    if not isinstance(item, (str, Path)):
-        raise ValueError(f'inputs[{index}]: a path or an array expected, got {type(item).__name__}')
-    path = str(item)
-    if '://' not in path and not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: ' + ('a folder; give it alone, not in a list' if Path(path).is_dir() else
-                                               'no such file'))
-    try:
-        content = mmengine.fileio.get(path)
-    except OSError as error:  # urllib's errors are OSErrors, and do not name the URL
-        raise OSError(f'{path} cannot be read ({error})') from error
-    # The flag 'color' of the cv2 backend applies the EXIF orientation.
-    image = mmcv.imfrombytes(content, flag='color', backend='cv2') if content else None
-    if image is None:
-        raise ValueError(f'{path} cannot be decoded as an image')
-    return Frame(image, path, focal_length=read_exif_focal_length(content))
+            return
+        for index, item in enumerate(self._pictures):
+            try:
+                yield read_picture(item, index)
+            except (OSError, ValueError) as error:
+                if not keep_errors:
+                    raise
+                name = str(item) if isinstance(item, (str, Path)) else name_of(item, index)
+                yield Frame(np.zeros((0, 0, 3), np.uint8), name, error=error)
 
 
 def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

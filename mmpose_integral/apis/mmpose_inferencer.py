@@ -49,7 +49,7 @@ class MMPoseInferencer(StockInferencer):
                          det_cat_ids, show_progress)
 
     def __call__(self, inputs: Input, return_datasamples: bool = False, batch_size: int = 1,
-                 out_dir: str | Path | None = None, **kwargs: Any) -> Generator[dict[str, list], None, None]:
+                 out_dir: str | Path | None = None, **kwargs: Any) -> Generator[dict[str, Any], None, None]:
         """Predict; arguments and results are mmpose's, or those of :meth:`IntegralPose3DInferencer.__call__`.
 
         Raises:

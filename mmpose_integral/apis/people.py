@@ -17,8 +17,10 @@ from mmpose_integral.evaluation.functional import px_to_mm
 from mmpose_integral.structures import fit_perspective
 from mmpose_integral.structures.bone_length import check_bone_length, resolve_bone_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
+from mmpose_integral.utils.errors import named, printable
 
 from .intrinsics import Intrinsics
+from .pictures import Frame
 
 # A length in mm of all people, or by the id of a person.
 Millimetres = float | dict[int, float] | None
@@ -88,12 +90,42 @@ def to_millimetres(instances: InstanceData, lengths: np.ndarray, intrinsics: Int
     return people
 
 
+def convert_people(sample: PoseDataSample, lengths: np.ndarray, intrinsics: Intrinsics | None) -> np.ndarray:
+    """Convert the people of a sample to mm as :func:`to_millimetres`; those without a valid pose are left out.
+
+    A pose that reaches behind the camera, or has no length, is not valid. The reasons are listed in
+    ``sample.left_out``.
+
+    Returns:
+        (N,) bool, which of the N people are kept.
+    """
+    instances, reasons = sample.pred_instances, dict[int, str]()
+    try:
+        sample.pred_instances = to_millimetres(instances, lengths, intrinsics)
+        return np.ones(len(lengths), bool)
+    except ValueError:
+        for person in range(len(lengths)):
+            try:
+                to_millimetres(instances[[person]], lengths[[person]], intrinsics)
+            except ValueError as error:
+                reasons[person] = f'person {person} is left out ({error})'
+    kept = ~np.isin(np.arange(len(lengths)), list(reasons))
+    sample.pred_instances = to_millimetres(instances[kept], lengths[kept], intrinsics)
+    sample.set_metainfo(dict(left_out=list(reasons.values())))
+    return kept
+
+
 def merge_people(samples: list[PoseDataSample], name: str, image: np.ndarray) -> PoseDataSample:
     """Join the predictions for the people of one image, in px; a warning names an image without people."""
     if samples:
         return merge_data_samples(samples)
     print_log(f'{name}: no person was detected; give bboxes=, a lower bbox_thr, or det_model="whole_image"',
               logger='current', level=logging.WARNING)
+    return nobody(name, image)
+
+
+def nobody(name: str, image: np.ndarray) -> PoseDataSample:
+    """Make the sample, in px, of an image without people."""
     empty = InstanceData(keypoints=np.zeros((0, NUM_JOINTS, 3)), keypoint_scores=np.zeros((0, NUM_JOINTS)),
                          keypoint_std=np.zeros((0, NUM_JOINTS, 3)), bboxes=np.zeros((0, 4)), bbox_scores=np.zeros(0))
     size = image.shape[:2]
@@ -135,3 +167,18 @@ def to_dicts(people: InstanceData) -> list[dict[str, Any]]:
     columns['bbox'] = columns['bbox'][:, None]
     plain = [np.asarray(column).tolist() for column in columns.values()]
     return [dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True)]
+
+
+def further_entries(frame: Frame, sample: PoseDataSample, is_video: bool) -> dict[str, Any]:
+    """Further entries of the result of a frame: its time in a video, and why it, or people in it, were left out.
+
+    The reasons are logged, too.
+    """
+    entries: dict[str, Any] = dict(time_s=frame.time_s) if is_video else {}
+    if frame.error is not None:
+        entries['error'] = named(frame.name, frame.error)
+    if sample.get('left_out'):
+        entries['left_out'] = [f'{printable(frame.name)}: {reason}' for reason in sample.left_out]
+    for text in (*filter(None, [entries.get('error')]), *entries.get('left_out', ())):
+        print_log(text, logger='current', level=logging.WARNING)
+    return entries

@@ -15,6 +15,7 @@ from mmpose_integral.preparation.keypoints_2d import TopdownModel
 
 from .media import Media
 from .model_zoo import find_model
+from .pictures import Frame
 
 # Such a function returns (N, 5) float32 x1, y1, x2, y2 px and score for each image, see people_detector.py.
 Detector = Callable[[list[np.ndarray], float, float], list[np.ndarray]]
@@ -48,6 +49,25 @@ def build_detector(det_model: str | Path | Config | None = None, det_weights: st
             f'the weights of the person detector {name} could not be fetched ({error.reason}). Give '
             "det_model=CONFIG, det_weights=CHECKPOINT; or det_model='whole_image' and bboxes= in each call, or for "
             'images that one person fills') from error
+
+
+def detect_in_frames(detector: Detector, frames: list[Frame], bbox_thr: float,
+                     nms_thr: float) -> tuple[list[Frame], list[np.ndarray]]:
+    """Detect the people in the frames that have no error; a frame that the detector refuses gets its error.
+
+    Returns:
+        The frames, and the boxes (N, 5) of each.
+    """
+    nothing = np.zeros((0, 5), np.float32)
+    try:
+        found = iter(detector(good, bbox_thr, nms_thr) if (good := [one.image for one in frames if not one.error])
+                     else [])
+    except ValueError as error:
+        if len(frames) == 1:
+            return [frames[0]._replace(error=error)], [nothing]
+        parts = [detect_in_frames(detector, [frame], bbox_thr, nms_thr) for frame in frames]
+        return [frame for (frame, ), _ in parts], [boxes for _, (boxes, ) in parts]
+    return frames, [nothing if frame.error else next(found) for frame in frames]
 
 
 class JointBoxes:

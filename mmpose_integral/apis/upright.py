@@ -6,15 +6,49 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmpose.structures import PoseDataSample
 
 from mmpose_integral.structures.skeleton import trunk_angle
 
-from .media import Frame, Media
+from .media import Media, chunks
+from .pictures import Frame
 from .tracking import PersonTracker
 
+# Largest number of crops per forward pass, however many people are in the images of a batch.
+PEOPLE_PER_PASS = 32
 # Predicts people, given by their indices, in crops that are turned by the angles.
 Predict = Callable[[Sequence[int], Sequence[float]], list[PoseDataSample]]
+
+
+def predict_crops(model: torch.nn.Module, pipeline: Callable, collate: Callable,
+                  people: Sequence[tuple[Frame, np.ndarray]], angles: Sequence[float]) -> list[PoseDataSample]:
+    """Predict people in crops of given angles.
+
+    Args:
+        model: Pose model.
+        pipeline: Test pipeline, which cuts the crop.
+        collate: Function that joins results of the pipeline to a batch.
+        people: Frames and boxes (5,), px and score.
+        angles: Angle of each person's crop.
+
+    Returns:
+        Predictions in image px, with the given boxes.
+
+    Raises:
+        ValueError: If the pipeline does not rotate crops, and an angle is not 0.
+    """
+    crops = (pipeline(dict(model.dataset_meta, img=frame.image, img_path=frame.name,
+                           bbox=turned_box(box[:4], angle)[None], bbox_score=box[4:],
+                           bbox_rotation=np.array([angle], np.float32)))
+             for (frame, box), angle in zip(people, angles, strict=True))
+    samples = [sample for chunk in chunks(crops, PEOPLE_PER_PASS) for sample in model.test_step(collate(chunk))]
+    for sample, (_, box), angle in zip(samples, people, angles, strict=True):
+        if angle and 'input_rotation' not in sample.metainfo:
+            raise ValueError("upright: the config's test pipeline does not rotate crops; TopdownAffine3D and "
+                             'PackPose3DInputs expected, or upright=False')
+        sample.pred_instances.bboxes = box[None, :4]
+    return samples
 
 
 def turned_box(box: np.ndarray, angle: float) -> np.ndarray:

@@ -23,9 +23,9 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.structures import PoseDataSample
 
 import mmpose_integral
-from mmpose_integral.apis.media import read_picture
 from mmpose_integral.apis.model_zoo import find_model
 from mmpose_integral.apis.person_boxes import check_boxes
+from mmpose_integral.apis.pictures import read_picture
 from mmpose_integral.deployment.crop_to_pose import CropToPose, deployment_facts
 from mmpose_integral.deployment.onnx_runtime import METADATA_KEY
 from mmpose_integral.models.weights import load_weights_file

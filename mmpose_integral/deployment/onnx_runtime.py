@@ -68,7 +68,10 @@ def read_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
             raise FileNotFoundError(f'{path}: no such file')
         # Of an incomplete JPEG file, imread returns a picture that is partly grey; imdecode refuses it.
         content = np.fromfile(path, dtype=np.uint8)
-        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        try:
+            pixels = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        except cv2.error:  # as of a file that declares a huge picture
+            pixels = None
         if pixels is None:
             raise ValueError(f'{path} cannot be decoded as an image')
         return pixels

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 from mmengine.config import Config
@@ -73,7 +74,10 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: If the file cannot be decoded.
     """
-    image = mmcv.imread(str(path), flag='color_ignore_orientation')
+    try:
+        image = mmcv.imread(str(path), flag='color_ignore_orientation')
+    except cv2.error:  # as of a file that declares a huge picture
+        image = None
     if image is None:
         raise ValueError(f'{path} cannot be decoded; `prepare index --fresh` lists all such frames')
     return image

@@ -4,7 +4,6 @@ A chunk is finished when its record under ``parts/`` exists. A run that was stop
 """
 import io
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +85,10 @@ def _draw_studio_chunk(root: Path, seed: int, image_size: int, options: dict[str
     folder = root / 'h80k' / split.capitalize()
     truths, boxes = [], []
     options = dict(options)
-    render = render_photo if options.pop('photograph', False) else partial(render_frame, **options)
+    photograph = options.pop('photograph', False)
     for index in range(start, stop):
-        image, truth, box = render(seed, split, index, image_size)
+        image, truth, box = (render_photo(seed, split, index, image_size) if photograph else
+                             render_frame(seed, split, index, image_size, **options))
         write_whole(folder / 'IMG' / f'{index + 1:05d}.jpg', encode_jpeg(image))
         if split != 'test':
             write_whole(folder / 'POSE' / f'{index + 1:05d}.csv', pose_csv(truth.keypoints_mm))

@@ -32,6 +32,12 @@ def printable(text: object) -> str:
                    for char in str(text))
 
 
+def named(name: object, error: BaseException) -> str:
+    """Message of a foreseen error that names the file; see :func:`explain`."""
+    text = explain(error, (type(error), )) or ''
+    return text if printable(name) in text else f'{printable(name)}: {text}'
+
+
 def explain(error: BaseException, expected: tuple[type[BaseException], ...] = ()) -> str | None:
     """Message for an error that a user can foresee, safe to print; None for any other, which needs its traceback.
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -127,6 +128,23 @@ def write_arrays(path: str | Path, **arrays: Any) -> None:
     """Write arrays as an npz file, which appears when it is complete."""
     with replace_when_done(path) as temporary:
         np.savez(temporary, **arrays)
+
+
+@contextlib.contextmanager
+def utf8_name(path: str | Path) -> Iterator[str]:
+    """Yield a name of a file that libraries in C++ take: its own or, if that is no UTF-8, that of a temporary link.
+
+    OpenCV crashes on a name whose bytes are no UTF-8. The file need not exist.
+    """
+    name = os.fspath(path)
+    if name.isascii() or name == name.encode(errors='replace').decode():
+        yield name
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        suffix = os.path.splitext(name)[1]
+        link = os.path.join(folder, f'link{suffix if suffix.isascii() else ""}')
+        os.symlink(os.path.abspath(name), link)
+        yield link
 
 
 def check_file(path: str | Path, what: str) -> None:

@@ -6,7 +6,7 @@ cannot be written is then reported at once, and not after hours.
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mmpose_integral.utils.errors import ExpectedError
@@ -38,6 +38,19 @@ def check_writable(path: str | Path, folder: bool = False) -> None:
     except OSError as error:
         raise OutputError(f'{path} cannot be written: {place}: {error.strerror}; choose another place, or correct '
                           'this one') from None
+
+
+def check_originals(outputs: Iterable[str | Path], originals: Iterable[str | Path]) -> None:
+    """Check that no output would replace one of the files that are read; links are resolved.
+
+    Raises:
+        OutputError: If one would; the message names it.
+    """
+    kept = {os.path.realpath(path) for path in originals}
+    for path in outputs:
+        if os.path.realpath(path) in kept:
+            raise OutputError(f'{path} would replace an input of this call; choose another folder or name for the '
+                              'output')
 
 
 def output_file(*suffixes: str, of: Callable[[str], str | Path] = str) -> Callable[[str], str | Path]:

@@ -1,6 +1,6 @@
 """Pictures of people in mm: skeletons over images, 3D views, learning curves. Start with ``panel.Panel``."""
 from .calibration import draw_calibration
-from .canvas import save_picture
+from .canvas import WRITTEN_PICTURES, save_picture
 from .curves import draw_curves, read_scalars
 from .panel import Panel
 from .people import People
@@ -11,5 +11,6 @@ from .view_3d import VIEWS
 from .visualization_hook import IntegralVisualizationHook
 
 __all__ = [
-    'VIEWS', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'Panel', 'People', 'check_window',
-    'draw_calibration', 'draw_curves', 'draw_skeleton_2d', 'draw_skeletons_3d', 'read_scalars', 'save_picture']
+    'VIEWS', 'WRITTEN_PICTURES', 'IntegralPose3dVisualizer', 'IntegralVisualizationHook', 'Panel', 'People',
+    'check_window', 'draw_calibration', 'draw_curves', 'draw_skeleton_2d', 'draw_skeletons_3d', 'read_scalars',
+    'save_picture']

@@ -22,6 +22,8 @@ WHITE, INK, FAINT = (255, 255, 255), (45, 45, 45), (130, 130, 130)
 # Fractional bits of OpenCV's fixed-point coordinates; 4 bits keep slow motion in a video smooth.
 _SHIFT = 4
 _FAR = 30000.0
+WRITTEN_PICTURES = frozenset(('.bmp', '.jpe', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'))
+"""Endings of the pictures that :func:`save_picture` writes."""
 _ANCHORS = dict(l=0.0, m=0.5, r=1.0, t=0.0, b=1.0)
 
 
@@ -175,14 +177,15 @@ def picture_of(figure: Figure) -> np.ndarray:
 
 
 def save_picture(image: np.ndarray, path: str | Path) -> None:
-    """Write a picture, (H, W, 3) uint8 RGB, to a .png or .jpg file, which appears when it is complete.
+    """Write a picture, (H, W, 3) uint8 RGB, to a file, which appears when it is complete.
 
-    Missing folders are created. OSError is raised if the picture cannot be encoded or written.
+    The name has one of the endings ``WRITTEN_PICTURES``. Missing folders are created. OSError is raised if the picture
+    cannot be written.
     """
     # JPEG quality 95 avoids ringing at thin lines and small text.
-    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if Path(path).suffix.lower() in ('.jpg', '.jpeg') else []
-    try:
-        content = cv2.imencode(Path(path).suffix, image[..., ::-1], options)[1]
-    except cv2.error as error:
-        raise OSError(f'{path}: no picture format; a name that ends in .png or .jpg is expected') from error
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITTEN_PICTURES:  # a suffix that is no UTF-8 would crash OpenCV
+        raise OSError(f'{path}: no picture format; a name that ends in .png or .jpg is expected')
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in ('.jpg', '.jpeg') else []
+    content = cv2.imencode(suffix, image[..., ::-1], options)[1]
     write_whole(path, content.tobytes())

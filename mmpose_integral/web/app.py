@@ -16,7 +16,7 @@ from gradio.components.plot import PlotData
 from PIL import Image, UnidentifiedImageError
 
 from mmpose_integral.apis import MMPoseInferencer
-from mmpose_integral.apis.media import read_picture
+from mmpose_integral.apis.pictures import read_picture
 from mmpose_integral.structures.bone_length import resolve_bone_length
 from mmpose_integral.utils.files import write_json
 

@@ -7,7 +7,7 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
 
 from mmpose_integral.apis import MMPoseInferencer
-from mmpose_integral.apis.media import Frame
+from mmpose_integral.apis.pictures import Frame
 from mmpose_integral.apis.upright import UprightCrops, make_upright, turned_box
 from mmpose_integral.evaluation.functional import mpjpe
 from mmpose_integral.structures.skeleton import JOINT_NAMES, trunk_angle

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from bad_pictures import png
 from mmengine.dataset import Compose
 from PIL import Image
 
@@ -255,9 +256,11 @@ def test_wrong_focal_lengths(exported, photo, tmp_path, focal_length):
 
 def test_wrong_pictures(tmp_path):
     (tmp_path / 'a.jpg').write_text('text')
+    (tmp_path / 'bomb.png').write_bytes(png(60_000, 60_000))
     for picture, error, message in ((np.zeros((9, 9), np.uint8), ValueError, r'\(9, 9\) uint8'),
                                     (np.zeros((9, 9, 3), np.float32), ValueError, r'\(9, 9, 3\) float32'),
                                     (tmp_path / 'a.jpg', ValueError, 'a.jpg cannot be decoded'),
+                                    (tmp_path / 'bomb.png', ValueError, 'bomb.png cannot be decoded'),
                                     (tmp_path / 'b.jpg', FileNotFoundError, 'b.jpg: no such file')):
         with pytest.raises(error, match=message):
             runtime.read_image(picture)

@@ -2,6 +2,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from bad_pictures import declare_size
 from PIL import Image
 
 from mmpose_integral.formats.frame_checks import FaultyFile, read_image_size, read_pose
@@ -140,6 +141,10 @@ def test_size_of_truncated_turned_and_other_images(tmp_path):
     assert read_image_size(path) == (90, 70)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(FaultyFile, match='cannot be decoded'):
+        read_image_size(path)
+    write_image(path, (90, 70))
+    path.write_bytes(declare_size(path.read_bytes(), 65500, 65500))
+    with pytest.raises(FaultyFile, match='cannot be decoded .*exceeds limit'):
         read_image_size(path)
     path.write_text('no image')
     with pytest.raises(FaultyFile, match='is not a JPEG image'):

@@ -8,6 +8,7 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from bad_pictures import declare_size
 from mmengine.config import Config
 from mmpose.apis import inference_topdown, init_model
 from PIL import Image
@@ -69,9 +70,10 @@ def test_images_are_read_as_stored(tmp_path):
     assert mmcv.imread(str(tmp_path / 'a.jpg')).shape == (50, 30, 3)
     read = read_image(tmp_path / 'a.jpg')
     assert read.shape == (30, 50, 3) and read[0, 0, 2] > 240
-    (tmp_path / 'a.jpg').write_text('no image')
-    with pytest.raises(ValueError, match='cannot be decoded'):
-        read_image(tmp_path / 'a.jpg')
+    for content in (b'no image', declare_size((tmp_path / 'a.jpg').read_bytes(), 65500, 65500)):
+        (tmp_path / 'bad.jpg').write_bytes(content)
+        with pytest.raises(ValueError, match='bad.jpg cannot be decoded'):
+            read_image(tmp_path / 'bad.jpg')
 
 
 @pytest.mark.parametrize('workers', [0, 2])

@@ -90,7 +90,8 @@ def parse_args(argv: Sequence[str] | None, description: str) -> argparse.Namespa
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      allow_abbrev=False, usage='%(prog)s INPUT [INPUT ...] --pose3d NAME [options]')
     parser.add_argument('inputs', nargs='*', metavar='INPUT',
-                        help='image, folder of images, video, URL of an image or video, or webcam[:N]')
+                        help='image, folder of images, video, URL of an image or video, address of a live stream such '
+                        'as rtsp://, or webcam[:N]')
     _add_model_arguments(parser.add_argument_group('model'))
     _add_people_arguments(parser.add_argument_group('people'))
     _add_size_arguments(parser.add_argument_group('millimetres'))

@@ -14,12 +14,14 @@ import numpy as np
 from tqdm import tqdm
 
 from mmpose_integral.apis import IntegralPose3DInferencer
-from mmpose_integral.apis.media import Frame, Media, chunks, is_camera, read_picture
+from mmpose_integral.apis.addresses import local_path
+from mmpose_integral.apis.media import Media, chunks
 from mmpose_integral.apis.person_boxes import check_boxes
+from mmpose_integral.apis.pictures import Frame, read_picture
 from mmpose_integral.apis.result_files import ResultFiles
 from mmpose_integral.cli.infer.command_inputs import Inputs, file_names
 from mmpose_integral.formats.people_table import FrameResult, make_table, people_arrays
-from mmpose_integral.utils.errors import printable
+from mmpose_integral.utils.errors import named, printable
 from mmpose_integral.utils.progress import progress_bar
 
 # File in the folder of the predictions. It has one line per image: the stem of its JSON file, and its fingerprint.
@@ -54,15 +56,18 @@ class BatchRun:
         self._start = time.monotonic()
 
     def process(self, inputs: Inputs) -> None:
-        """Process the images in batches, then one video after another; OSError if a file cannot be written."""
+        """Process the images in batches, then one video after another; ValueError if names clash."""
         names = file_names(inputs)
         if inputs.images:
-            self._process_images(inputs.images, names)
+            try:
+                self._process_images(inputs.images, names)
+            except OSError as error:
+                self.fail('output', error)
         for number, video in enumerate(inputs.videos, len(inputs.images)):
             try:
                 self._process_video(number, video)
             except (ValueError, OSError) as error:
-                self._fail(video, error)
+                self.fail(video, error)
 
     def table(self) -> dict[str, np.ndarray]:
         """All people found so far, images before videos, as ``people_table.make_table`` arranges them."""
@@ -89,15 +94,17 @@ class BatchRun:
         return 1 if count['failed'] else 3 if no_person else 0
 
     def _process_images(self, paths: list[str], names: Sequence[str]) -> None:
-        with ResultFiles(self.args.vis_out_dir, self.args.pred_out_dir, Media(paths)) as files, \
+        with ResultFiles(self.args.vis_out_dir, self.args.pred_out_dir, Media(paths), names) as files, \
                 self._bar(len(paths), 'Images', 'image') as bar:
             for batch in chunks(self._readable(paths, names, bar), self.args.batch_size):
                 for item, result in self._predict(batch):
                     people = result['predictions'][0]
                     picture = result['visualization'][0] if self.args.vis_out_dir else None
-                    files.add(item.name, 0, picture, people)
-                    if self.args.pred_out_dir and Path(item.path).is_file():
-                        with open(Path(self.args.pred_out_dir) / DONE_FILE, 'a') as file:
+                    files.add(item.number, picture, people)
+                    if self.args.pred_out_dir and local_path(item.path).is_file():
+                        # If this fails, as the JSON before it may, the image is predicted again.
+                        with contextlib.suppress(OSError), \
+                                open(Path(self.args.pred_out_dir) / DONE_FILE, 'a') as file:
                             file.write(json.dumps([Path(item.name).stem, *fingerprint(item.path)]) + '\n')
                     self._note_image(item.number, item.path, people)
                 bar.update(len(batch))
@@ -116,7 +123,7 @@ class BatchRun:
                 if 'bboxes' in self.call:
                     check_boxes(self.call['bboxes'], frame.image, path)
             except (ValueError, OSError) as error:
-                self._fail(path, error)
+                self.fail(path, error)
                 bar.update()
             else:
                 yield _Item(number, path, name, frame)
@@ -145,16 +152,22 @@ class BatchRun:
     def _predict(self, batch: Sequence[_Item]) -> Iterator[tuple[_Item, dict]]:
         """Yield (item, result) of a batch; if the batch fails, its images are predicted one by one."""
         try:
-            results = list(self.inferencer([item.frame.image for item in batch], batch_size=len(batch),
+            results = list(self.inferencer([item.frame for item in batch], batch_size=len(batch),
                                            return_vis=bool(self.args.vis_out_dir), **self.call))
         except (ValueError, cv2.error) as error:
             if len(batch) == 1:
-                self._fail(batch[0].path, error)
+                self.fail(batch[0].path, error)
             else:
                 for item in batch:
                     yield from self._predict([item])
             return
-        yield from zip(batch, results, strict=True)
+        for item, result in zip(batch, results, strict=True):
+            for reason in result.get('left_out', ()):
+                self.fail(item.path, ValueError(reason))
+            if 'error' in result:
+                self.fail(item.path, ValueError(result['error']))
+            else:
+                yield item, result
 
     def _note_image(self, number: int, path: str, people: list[dict]) -> None:
         self.counts.update(images=1, image_people=len(people), empty_images=int(not people))
@@ -163,35 +176,43 @@ class BatchRun:
         self._collect(number, path, 0, float('nan'), people)
 
     def _process_video(self, number: int, path: str) -> None:
-        # A URL would be fetched twice, and a camera can be opened only once.
-        media = None if is_camera(path) or '://' in path else Media(path)
-        step_s = 1 / media.fps if media is not None and media.fps > 0 else float('nan')
-        results = self.inferencer(path, batch_size=self.args.batch_size, vis_out_dir=self.args.vis_out_dir,
+        media = Media(path)
+        results = self.inferencer(media, batch_size=self.args.batch_size, vis_out_dir=self.args.vis_out_dir,
                                   pred_out_dir=self.args.pred_out_dir, smooth=self.args.smooth, **self.call)
-        seen = found = 0
-        with contextlib.closing(results), self._bar(media.count if media else None, Path(path).name, 'frame') as bar:
+        seen, found, lost = 0, 0, list[str]()
+        with contextlib.closing(results), self._bar(media.count, media.name, 'frame') as bar:
             try:
                 for seen, result in enumerate(results, 1):
                     people = result['predictions'][0]
                     found += len(people)
                     self.counts.update(frames=1, poses=len(people), empty_frames=int(not people))
-                    self._collect(number, path, seen - 1, (seen - 1) * step_s, people)
+                    self._collect(number, path, seen - 1, result['time_s'], people)
+                    lost.extend(result.get('left_out', ()))
                     bar.update()
             finally:
                 self.counts.update(videos=int(seen > 0), empty_videos=int(seen > 0 and not found))
         if not found:
             say(f'{path}: no person found in any frame')
+        if lost:
+            self.fail(path, ValueError(f'{_number(len(lost), "pose")} left out, first in {lost[0]}'))
+        if media.video is not None and (loss := media.video.loss()):
+            (self.fail if media.video.damaged else _note)(path, ValueError(loss))
 
     def _collect(self, number: int, path: str, frame_id: int, time_s: float, people: list[dict]) -> None:
         if self.args.csv or self.args.npz:
             self._collected.append((number, FrameResult(str(path), frame_id, time_s, people_arrays(people))))
 
-    def _fail(self, path: str, error: Exception) -> None:
+    def fail(self, path: str, error: Exception) -> None:
+        """Count an input or output that failed, and name it."""
         self.counts['failed'] += 1
-        say(str(error) if str(path) in str(error) else f'{path}: {error}')
+        say(named(path, error))
 
     def _bar(self, total: int | None, title: str, unit: str) -> tqdm:
         return progress_bar(title=title, unit=unit, total=total, disable=self.args.no_progress)
+
+
+def _note(path: str, error: Exception) -> None:
+    say(named(path, error))
 
 
 def say(message: object) -> None:
@@ -201,7 +222,7 @@ def say(message: object) -> None:
 
 def fingerprint(path: str | Path) -> list:
     """Return what identifies an image file and its version: absolute path, size, and modification time."""
-    path = Path(path)
+    path = local_path(str(path))
     state = path.stat() if path.is_file() else None
     return [str(path.absolute()), state and state.st_size, state and state.st_mtime_ns]
 

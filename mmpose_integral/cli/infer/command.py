@@ -14,7 +14,6 @@ import signal
 import urllib.error
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -24,14 +23,15 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from mmpose_integral.apis.arguments import first_line
 from mmpose_integral.apis.integral_pose3d_inferencer import IntegralPose3DInferencer
-from mmpose_integral.apis.media import is_camera
 from mmpose_integral.apis.model_zoo import list_aliases
+from mmpose_integral.apis.result_files import names_file
+from mmpose_integral.apis.videos import is_camera
 from mmpose_integral.cli.infer.arguments import parse_args
 from mmpose_integral.cli.infer.batch_run import BatchRun, say
-from mmpose_integral.cli.infer.command_inputs import Inputs, find_inputs
+from mmpose_integral.cli.infer.command_inputs import Inputs, find_inputs, originals_of, outputs_of
 from mmpose_integral.formats.people_table import write_csv, write_npz
-from mmpose_integral.utils.errors import explain
-from mmpose_integral.utils.outputs import check_writable
+from mmpose_integral.utils.errors import explain, printable
+from mmpose_integral.utils.outputs import check_originals, check_writable
 from mmpose_integral.visualization import check_window
 from mmpose_integral.visualization.view_3d import resolve_view
 
@@ -53,7 +53,7 @@ def check_inputs(args: argparse.Namespace, inputs: Inputs) -> None:
                          f'{len(inputs.videos)} videos')
     if args.smooth and not inputs.videos:
         raise UsageError('--smooth is for videos and cameras, but none is given')
-    if Path(args.vis_out_dir).suffix and len(inputs.images) + len(inputs.videos) != 1:
+    if names_file(args.vis_out_dir) and len(inputs.images) + len(inputs.videos) != 1:
         raise UsageError(f'--vis-out-dir {args.vis_out_dir} is taken for a file because of its ending, but there are '
                          'several inputs; give a folder, or --out-dir')
     reason = '--show' if args.show else next(filter(is_camera, inputs.videos), None)
@@ -64,11 +64,13 @@ def check_inputs(args: argparse.Namespace, inputs: Inputs) -> None:
             raise OSError(f'{reason}: {error}') from error
 
 
-def check_outputs(args: argparse.Namespace) -> None:
-    """Raise OutputError if one of the outputs cannot be written."""
+def check_outputs(args: argparse.Namespace, inputs: Inputs) -> None:
+    """Raise OutputError if one of the outputs cannot be written, or would replace an input."""
     for path in (args.vis_out_dir, args.pred_out_dir, args.csv, args.npz):
         if path:
-            check_writable(path, folder=path == args.pred_out_dir or not Path(path).suffix)
+            check_writable(path, folder=path == args.pred_out_dir or path == args.vis_out_dir and not names_file(path))
+    tables = [path for path in (args.csv, args.npz) if path]
+    check_originals([*tables, *outputs_of(inputs, args.vis_out_dir, args.pred_out_dir)], originals_of(inputs))
 
 
 def call_arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -111,7 +113,9 @@ def run(args: argparse.Namespace) -> int:
     """Process all inputs; return the exit status."""
     inputs, call = find_inputs(args.inputs), call_arguments(args)
     check_inputs(args, inputs)
-    check_outputs(args)
+    check_outputs(args, inputs)
+    for note in inputs.notes:
+        say(note)
     inferencer = load_inferencer(args)
     work = BatchRun(args, inferencer, call)
     interrupted = False
@@ -122,11 +126,14 @@ def run(args: argparse.Namespace) -> int:
     finally:
         for path, write in ((args.csv, write_csv), (args.npz, write_npz)):
             if path:
-                write(path, work.table())
+                try:
+                    write(path, work.table())
+                except OSError as error:  # the other table is written all the same
+                    work.fail(path, error)
     places = [('CSV', args.csv), ('NPZ', args.npz)]
     if work.counts['images'] or work.counts['videos']:
         places = [('pictures in', args.vis_out_dir), ('JSON in', args.pred_out_dir), *places]
-    print(work.summary() + ''.join(f'; {what} {where}' for what, where in places if where))
+    print(printable(work.summary() + ''.join(f'; {what} {where}' for what, where in places if where)))
     if interrupted:
         say('interrupted; finished work is kept')
         return 130

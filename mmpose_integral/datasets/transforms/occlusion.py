@@ -7,6 +7,7 @@ import os
 import xml.etree.ElementTree as ElementTree
 
 import cv2
+import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
@@ -56,7 +57,7 @@ class VocObjects:
 
     def _cut(self, stem: str, number: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Cut one object out, or return None if it is too small."""
-        image = cv2.imread(os.path.join(self.root, 'JPEGImages', f'{stem}.jpg'))
+        image = mmcv.imread(os.path.join(self.root, 'JPEGImages', f'{stem}.jpg'))
         # The mask is a palette image. Its index is the object's number, which OpenCV would convert to colours.
         mask = np.asarray(Image.open(os.path.join(self.root, 'SegmentationObject', f'{stem}.png'))) == number
         if image is None or mask.shape != image.shape[:2]:

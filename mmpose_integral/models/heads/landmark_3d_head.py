@@ -35,12 +35,12 @@ class Landmark3DHead(Coordinate3DHead):
     """
 
     def __init__(self, num_joints: int = 18, hidden_channels: int = 256, dropout: float = 0.3, sharpness: float = 8.0,
-                 std_channels: int = 64, loss: dict | None = None, decoder: dict | None = None,
+                 std_channels: int = 64, loss: dict | None = None, *, decoder: dict,
                  backend: str = 'auto') -> None:
         super().__init__()
         self.num_joints, self.sharpness, self.backend = num_joints, sharpness, backend
         self.loss_module = MODELS.build(loss or dict(type='CoordinateL1Loss'))
-        self.decoder = KEYPOINT_CODECS.build(decoder) if decoder else None
+        self.decoder = KEYPOINT_CODECS.build(decoder)
         self.register_buffer('joint_weights', torch.tensor(landmark_weights(), dtype=torch.float32), persistent=False)
         num_features = num_joints * 3 + 39 * 3
         self.standardize = nn.BatchNorm1d(num_features, affine=False)
@@ -67,7 +67,8 @@ class Landmark3DHead(Coordinate3DHead):
         heatmaps, world = feats[0][:, :len(LANDMARK_NAMES)].float(), feats[1].flatten(1).unflatten(1, (-1, 3)).float()
         landmarks = soft_argmax_3d(self.sharpness * heatmaps[:, :, None], self.backend)[..., :2]
         # A cell of a map is in the middle of its stride, not at its start, where the grid of the integral is.
-        cells, size = (heatmaps.new_tensor(sides) for sides in (heatmaps.shape[:1:-1], self.decoder.input_size))
+        height, width = heatmaps.shape[2:]
+        cells, size = heatmaps.new_tensor([width, height]), heatmaps.new_tensor(self.decoder.input_size)
         landmarks = landmarks + 0.5 / cells - 0.5 / size
         world = world - world[:, _HIPS].mean(1, keepdim=True)
         flat, deep = self.joint_weights @ landmarks, self.joint_weights @ world[:, :len(LANDMARK_NAMES)]
