@@ -10,6 +10,8 @@ from mmengine.config import Config
 from small_training import REPO, files_in
 
 from mmpose_integral.apis import IntegralPose3DInferencer, register_alias
+from mmpose_integral.cli.infer.arguments import parse_args
+from mmpose_integral.cli.infer.command import call_arguments
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.formats.people_table import read_npz
 
@@ -177,6 +179,12 @@ def test_the_progress_bar_is_shown_on_a_terminal_or_on_request(infer, frames, tm
     args = [frames[0], '--whole-image', '--pred-out-dir', tmp_path]
     assert infer(*args) == 0 and capsys.readouterr().err == ''
     assert infer(*args, '--show-progress') == 0 and 'Images: 100%' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('options, expected', [([], None), (['--upright'], True), (['--no-upright'], False)])
+def test_upright_reaches_the_inferencer(options, expected):
+    args = parse_args(['a.jpg', '--pose3d', 'standin', *options], '')
+    assert call_arguments(args)['upright'] is expected and 'upright' in IntegralPose3DInferencer.forward_kwargs
 
 
 def test_flip_test_gives_the_poses_of_a_config_with_flip_test(infer, frames, tmp_path):
