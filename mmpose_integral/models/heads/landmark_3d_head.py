@@ -1,3 +1,5 @@
+from typing import cast
+
 import torch
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 from mmpose.structures import PoseDataSample
@@ -65,7 +67,7 @@ class Landmark3DHead(Coordinate3DHead):
             (B, K, 3), normalised x, y and z, and (B, 3 K + 117).
         """
         heatmaps, world = feats[0][:, :len(LANDMARK_NAMES)].float(), feats[1].flatten(1).unflatten(1, (-1, 3)).float()
-        landmarks = soft_argmax_3d(self.sharpness * heatmaps[:, :, None], self.backend)[..., :2]
+        landmarks = cast(torch.Tensor, soft_argmax_3d(self.sharpness * heatmaps[:, :, None], self.backend))[..., :2]
         # A cell of a map is in the middle of its stride, not at its start, where the grid of the integral is.
         height, width = heatmaps.shape[2:]
         cells, size = heatmaps.new_tensor([width, height]), heatmaps.new_tensor(self.decoder.input_size)
