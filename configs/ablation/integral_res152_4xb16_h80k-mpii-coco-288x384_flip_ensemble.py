@@ -2,9 +2,12 @@
 
 ``tools/ablation.py`` writes the members. ENSEMBLE_ROOT is the folder of them.
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = './integral_res152_4xb16_h80k-mpii-coco-288x384_flip.py'
 
-root = '{{$ENSEMBLE_ROOT:work_dirs/ablation}}/integral_res152_4xb16_h80k-mpii-coco-288x384/'
+root = os.path.expanduser(os.environ.get('ENSEMBLE_ROOT') or 'work_dirs/ablation')
+root += '/integral_res152_4xb16_h80k-mpii-coco-288x384/'
 members = [
     dict(config=root + f'seed{seed}/config.py', checkpoint=root + f'seed{seed}/best.pth', weight=1.0)
     for seed in range(3)]

@@ -3,6 +3,8 @@
 The weights were trained on COCO and Objects365, which the paper does not use. For a reproduction, take the Faster R-CNN
 of this folder.
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = 'mmdet::rtmdet/rtmdet_m_8xb32-300e_coco.py'
 
 custom_imports = dict(imports=['mmpose_integral'])
@@ -14,7 +16,7 @@ model = dict(
     test_cfg=dict(nms_pre=1000, min_bbox_size=0, score_thr=0.05, nms=dict(type='nms', iou_threshold=0.6),
                   max_per_img=100))
 
-coco_root = '{{$COCO_ROOT:data/coco}}/'
+coco_root = os.path.expanduser(os.environ.get('COCO_ROOT') or 'data/coco') + '/'
 metainfo = dict(classes=('person', ), palette=[(220, 20, 60)])
 train_dataloader = dict(dataset=dict(
     data_root=coco_root, ann_file='annotations/person_keypoints_train2017.json', metainfo=metainfo))

@@ -5,10 +5,12 @@ at a tenth of it after 120 of 140 epochs.
 
 ``tools/dist_train.sh configs/keypoints_2d/integral_res50_8xb32-140e_mpii-256x256.py 8``
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = 'mmpose::_base_/default_runtime.py'
 
 custom_imports = dict(imports=['mmpose_integral'])
-mpii_root = '{{$MPII_ROOT:data/mpii}}/'
+mpii_root = os.path.expanduser(os.environ.get('MPII_ROOT') or 'data/mpii') + '/'
 codec = dict(type='Integral2DLabel', input_size=(256, 256))
 
 model = dict(

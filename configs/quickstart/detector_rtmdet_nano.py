@@ -2,11 +2,13 @@
 
 It is trained on the COCO part of the stand-in data, and detects the people in its CHALL_H80K part.
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = 'mmdet::_base_/default_runtime.py'
 
 custom_imports = dict(imports=['mmpose_integral'])
 
-data_root = '{{$STANDIN_ROOT:data/standin}}/'
+data_root = os.path.expanduser(os.environ.get('STANDIN_ROOT') or 'data/standin') + '/'
 input_size = (128, 128)
 max_epochs = 6
 base_lr = 2.5e-3  # with 6e-3, one of three seeds ends with half the average precision

@@ -3,9 +3,11 @@
 With 24 channels in place of 64, it trains in minutes on two CPU cores, and the checkpoint is small enough for a
 repository. The labels come from perspective cameras (docs/cameras.md).
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/h80k_mpii_coco.py']
 
-data_root = '{{$STANDIN_ROOT:data/standin}}/'
+data_root = os.path.expanduser(os.environ.get('STANDIN_ROOT') or 'data/standin') + '/'
 h80k_root, mpii_root = data_root + 'h80k/', data_root + 'mpii/'
 input_size = (96, 128)
 codec = dict(type='Integral3DLabel', input_size=input_size)

@@ -2,11 +2,13 @@
 
 The quickstart starts it from pretrained weights of the package, as MMPose's own models start from ImageNet.
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = 'mmpose::_base_/default_runtime.py'
 
 custom_imports = dict(imports=['mmpose_integral'])
 
-data_root = '{{$STANDIN_ROOT:data/standin}}/'
+data_root = os.path.expanduser(os.environ.get('STANDIN_ROOT') or 'data/standin') + '/'
 max_epochs = 4
 base_lr = 1e-3
 codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(16, 16), sigma=1, unbiased=True)

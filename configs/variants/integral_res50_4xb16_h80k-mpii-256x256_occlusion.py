@@ -2,9 +2,11 @@
 
 Set VOC_ROOT to the folder VOC2012 of Pascal VOC to paste its objects. Without it, generated shapes are pasted.
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = '../ablation/integral_res50_4xb16_h80k-mpii-256x256.py'
 
-voc_root = '{{$VOC_ROOT:generated}}'
+voc_root = os.path.expanduser(os.environ.get('VOC_ROOT') or 'generated')
 train_dataloader = dict(dataset=dict(pipeline=[
     {{_base_.move_box}}, {{_base_.crop}}, {{_base_.flip}},
     dict(type='RandomOcclusion', prob=0.7, voc_root=None if voc_root == 'generated' else voc_root),

@@ -19,6 +19,7 @@ from mmpose.registry import INFERENCERS
 from mmpose.structures import PoseDataSample
 from numpy.typing import ArrayLike
 
+from mmpose_integral.formats.checkpoints import stored_dataset_meta
 from mmpose_integral.models.weights import load_weights
 from mmpose_integral.utils.errors import printable
 from mmpose_integral.utils.progress import progress_bar
@@ -120,10 +121,11 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         members = cfg.model.get('members')
         if checkpoint is not None:
             load_weights(model, checkpoint, self.weights)
+            stored_dataset_meta(checkpoint, self.weights or 'the checkpoint')
             super()._load_weights_to_model(model, checkpoint, cfg)
         elif members:
             first = CheckpointLoader.load_checkpoint(members[0].checkpoint, map_location='cpu')
-            model.dataset_meta = first['meta']['dataset_meta']
+            model.dataset_meta = stored_dataset_meta(first, members[0].checkpoint)
         else:
             raise ValueError('pose3d_weights: a checkpoint is needed beside the config; a name of model-index.yml, '
                              'such as standin, has its own')

@@ -4,7 +4,6 @@ Names come from ``model-index.yml`` and from the aliases that were registered on
 They are stored in ``aliases.json`` in the folder ``MMPOSE_INTEGRAL_HOME``, by default ``~/.cache/mmpose_integral``.
 """
 import functools
-import json
 import os
 import re
 import warnings
@@ -16,8 +15,10 @@ from mmengine.config import Config
 from mmpose.registry import MODELS
 
 from mmpose_integral.models import EnsembleEstimator, Integral3DEstimator
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file, write_json
 from mmpose_integral.utils.locks import lock_file
+from mmpose_integral.utils.reading import read_json
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -58,7 +59,7 @@ def load_aliases() -> dict[str, ModelAlias]:
     if not path.is_file():
         return {}
     try:
-        aliases = {name: ModelAlias(**entry) for name, entry in json.loads(path.read_text()).items()}
+        aliases = {name: ModelAlias(**entry) for name, entry in read_json(path).items()}
         if not all(isinstance(value, str) for alias in aliases.values() for value in alias):
             raise ValueError('text is expected as config and checkpoint')
         return aliases
@@ -140,7 +141,7 @@ def find_model(model: str | Path | Config, weights: str | Path | None = None,
             config, checkpoint = find_alias(name)
         model = config
     if checkpoint is None:
-        checkpoint = (Config.fromfile(model) if isinstance(model, str) else model).get('load_from')
+        checkpoint = (read_config(model) if isinstance(model, str) else model).get('load_from')
     else:
         check_file(checkpoint, 'checkpoint')
     return model, checkpoint
@@ -155,7 +156,7 @@ def is_image_based(pose3d: str | Path | Config) -> bool:
         path = _config_file(str(pose3d))
         if path is None:
             return False
-        pose3d = Config.fromfile(path)
+        pose3d = read_config(path)
     model = pose3d.get('model') or {}
     cls = model.get('type')
     cls = MODELS.get(cls) if isinstance(cls, str) else cls
@@ -176,7 +177,7 @@ def _look_up(name: str) -> tuple[str, str | None] | None:
     elif entry is not None:
         config, weights = str(index_file().parent / entry['Config']), entry.get('Weights')
         if weights is None:
-            weights = Config.fromfile(config).get('load_from')
+            weights = read_config(config).get('load_from')
         elif '://' not in weights:
             weights = str(_PACKAGE.parent / weights)  # such weights are part of the package, wherever the index is
     else:

@@ -15,6 +15,7 @@ from mmengine.config import ConfigDict
 from mmengine.runner import Runner, TestLoop
 
 from mmpose_integral.cli.argument_types import positive, share
+from mmpose_integral.engine.config_checks import apply_options
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
 from mmpose_integral.utils.files import check_file, write_rows
 from mmpose_integral.utils.outputs import output_folder
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_file(args.checkpoint, 'checkpoint')
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
-    cfg.merge_from_dict(args.cfg_options)
+    apply_options(cfg, args.cfg_options)
     runner = make_runner(cfg)
     runner.load_or_resume()
     runner.call_hook('before_run')

@@ -7,13 +7,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.cli.argument_types import bone_length_mm
 from mmpose_integral.cli.convert_official import check_config, fetch, store
 from mmpose_integral.models.official_checkpoint import load_official
 from mmpose_integral.models.posenet_checkpoint import convert_posenet
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.outputs import output_file
 
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     alias, name = MODELS[joints]
     config = args.config or index_file().parent / 'configs' / '3dmppe' / name
     check_file(config, 'config file')
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     check_config(cfg, weights, architecture, path)
     store(weights, architecture, snapshot.get('epoch'), cfg, args.alias or alias, args.out, args.bone_length)
     return 0

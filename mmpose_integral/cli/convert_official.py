@@ -25,6 +25,7 @@ from mmpose_integral.cli.publish import pack
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS
 from mmpose_integral.models.official_checkpoint import OfficialArchitecture, convert_official, load_official
 from mmpose_integral.structures.skeleton import build_metainfo
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.outputs import check_writable, output_file
 
@@ -107,7 +108,7 @@ def store(weights: dict[str, torch.Tensor], architecture: OfficialArchitecture, 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     check_file(args.config, 'config file')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     source = args.source or cfg.get('released_weights')
     if not source:
         raise ValueError(f'{args.config} has no released_weights; give the checkpoint as a file or a URL')

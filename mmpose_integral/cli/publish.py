@@ -13,6 +13,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
 import mmpose_integral
 from mmpose_integral.formats.checkpoints import find_weights
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.outputs import output_file
 
@@ -42,8 +43,8 @@ def publish(path: str, config: Config, half: bool = True, head_only: bool = Fals
     ValueError is raised if a pose model has no mean skeleton lengths, which the conversion to millimetres needs.
     """
     checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    meta = checkpoint.get('meta', {})
-    dataset_meta = meta.get('dataset_meta', {})
+    meta = checkpoint.get('meta') or {}
+    dataset_meta = meta.get('dataset_meta') or {}
     if 'skeleton_length' not in dataset_meta and 'classes' not in dataset_meta:
         raise ValueError(f'{path}: its dataset_meta has no skeleton_length; train with SkeletonLengthHook')
     weights = {name: value.half() if half and value.is_floating_point() else value
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     check_file(args.config, 'config file')
     check_file(args.checkpoint, 'checkpoint')
-    small = publish(args.checkpoint, Config.fromfile(args.config), not args.full_precision, args.head_only)
+    small = publish(args.checkpoint, read_config(args.config), not args.full_precision, args.head_only)
     save_checkpoint(small, args.out, backend_args=dict(backend='atomic_local'))
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     return 0

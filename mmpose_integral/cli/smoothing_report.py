@@ -21,7 +21,7 @@ from mmpose_integral.evaluation.functional import label_intrinsics, mpjpe, px_to
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import PersonDetector
 from mmpose_integral.synthetic.videos import render_video
-from mmpose_integral.utils.files import write_arrays
+from mmpose_integral.utils.files import read_arrays, write_arrays
 from mmpose_integral.utils.outputs import output_file
 from mmpose_integral.utils.progress import progress_bar
 
@@ -136,7 +136,8 @@ def report(data: dict[str, np.ndarray], args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.predictions and args.predictions.is_file():
-        data = dict(np.load(args.predictions))
+        data = read_arrays(args.predictions, 'file of predictions', ('boxes', 'keypoints', 'truth'),
+                           'delete it, so that it is made again')
     else:
         data = make_predictions(args)
         if args.predictions:

@@ -13,11 +13,13 @@ import hashlib
 import os.path as osp
 import pprint
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmpose_integral.cli.argument_types import bone_length_mm, positive, submission
+from mmpose_integral.engine.config_checks import apply_options
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.submission import find_faults
@@ -69,7 +71,7 @@ def read_config(args: argparse.Namespace) -> Config:
         if name.split('.')[0] in ('test_dataloader', 'test_evaluator'):
             raise SystemExit(f'--cfg-options {name} has no effect on a submission: its frames are those of '
                              'submission_dataloader; --out, --bone-length and --predictions set the rest')
-    cfg.merge_from_dict(args.cfg_options)
+    apply_options(cfg, args.cfg_options)
     if 'submission_dataloader' not in cfg:
         raise SystemExit(f'{args.config}: no submission_dataloader; see configs/quickstart/integral_r18_standin.py')
     return cfg
@@ -118,10 +120,10 @@ def stored_bone_length(paths: Sequence[str]) -> float:
 
     SystemExit is raised if a checkpoint has none, one is no body's length, or they differ.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for path in paths:
-        meta = CheckpointLoader.load_checkpoint(path, map_location='cpu').get('meta', {})
-        found[path] = meta.get('dataset_meta', {}).get('skeleton_length', {}).get('train+val')
+        meta = CheckpointLoader.load_checkpoint(path, map_location='cpu').get('meta') or {}
+        found[path] = ((meta.get('dataset_meta') or {}).get('skeleton_length') or {}).get('train+val')
         if found[path] is None:
             raise SystemExit(f'{path} has no mean skeleton length of train+val (SkeletonLengthHook stores it during '
                              'training); give --bone-length')

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import mmengine
 from mmengine.config import Config
 
+from mmpose_integral.engine.config_checks import apply_options
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
 from mmpose_integral.utils.files import check_file, replace_when_done
 from mmpose_integral.utils.outputs import output_file
@@ -46,12 +47,12 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         metrics[0].outfile = args.predictions
     if args.dump:
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
-    cfg.merge_from_dict(args.cfg_options)
+    apply_options(cfg, args.cfg_options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    cfg = load_config(args)
+    cfg = load_config(args, 'test_dataloader', 'test_evaluator')
     apply_arguments(cfg, args)
     runner = make_runner(cfg)
     metrics = runner.test()

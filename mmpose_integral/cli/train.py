@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmpose_integral.engine import CheckWeightsHook, make_fast
+from mmpose_integral.engine.config_checks import apply_options, check_config, explain_building
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, prepare_loaders, start_processes
 from mmpose_integral.utils.launch import is_first_rank
 from mmpose_integral.utils.locks import lock_folder
@@ -52,7 +53,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
     # configs of mmpose and mmdet do not have this hook
     cfg.default_hooks = dict(dict(finite_loss=dict(type='CheckFiniteLossHook')), **cfg.get('default_hooks') or {})
-    cfg.merge_from_dict(args.cfg_options)
+    apply_options(cfg, args.cfg_options)
     if args.resume:
         cfg.resume = True
         cfg.load_from = latest_checkpoint(cfg.work_dir) if args.resume == 'auto' else args.resume
@@ -73,12 +74,17 @@ def latest_checkpoint(work_dir: str) -> str | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    cfg = load_config(args)
+    cfg = load_config(args, 'train_dataloader', 'train_cfg', 'optim_wrapper')
     with lock_folder(cfg.work_dir, 'training') if is_first_rank(cfg.launcher) else contextlib.nullcontext():
         apply_arguments(cfg, args)
         prepare_loaders(cfg)
         start_processes(cfg)
-        runner = Runner.from_cfg(cfg)
+        check_config(cfg)
+        with explain_building(args.config):
+            runner = Runner.from_cfg(cfg)
+            # Built here, so that their errors are explained.
+            runner.train_loop, runner.val_loop  # noqa: B018
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         runner.register_hook(CheckWeightsHook(), priority='HIGHEST')
         runner.train()
     return 0

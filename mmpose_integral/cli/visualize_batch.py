@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 from mmpose_integral.cli.argument_types import at_least_one
-from mmpose_integral.utils.files import check_file
+from mmpose_integral.engine.config_checks import ConfigOptions, apply_options, explain_building
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import save_picture
@@ -27,7 +27,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--columns', type=at_least_one, default=4, help='samples per row of the picture')
     parser.add_argument('--height', type=at_least_one, default=320, help='height of a crop in the picture, px')
     parser.add_argument('--seed', type=int, default=0, help='seed of the choice of samples and of the augmentation')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, metavar='KEY=VALUE',
                         help='change entries of the config')
     return parser.parse_args(argv)
 
@@ -45,16 +45,16 @@ def choose_samples(lengths: Sequence[int], num: int, generator: np.random.Genera
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    check_file(args.config, 'config file')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, 'model')
+    apply_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     loader, codec_cfg = cfg.get(f'{args.split}_dataloader'), cfg.get('codec') or cfg.model.head.get('decoder')
     if loader is None:
         raise ValueError(f'{args.config}: no {args.split}_dataloader')
     if codec_cfg is None:
         raise ValueError(f'{args.config}: neither codec nor model.head.decoder, so the labels cannot be decoded')
-    dataset, codec = DATASETS.build(loader.dataset), KEYPOINT_CODECS.build(codec_cfg)
+    with explain_building(args.config):
+        dataset, codec = DATASETS.build(loader.dataset), KEYPOINT_CODECS.build(codec_cfg)
     np.random.seed(args.seed)
     lengths = [len(part) for part in getattr(dataset, 'datasets', [dataset])]
     bgr = bool(cfg.model.get('data_preprocessor', {}).get('bgr_to_rgb', True))

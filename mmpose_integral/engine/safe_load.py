@@ -18,7 +18,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
 
-from mmpose_integral.formats.checkpoints import CheckpointError, find_weights, read_checkpoint
+from mmpose_integral.formats.checkpoints import CheckpointError, check_meta, find_weights, read_checkpoint
 
 # Methods that HistoryBuffer.__getstate__ refers to; pickle writes a method as a call of getattr.
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
@@ -173,6 +173,7 @@ def _load(path: str | Path, map_location: Any, *remedy: str) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or 'state_dict' in checkpoint:
         try:
             find_weights(checkpoint)
+            check_meta(checkpoint)
         except CheckpointError as error:
             raise CheckpointError(f'{path}: {error}') from None
     return checkpoint

@@ -5,11 +5,12 @@ import os
 import os.path as osp
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmpose_integral.engine.config_checks import ConfigOptions, check_config, explain_building
 from mmpose_integral.models.weights import load_weights_file
-from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group, leave_ctrl_c_to_this_process
 from mmpose_integral.utils.outputs import check_writable, output_folder
 
@@ -19,20 +20,21 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<config name>)')
     parser.add_argument('--show-dir', type=output_folder, help='draw predictions into this folder')
     parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every n-th sample (default: 1)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, metavar='KEY=VALUE',
                         help='change entries of the config, for example train_cfg.max_epochs=5')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     # torch.distributed.launch passes it as an argument, torchrun in the environment.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
-def load_config(args: argparse.Namespace) -> Config:
+def load_config(args: argparse.Namespace, *required: str) -> Config:
     """Read the config file ``args.config``, and apply the arguments of :func:`add_common_arguments`.
 
     The command then applies its own arguments, ``cfg_options``, :func:`prepare_loaders` and :func:`start_processes`.
+    ``required`` are entries that the config must have.
 
     Raises:
-        FileNotFoundError: If there is no such config.
+        FileNotFoundError, ConfigError: If there is no such config, or it is not a sound one.
         OutputError: If nothing can be written into the work folder.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -41,8 +43,7 @@ def load_config(args: argparse.Namespace) -> Config:
         # mmengine collects garbage for each dataset that it builds. That takes a third of a second with all imported
         # objects, unless these are frozen.
         gc.freeze()
-    check_file(args.config, 'config file')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config, 'model', *required)
     cfg.launcher = args.launcher
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name)
@@ -62,7 +63,10 @@ def make_runner(cfg: Config) -> Runner:
     cfg.resume = False  # a config from a work folder may contain resume=True
     prepare_loaders(cfg)
     start_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    check_config(cfg)
+    with explain_building(cfg.filename):
+        runner = Runner.from_cfg(cfg)
+        runner.test_loop  # noqa: B018  built here, so that its errors are explained
     if cfg.load_from:
         load_weights_file(runner.model, cfg.load_from)
     return runner

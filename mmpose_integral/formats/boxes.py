@@ -1,6 +1,4 @@
 """Person boxes of a split: COCO detection results, a list of the frames without a box, and the origin of both."""
-import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.formats.origin import IMAGES, check_origin, origin_of
-from mmpose_integral.utils.files import write_json, write_json_lines_list
+from mmpose_integral.utils.files import check_file, write_json, write_json_lines_list
+from mmpose_integral.utils.reading import UnreadableFile, read_json
 
 MAX_SIDES = 10.0
 """Largest side of a box, divided by the longer side of its image. In the crop of a larger box, no person is visible."""
@@ -87,11 +86,12 @@ def load_boxes(path: str | Path, index: H80KIndex) -> dict[int, list[float]]:
         ValueError: If the file holds something else, is not of this index, or a box is not usable, see
             :func:`usable_boxes`; the message names the first such frame.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'boxes {path} do not exist; make them with mmpose-integral prepare boxes')
+    check_file(path, 'file of boxes', 'make it with mmpose-integral prepare boxes')
     try:
-        records = sorted(map(_read_record, json.loads(Path(path).read_bytes())), key=lambda record: record[2])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        records = sorted(map(_read_record, read_json(path)), key=lambda record: record[2])
+    except UnreadableFile as error:
+        raise UnreadableFile(path, f'{error.reason}; {_REMEDY}') from None
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(f'{path} is no list of COCO detection results ({error!r})') from error
     boxes = {frame_id: box for frame_id, box, _ in records}
     _check_index(path, boxes, index)
@@ -142,8 +142,8 @@ def _check_index(path: str | Path, boxes: dict[int, list[float]], index: H80KInd
 
 def _read_json(path: Path, kind: type) -> Any:
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        content = read_json(path)
+    except ValueError:
         content = None
     if not isinstance(content, kind):
         raise ValueError(f'{path} is damaged: a JSON {kind.__name__} expected; {_REMEDY}')

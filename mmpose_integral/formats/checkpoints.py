@@ -3,6 +3,7 @@
 Since torch 1.6, a checkpoint is a zip archive with a checksum per member. torch does not compare the checksums, so that
 a damaged file gives other weights. :func:`read_checkpoint` compares them. Older files have no checksum.
 """
+import math
 import pickle
 import re
 import zipfile
@@ -14,6 +15,7 @@ import torch
 
 from mmpose_integral.utils.errors import ExpectedError
 from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.reading import UnreadableFile, check_archive
 
 _SOURCE_AGAIN = 'get it again from its source'
 _ZIP = b'PK\x03\x04'
@@ -68,12 +70,58 @@ def _check_archive(path: str | Path, remedy: str) -> None:
             return
         try:
             with zipfile.ZipFile(file) as archive:
+                check_archive(archive, path)
                 damaged = archive.testzip()
+        except UnreadableFile as error:
+            raise CheckpointError(f'{error}; {remedy}') from None
         except Exception as error:  # as above
             raise CheckpointError(f'{path} is no torch checkpoint, or is cut short ({type(error).__name__}: {error}); '
                                   f'{remedy}') from error
     if damaged:
         raise CheckpointError(f'{path} is damaged: the content of {damaged} does not fit its checksum; {remedy}')
+
+
+def check_meta(checkpoint: Any) -> None:
+    """Check the types of what a checkpoint stores beside its weights, as far as this project reads it.
+
+    Raises:
+        CheckpointError: If an entry of ``meta`` is of another type; entries may be missing.
+    """
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    _expect(meta, 'meta', dict)
+    dataset_meta = (meta or {}).get('dataset_meta')
+    _expect(dataset_meta, 'meta.dataset_meta', dict)
+    for name in ('skeleton_length', 'camera'):
+        _expect((dataset_meta or {}).get(name), f'meta.dataset_meta.{name}', dict)
+    camera, lengths = ((dataset_meta or {}).get(name) or {} for name in ('camera', 'skeleton_length'))
+    for name, length in lengths.items():
+        if isinstance(length, bool) or not isinstance(length, (int, float)) or not math.isfinite(length):
+            raise CheckpointError(f'its meta.dataset_meta.skeleton_length is {length!r} for {name}; mm are expected')
+    if camera and camera.get('model') not in ('weak', 'perspective'):
+        raise CheckpointError(f"its meta.dataset_meta.camera is of model {camera.get('model')!r}; 'weak' or "
+                              "'perspective' is expected")
+    focal = camera.get('focal_length')
+    if camera.get('model') == 'perspective' and focal is not None and not (
+            type(focal) in (int, float) and 0 < focal < math.inf):
+        raise CheckpointError(f'its meta.dataset_meta.camera has the focal length {focal!r}; px are expected')
+
+
+def _expect(value: Any, name: str, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise CheckpointError(f'its {name} is of type {type(value).__name__}, {kind.__name__} is expected')
+
+
+def stored_dataset_meta(checkpoint: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """Return the ``dataset_meta`` of a checkpoint of a 3D model.
+
+    Raises:
+        CheckpointError: If it has none.
+    """
+    dataset_meta = (checkpoint.get('meta') or {}).get('dataset_meta')
+    if not dataset_meta:
+        raise CheckpointError(f'{path} has no meta.dataset_meta, in which a training stores joints and bone lengths; '
+                              'use a checkpoint of mmpose-integral train or publish')
+    return dataset_meta
 
 
 def find_weights(checkpoint: Any) -> dict[str, torch.Tensor]:

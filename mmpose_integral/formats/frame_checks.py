@@ -6,12 +6,17 @@ import numpy as np
 from PIL import Image
 
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS
+from mmpose_integral.utils.reading import UnreadableFile, check_regular, read_limited
 
 ROOT_TOLERANCE_MM = 1e-2
 """Pose files are root-relative and written with two to four decimals, so a correct root is zero up to rounding."""
 
 LARGEST_MM = 1e6
 """Coordinates beyond a kilometre are no joints of a body, and those above 3e38 are infinite as float32."""
+
+
+MAX_POSE_BYTES = 100_000
+"""Largest pose file that is read; usual ones have less than a kilobyte."""
 
 
 class FaultyFile(ValueError):
@@ -29,7 +34,10 @@ def read_pose(path: Path) -> np.ndarray:
             or above ``LARGEST_MM``, or has a root that is off zero by more than ``ROOT_TOLERANCE_MM`` on an axis.
     """
     try:
-        pose = parse_pose([row for row in path.read_text(encoding='utf-8-sig').splitlines() if row.strip()])
+        text = read_limited(path, MAX_POSE_BYTES).decode('utf-8-sig')
+        pose = parse_pose([row for row in text.splitlines() if row.strip()])
+    except UnreadableFile as error:
+        raise FaultyFile(error.reason) from None
     except UnicodeDecodeError:
         raise FaultyFile('is not a text file') from None
     except OSError as error:
@@ -83,10 +91,13 @@ def read_image_size(path: Path) -> tuple[int, int]:
         FaultyFile: If the file is not a JPEG image, truncated, broken, or so large that Pillow refuses it.
     """
     try:
+        check_regular(path)
         with Image.open(path, formats=('JPEG', )) as image:
             size = image.size
             image.draft('RGB', (max(size[0] // 8, 1), max(size[1] // 8, 1)))
             image.load()
+    except UnreadableFile as error:
+        raise FaultyFile(error.reason) from None
     except Image.UnidentifiedImageError:
         raise FaultyFile('is not a JPEG image') from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmpose_integral.utils.reading import read_limited
+
 _MAX_DEPTH, _MAX_EQUAL_HASHES = 64, 16
 
 
@@ -152,5 +154,5 @@ def loads_plain(data: bytes, where: str | Path) -> object:
 
 
 def load_plain_pickle(path: str | Path) -> object:
-    """Read a pickle file; see :func:`loads_plain`."""
-    return loads_plain(Path(path).read_bytes(), path)
+    """Read a pickle file; see :func:`loads_plain` and :func:`mmpose_integral.utils.reading.read_limited`."""
+    return loads_plain(read_limited(path), path)

@@ -5,23 +5,31 @@
 
 They lie in one ZIP archive or in one folder. Joints are those of the pose files, in the same order.
 """
-import json
+import functools
 import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from mmpose_integral.formats.frame_checks import FaultyFile, parse_pose
+from mmpose_integral.formats.frame_checks import MAX_POSE_BYTES, FaultyFile, parse_pose
 from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
 from mmpose_integral.utils.files import replace_when_done
+from mmpose_integral.utils.reading import (
+    UnreadableFile,
+    check_archive,
+    check_regular,
+    parse_json,
+    read_limited,
+    read_member,
+)
 
 CSV_FOLDER, JSON_NAME = 'Test_PRED', 'Test_Prediction.JSON'
 ROUNDING_MM = 0.0051  # half of the last decimal that is written, and a tolerance for binary fractions
+_JSON_BYTES_PER_FRAME = 8000  # 51 numbers with all digits have less than 2 kB
 _CSV_TEMPLATE = '%.2f,%.2f,%.2f\n' * NUM_FILE_JOINTS
 
 
@@ -112,8 +120,10 @@ def find_faults(path: str | Path, index: H80KIndex) -> list[str]:
     expected = {f'{CSV_FOLDER}/{PurePosixPath(img_path).stem}.csv': frame_id
                 for img_path, frame_id in zip(index.img_paths.tolist(), index.frame_ids.tolist(), strict=True)}
     try:
-        files, faults = _read_files(Path(path), {*expected, JSON_NAME})
-    except (OSError, zipfile.BadZipFile) as error:
+        limits = dict.fromkeys(expected, MAX_POSE_BYTES)
+        limits[JSON_NAME] = 1_000_000 + _JSON_BYTES_PER_FRAME * len(expected)
+        files, faults = _read_files(Path(path), limits)
+    except (OSError, UnreadableFile, zipfile.BadZipFile) as error:
         return [f'{path} cannot be read as a ZIP archive or a folder: {error}']
     faults += [f'{name} is missing' for name in (*expected, JSON_NAME) if name not in files]
     poses = {}
@@ -128,28 +138,39 @@ def find_faults(path: str | Path, index: H80KIndex) -> list[str]:
     return faults
 
 
-def _read_files(path: Path, wanted: set[str]) -> tuple[dict[str, bytes | None], list[str]]:
-    """Read the wanted files by name (None: unreadable), and list faults of names that are not wanted or occur twice."""
-    files: dict[str, bytes | None] = {}
+def _read_files(path: Path, limits: dict[str, int]) -> tuple[dict[str, bytes | None], list[str]]:
+    """Read the wanted files by name (None: unreadable), and list faults of names that are not wanted or occur twice.
+
+    The keys of ``limits`` are the names of the wanted files, and its values their largest sizes, bytes.
+    """
     if path.is_dir():
         names = [file.relative_to(path).as_posix() for file in sorted(path.rglob('*')) if not file.is_dir()]
-        files.update((name, (path / name).read_bytes()) for name in names if name in wanted)
-        return files, [f'{name} is not expected' for name in names if name not in wanted]
-    faults = []
+        return _read_wanted([(name, functools.partial(read_limited, path / name)) for name in names], limits)
+    check_regular(path)
     with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if info.is_dir():
-                continue
-            if info.filename in files:
-                faults.append(f'{info.filename} is there more than once')
-            elif info.filename not in wanted:
-                faults.append(f'{info.filename} is not expected')
-            else:
-                try:
-                    files[info.filename] = archive.read(info)
-                except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: an encrypted file
-                    files[info.filename] = None
-                    faults.append(f'{info.filename} cannot be unpacked: {error}')
+        check_archive(archive, path)
+        return _read_wanted([(info.filename, functools.partial(read_member, archive, info, info.filename))
+                             for info in archive.infolist() if not info.is_dir()], limits)
+
+
+def _read_wanted(readers: list[tuple[str, Callable[[int], bytes]]],
+                 limits: dict[str, int]) -> tuple[dict[str, bytes | None], list[str]]:
+    """Read the files of :func:`_read_files` with functions of their largest size, one per name."""
+    files: dict[str, bytes | None] = {}
+    faults = []
+    for name, read in readers:
+        if name in files:
+            faults.append(f'{name} is there more than once')
+        elif name not in limits:
+            faults.append(f'{name} is not expected')
+        else:
+            files[name] = None
+            try:
+                files[name] = read(limits[name])
+            except UnreadableFile as error:
+                faults.append(f'{name} {error.reason}')
+            except OSError as error:
+                faults.append(f'{name} cannot be read ({error.strerror})')
     return files, faults
 
 
@@ -165,10 +186,10 @@ def _check_pose(pose: np.ndarray) -> np.ndarray:
 def _check_json(content: bytes, frame_ids: set[int], poses: dict[int, np.ndarray]) -> list[str]:
     """List faults of the JSON summary, given the required ids and the poses of the CSV files."""
     try:
-        entries = json.loads(content, object_pairs_hook=_unique_keys)
+        entries = parse_json(content, object_pairs_hook=_unique_keys)
     except FaultyFile as error:
         return [str(error)]
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return [f'is not JSON: {error}']
     if not isinstance(entries, list):
         return [f'holds a {type(entries).__name__}, a list expected']

@@ -9,13 +9,13 @@ from typing import Any
 import cv2
 import mmcv
 import numpy as np
-from mmengine.config import Config
 from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
 from mmpose_integral.formats.h80k_index import H80KIndex, load_index
 from mmpose_integral.formats.origin import IMAGES, check_images, origin_of
 from mmpose_integral.preparation.sharded_job import run_sharded
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
 from mmpose_integral.utils.outputs import output_file
@@ -61,7 +61,7 @@ def choose_checkpoint(config: str | Path, checkpoint: str | None) -> str:
         FileNotFoundError: If there is no such config, or neither gives a checkpoint.
     """
     check_file(config, 'config file')
-    checkpoint = checkpoint or Config.fromfile(config).get('load_from')
+    checkpoint = checkpoint or read_config(config).get('load_from')
     if not checkpoint:
         raise FileNotFoundError(f'{config}: no checkpoint is given, and the config has no load_from that names public '
                                 'weights; train the model, and give its checkpoint after the config')

@@ -23,7 +23,7 @@ import numpy as np
 
 from mmpose_integral.formats.safe_pickle import load_plain_pickle, loads_plain
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, add_thorax
-from mmpose_integral.utils.files import read_arrays
+from mmpose_integral.utils.files import check_file, read_arrays
 
 # No subject is in two splits: the challenge's mean skeleton lengths differ between splits.
 SPLIT_SUBJECTS = dict(Train=(1, 5, 6, 7), Val=(8,), Test=(9, 11))
@@ -82,8 +82,7 @@ def read_cameras(path: str | Path) -> dict[tuple[int, str], H36MCamera]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds something else.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'cameras {path}: no such file; {REMEDY}')
+    check_file(path, 'file of cameras', REMEDY)
     entries = load_plain_pickle(path)
     cameras = {}
     try:

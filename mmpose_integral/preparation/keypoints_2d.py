@@ -13,6 +13,7 @@ from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import checkpoint_fingerprint
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.structures.skeleton import JOINT_MAPS, NUM_JOINTS
+from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import rounded
 
 FORMAT_SIZES = dict(mpii=16, coco=17)
@@ -82,7 +83,7 @@ class TopdownModel:
 
     def __init__(self, config: str | Path, checkpoint: str | Path, device: str, one_based: str = 'auto',
                  padding: float | None = None) -> None:
-        cfg = Config.fromfile(config)
+        cfg = read_config(config)
         self.checkpoint = str(checkpoint)
         self.one_based = trains_one_based(cfg) if one_based == 'auto' else one_based == 'yes'
         # init_model sets the default scope to mmpose, also in a process where mmdet was imported first.

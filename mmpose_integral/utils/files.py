@@ -3,12 +3,12 @@ import contextlib
 import csv
 import functools
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmpose_integral.utils.locks import share_folder
+from mmpose_integral.utils.reading import UnreadableFile, check_archive, check_regular
 
 _TEMPORARY = re.compile(r'\..+\.\d+\.part(\.[^.]*)?')
 _visited: set[str] = set()
@@ -147,10 +148,26 @@ def utf8_name(path: str | Path) -> Iterator[str]:
         yield link
 
 
-def check_file(path: str | Path, what: str) -> None:
-    """Raise FileNotFoundError if a path is no file and no URL; ``what`` is its kind, such as 'config file'."""
-    if '://' not in str(path) and not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such {what}')
+def check_file(path: str | Path, what: str, remedy: str = '') -> None:
+    """Check that a path is a regular file, or a URL.
+
+    Args:
+        path: File or URL.
+        what: Kind of the file for error messages, such as 'config file'.
+        remedy: Remedy for error messages.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UnreadableFile: If it is a folder, a named pipe or a device.
+    """
+    if '://' in str(path):
+        return
+    try:
+        check_regular(path, what)
+    except UnreadableFile:
+        raise
+    except (OSError, ValueError):  # ValueError: a name with a null character
+        raise FileNotFoundError(f'{path}: no such {what}{remedy and f"; {remedy}"}') from None
 
 
 def read_arrays(path: str | Path, what: str, required: Iterable[str], remedy: str,
@@ -168,33 +185,41 @@ def read_arrays(path: str | Path, what: str, required: Iterable[str], remedy: st
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no npz, is damaged, lacks an array, or has arrays of objects and there is no
-            ``load_objects``.
+            ``load_objects``; or if its arrays are larger than their content, or much larger than the file.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{what} {path}: no such file; {remedy}')
+    check_file(path, what, remedy)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = file.files
-            arrays = {name: _read_member(file, name, load_objects) for name in found
+        with zipfile.ZipFile(path) as file:
+            check_archive(file, path)
+            members = {member.filename.removesuffix('.npy'): member for member in file.infolist()}
+            found = [*members]
+            arrays = {name: _read_member(file, member, load_objects) for name, member in members.items()
                       if load_objects is None or name in required}
-    # AttributeError and TypeError: from the array of an npy file
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, MemoryError,
-            zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f'{what} {path}: not readable as an npz file ({error}); {remedy}') from error
+    except Exception as error:  # a damaged file can raise nearly any exception
+        reason = error.reason if isinstance(error, UnreadableFile) else str(error) or type(error).__name__
+        reason = reason.splitlines()[0][:200]
+        raise ValueError(f'{what} {path}: not readable as an npz file ({reason}); {remedy}') from error
     absent = [name for name in required if name not in arrays]
     if absent:
         raise ValueError(f'{what} {path} has no {", ".join(absent)}, only {", ".join(sorted(found))}; {remedy}')
     return arrays
 
 
-def _read_member(file: Any, name: str, load_objects: Callable[[bytes, str], Any] | None) -> np.ndarray:
-    try:
-        return file[name]
-    except ValueError:
-        if load_objects is None:
-            raise
-        data = file.zip.read(f'{name}.npy')  # a pickle after numpy's header, whose length is in bytes 8 and 9
-        return load_objects(data[10 + int.from_bytes(data[8:10], 'little'):], name)
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo,
+                 load_objects: Callable[[bytes, str], Any] | None) -> np.ndarray:
+    """Read an array. numpy alone would allocate as much memory as the header announces."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if dtype.hasobject and load_objects is not None:
+            return load_objects(file.read(member.file_size), member.filename.removesuffix('.npy'))
+        stored = member.file_size - file.tell()
+        if not dtype.hasobject and (math.prod(shape) * dtype.itemsize != stored
+                                    or max(shape, default=0) > max(stored, 1000)):
+            raise ValueError(f'{member.filename} has {stored} bytes for an array of shape {shape} and type {dtype}')
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def check_rows(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str, remedy: str) -> None:

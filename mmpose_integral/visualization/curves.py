@@ -1,5 +1,4 @@
 """Learning curves from the scalars that mmengine's LocalVisBackend writes to a work dir."""
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from mmpose_integral.utils.reading import parse_json
 
 from .canvas import picture_of
 from .palette import STYLES
@@ -68,8 +69,8 @@ def read_records(work_dir: str | Path) -> Iterator[dict[str, Any]]:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
         for number, line in enumerate(lines, 1):
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
+                yield parse_json(line)
+            except ValueError as error:
                 # The last line of a killed run may be incomplete.
                 if number < len(lines):
                     raise ValueError(f'{path}: line {number} is not JSON ({error}); one object per line '

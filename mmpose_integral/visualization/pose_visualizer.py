@@ -1,4 +1,6 @@
+import functools
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +27,14 @@ from .view_3d import AnyView
 _MMPOSE_RADIUS, _MMPOSE_LINE_WIDTH = 3, 1
 # Limits for a whole image in the picture, px: readable text needs the least height; the largest size fits a screen.
 _LEAST_HEIGHT, _MOST_HEIGHT, _MOST_WIDTH = 480, 1080, 1920
+_OPEN_WINDOW = 'import cv2; cv2.namedWindow("mmpose_integral"); cv2.destroyAllWindows()'
 _NOBODY = People(np.zeros((0, NUM_JOINTS, 2)), np.zeros((0, NUM_JOINTS, 3)))
 
 
 def check_window() -> None:
     """Check that OpenCV can open a window here.
+
+    Qt ends the process, also that of a notebook, if it cannot reach a display. Another process tries it first.
 
     Raises:
         OSError: If OpenCV was built without windows, or if there is no display.
@@ -38,7 +43,25 @@ def check_window() -> None:
         raise OSError('this OpenCV cannot open a window; for one that can, run '
                       '`pip uninstall -y opencv-python-headless` and `pip install opencv-python==4.14.0.94`')
     if sys.platform.startswith('linux') and not any(map(os.environ.get, ('DISPLAY', 'WAYLAND_DISPLAY'))):
-        raise OSError('a window cannot be opened: there is no display (DISPLAY is not set)')  # Qt would end the process
+        raise OSError('a window cannot be opened: there is no display (DISPLAY is not set)')
+    reason = _try_window(*map(os.environ.get, ('DISPLAY', 'WAYLAND_DISPLAY')))
+    if reason:
+        raise OSError(f'a window cannot be opened: {reason}')
+
+
+@functools.cache
+def _try_window(*displays: str | None) -> str:
+    """Open a window in another process; return the reason why that fails, or nothing.
+
+    ``displays`` only tell one call from another, because the result is kept.
+    """
+    try:
+        run = subprocess.run([sys.executable, '-c', _OPEN_WINDOW], capture_output=True, text=True, errors='replace',
+                             timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return 'the display does not answer'
+    lines = run.stderr.strip().splitlines()
+    return '' if run.returncode == 0 else lines[0] if lines else f'the process ended with status {run.returncode}'
 
 
 @VISUALIZERS.register_module()
@@ -151,6 +174,7 @@ class IntegralPose3dVisualizer(PoseLocalVisualizer):
         picture = panel.draw(image, pred, truth, title, caption, note)
         self.set_image(picture)
         if show:
+            check_window()
             self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
             save_picture(picture, out_file)

@@ -180,3 +180,10 @@ def test_the_joint_table_of_the_faq():
 def test_pictures_are_small():
     for path in REPO.glob('docs/images/inference_*'):
         assert path.stat().st_size < 250_000, path.name
+
+
+def test_the_tests_that_the_page_on_faults_names_exist():
+    named = re.findall(r'`(test_[\w/]+\.py)::(test_\w+)`', (REPO / 'docs' / 'reliability.md').read_text())
+    absent = [f'{file}::{name}' for file, name in named
+              if f'\ndef {name}(' not in (REPO / 'tests' / file).read_text()]
+    assert len(named) > 40 and not absent, absent

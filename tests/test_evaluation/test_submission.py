@@ -112,7 +112,7 @@ SPOILERS = {
     'Test_PRED/00002.csv is not root-relative': lambda f: rewrite(f, ['0,5,0', *csv_lines(f)[1:]]),
     'Test_Prediction.JSON is missing': lambda f: (f / JSON_NAME).unlink(),
     'Test_Prediction.JSON is not JSON': lambda f: (f / JSON_NAME).write_text('[{'),
-    'Test_Prediction.JSON is not JSON: maximum recursion': lambda f: (f / JSON_NAME).write_text('[' * 100_000),
+    'Test_Prediction.JSON is not JSON: it is nested too deeply': lambda f: (f / JSON_NAME).write_text('[' * 100_000),
     "Test_Prediction.JSON has the key 'image_id' more than once": lambda f: (f / JSON_NAME).write_text(
         (f / JSON_NAME).read_text().replace('{"image_id": 3,', '{"image_id": 4, "image_id": 3,')),
     'Test_Prediction.JSON holds a dict': lambda f: (f / JSON_NAME).write_text('{}'),
@@ -200,4 +200,4 @@ def test_command_prints_all_faults_and_sets_the_exit_code(folder, tmp_path, caps
     code, output = check('h80k_test.npz')
     assert code == 1 and output.splitlines()[-1] == f'{folder}: 2 fault(s)'
     assert '00001.csv is missing' in output and 'has 5 rows' in output
-    assert 'absent.npz: no such file' in check('absent.npz')[0]
+    assert 'absent.npz: no such H80K index' in check('absent.npz')[0]

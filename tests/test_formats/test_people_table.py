@@ -102,7 +102,7 @@ def test_other_joints_are_refused():
 
 def test_files_that_are_no_npz_are_refused(table, tmp_path):
     path = tmp_path / 't.npz'
-    with pytest.raises(FileNotFoundError, match='no such file'):
+    with pytest.raises(FileNotFoundError, match='no such table of people'):
         read_npz(path)
     write_npz(path, table)
     whole = bytearray(path.read_bytes())

@@ -215,7 +215,7 @@ def test_wrong_cameras(tree, convert):
     with pytest.raises(ValueError, match='system, which is no plain data'):
         convert()
     path.unlink()
-    with pytest.raises(FileNotFoundError, match=r'cameras\.pkl: no such file; make it with'):
+    with pytest.raises(FileNotFoundError, match=r'cameras\.pkl: no such file of cameras; make it with'):
         convert()
 
 

@@ -11,7 +11,7 @@ from mmpose.structures import PoseDataSample
 
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS, skeleton_length
 from mmpose_integral.structures.bone_length import resolve_bone_length
-from mmpose_integral.visualization import check_window, panel, scene_3d
+from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window, panel, pose_visualizer, scene_3d
 from mmpose_integral.visualization.people import People, read_people
 
 MM, FLAT = t_pose()[None], to_image(t_pose())[None]
@@ -239,5 +239,24 @@ def test_window_that_cannot_be_opened(framework, variables, message, monkeypatch
     monkeypatch.setattr(cv2, 'currentUIFramework', lambda: framework)
     monkeypatch.setattr(sys, 'platform', 'linux')
     monkeypatch.setattr('os.environ', variables)
+    monkeypatch.setattr(pose_visualizer, '_OPEN_WINDOW', 'pass')
+    pose_visualizer._try_window.cache_clear()
     with pytest.raises(OSError, match=message) if message else contextlib.nullcontext():
         check_window()
+
+
+@pytest.mark.parametrize('script, message', [
+    ('import os, sys; sys.stderr.write("could not connect to display\\nmore\\n"); sys.stderr.flush(); os.abort()',
+     'could not connect to display$'), ('import os; os.abort()', 'the process ended with status -6'), ('pass', None)])
+def test_a_window_that_ends_the_process_is_tried_in_another_one(script, message, monkeypatch):
+    monkeypatch.setattr(cv2, 'currentUIFramework', lambda: 'QT6')
+    monkeypatch.setattr(pose_visualizer, '_OPEN_WINDOW', script)
+    monkeypatch.setenv('DISPLAY', ':99')
+    pose_visualizer._try_window.cache_clear()
+    shown = []
+    monkeypatch.setattr(IntegralPose3dVisualizer, 'show', lambda self, picture, **options: shown.append(picture.shape))
+    visualizer = IntegralPose3dVisualizer(name=f'window{message}')
+    with pytest.raises(OSError, match=message) if message else contextlib.nullcontext():
+        visualizer.add_datasample('a', np.zeros((60, 40, 3), np.uint8), PoseDataSample(), show=True)
+    assert len(shown) == (message is None)
+    pose_visualizer._try_window.cache_clear()

@@ -3,9 +3,10 @@
 The environment variables H80K_ROOT, MPII_ROOT and COCO_ROOT set the folders of the data. Sources and steps of the
 pipelines have names, so that a config that inherits from this one can list those that it keeps.
 """
-h80k_root = '{{$H80K_ROOT:data/h80k}}/'
-mpii_root = '{{$MPII_ROOT:data/mpii}}/'
-coco_root = '{{$COCO_ROOT:data/coco}}/'
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+h80k_root = os.path.expanduser(os.environ.get('H80K_ROOT') or 'data/h80k') + '/'
+mpii_root = os.path.expanduser(os.environ.get('MPII_ROOT') or 'data/mpii') + '/'
+coco_root = os.path.expanduser(os.environ.get('COCO_ROOT') or 'data/coco') + '/'
 index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root + 'annotations/h80k_val.npz')
 
 codec = dict(type='Integral3DLabel', input_size=(256, 256))

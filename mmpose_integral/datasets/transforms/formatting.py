@@ -2,9 +2,10 @@ import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, Compose
-from mmengine.config import Config
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import TRANSFORMS
+
+from mmpose_integral.utils.config_files import read_config
 
 
 @TRANSFORMS.register_module()
@@ -59,7 +60,7 @@ class MemberInputs(BaseTransform):
             raise ValueError('configs: at least one config file expected, got none')
         self.pipelines = []
         for path in configs:
-            dataset = (Config.fromfile(path).get('test_dataloader') or {}).get('dataset', {})
+            dataset = (read_config(path).get('test_dataloader') or {}).get('dataset', {})
             if not dataset.get('pipeline'):
                 raise ValueError(f'{path}: no test_dataloader.dataset.pipeline to prepare its inputs with')
             self.pipelines.append(Compose(dataset['pipeline']))

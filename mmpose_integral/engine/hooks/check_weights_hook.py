@@ -22,6 +22,10 @@ class CheckWeightsHook(Hook):
         path = runner._load_from or f'the latest checkpoint in {runner.work_dir}'
         if runner._resume:
             load_weights(runner.model, checkpoint, path)
+            meta = checkpoint.get('meta') or {}
+            if any(type(meta.get(name)) is not int for name in ('epoch', 'iter')):
+                raise CheckpointError(f'{path} does not hold the state of a training: its meta has no epoch and iter; '
+                                      f'start from its weights with --cfg-options load_from={path}')
             return
         try:
             check_overlap(runner.model, find_weights(checkpoint))

@@ -21,7 +21,7 @@ class LabelCameraHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Use the camera of the checkpoint."""
-        self._set(runner, checkpoint.get('meta', {}).get('dataset_meta') or {})
+        self._set(runner, (checkpoint.get('meta') or {}).get('dataset_meta') or {})
 
     @staticmethod
     def _set(runner: Runner, dataset_meta: dict) -> None:

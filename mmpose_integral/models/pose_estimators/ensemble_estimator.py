@@ -3,13 +3,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 from mmpose_integral.models.weights import load_weights_file
+from mmpose_integral.utils.config_files import read_config
 
 
 @MODELS.register_module()
@@ -55,13 +55,13 @@ class EnsembleEstimator(BaseModel):
                                     'weight=NUMBER) expected')
         if '://' not in checkpoint and not os.path.isfile(checkpoint):
             raise FileNotFoundError(f'ensemble member {path}: no checkpoint {checkpoint}')
-        model = Config.fromfile(path).model
+        model = read_config(path).model
         model.test_cfg = dict(model.get('test_cfg') or {}, **test_cfg)
         if 'backbone' in model:
             model.backbone.init_cfg = None  # the checkpoint has all weights
         model = MODELS.build(model)
         loaded = load_weights_file(model, checkpoint)
-        model.dataset_meta = loaded.get('meta', {}).get('dataset_meta') or {}
+        model.dataset_meta = (loaded.get('meta') or {}).get('dataset_meta') or {}
         return model
 
     def forward(self, inputs: list[list[torch.Tensor]], data_samples: list[list[PoseDataSample]] | None = None,

@@ -1,0 +1,67 @@
+"""Reading of config files, whose errors are sentences that name the file and the line."""
+import traceback
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmpose_integral.utils.errors import ExpectedError
+from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.reading import UnreadableFile
+
+SUFFIXES = ('.py', '.yml', '.yaml', '.json')
+_MAX_BYTES = 2**24
+
+
+class ConfigError(ExpectedError, ValueError):
+    """A config cannot be read, lacks an entry, or has one of another kind. Commands print it without a traceback."""
+
+
+def read_config(path: str | Path, *required: str) -> Config:
+    """Read a config file and its bases.
+
+    Args:
+        path: Python, YAML or JSON file.
+        required: Entries that it must have, such as 'model'; each has to be a dict, or a list of dicts.
+
+    Raises:
+        FileNotFoundError, UnreadableFile: If there is no such file, or it is a folder, a named pipe or a device.
+        ConfigError: If it is no config, or an entry is missing.
+    """
+    path = str(path)
+    check_file(path, 'config file')
+    if not path.endswith(SUFFIXES):
+        with open(path, 'rb') as file:
+            kind = 'a checkpoint or another archive' if file.read(4) == b'PK\x03\x04' else 'no config by its name'
+        raise ConfigError(f'{path} is {kind}; a config, whose name ends in {", ".join(SUFFIXES)}, is expected here')
+    if Path(path).stat().st_size > _MAX_BYTES:
+        raise UnreadableFile(path, f'has more than {_MAX_BYTES / 1e6:.0f} MB, and is no config')
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as error:  # a config is a Python program, which can raise any exception
+        reason = str(error.args[0] if isinstance(error, (KeyError, SyntaxError)) and error.args else error)
+        raise ConfigError(f'{_place(error, path)} cannot be read as a config: {type(error).__name__}: '
+                          f'{reason.splitlines()[0][:300] if reason else "no reason given"}') from error
+    check_entries(cfg, path, *required)
+    return cfg
+
+
+def check_entries(cfg: Config, where: str | Path, *required: str) -> None:
+    """Raise ConfigError if a config lacks an entry, or one of its entries is no dict and no list of dicts."""
+    absent = [name for name in required if cfg.get(name) is None]
+    if absent:
+        raise ConfigError(f'{where} has no {", ".join(absent)}; the config of a model that has these is expected')
+    for name in required:
+        parts = cfg[name] if isinstance(cfg[name], (list, tuple)) else [cfg[name]]
+        if not all(isinstance(part, dict) for part in parts):
+            raise ConfigError(f'{where}: {name} = {str(cfg[name])[:80]!r}; a dict is expected')
+
+
+def _place(error: BaseException, path: str) -> str:
+    """The file that was read when an error was raised, the config or one of its bases, and the line if it is known."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == '_file2dict':  # of mmengine
+            path = frame.f_locals.get('filename', path)
+        elif frame.f_code.co_filename == path:
+            line = number
+    return f'{path}, line {line},' if line else path
