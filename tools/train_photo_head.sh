@@ -16,4 +16,6 @@ print(user_folder() / 'checkpoints' / 'blazepose_full.pth')")
 prepare_from_truth(sys.argv[1], splits=('train', 'val'))" "$PHOTO_ROOT"
 PYTHON=$python bash tools/dist_run.sh tools/train.py 2 "$config" --work-dir "$work" --resume --cfg-options \
     train_dataloader.batch_size=32 model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint="$backbone"
+"$python" tools/test.py "${config%.py}_upright.py" "$work"/best_*.pth --predictions "$work/val.npz"
+"$python" tools/plot_calibration.py "$work/val.npz" --out "$work/calibration.png" --store "$work"/best_*.pth
 "$python" tools/publish_checkpoint.py "$config" "$work"/best_*.pth mmpose_integral/assets/photo_head.pth --head-only

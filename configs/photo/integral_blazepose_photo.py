@@ -23,6 +23,7 @@ project = dict(type='FitPerspective')
 move_box = dict(
     type='RandomCropBox', input_size=input_size, shift_factor=0.05, scale_factor=(0.8, 1.25), rotate_factor=15)
 turn = dict(type='TurnUpright')
+test_box = dict(type='GetBBoxCenterScale', padding=1.35)  # the landmark network was trained with some surroundings
 train_dataloader = dict(
     batch_size=64, num_workers=0, persistent_workers=False, pin_memory=False,
     dataset=dict(
@@ -36,8 +37,10 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64, num_workers=0, persistent_workers=False,
     dataset=dict(data_root=h80k_root, camera_file='annotations/h80k_val_perspective_cameras.npz', pipeline=[
-        {{_base_.load_image}}, project, {{_base_.detected_box}}, turn, {{_base_.crop}}, {{_base_.generate_target}},
+        {{_base_.load_image}}, project, test_box, turn, {{_base_.crop}}, {{_base_.generate_target}},
         {{_base_.pack_inputs}}]))
+test_dataloader = dict(dataset=dict(pipeline=[{{_base_.load_image}}, test_box, {{_base_.crop}}, {{_base_.pack_inputs}}]))
+submission_dataloader = test_dataloader
 index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root + 'annotations/h80k_val.npz')
 val_evaluator = dict(index_files=index_files)
 test_evaluator = val_evaluator
