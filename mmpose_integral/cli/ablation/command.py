@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     standin.add_argument('--standin', action='store_true', help='train small models on the stand-in data')
     standin.add_argument('--data-root', type=Path, default=Path('data/standin'),
                          help='folder of the stand-in data (default: %(default)s)')
-    standin.add_argument('--steps', type=int, default=4800, help='number of steps of each row (default: %(default)s)')
+    standin.add_argument('--steps', type=int, default=19200, help='number of steps of each row (default: %(default)s)')
     standin.add_argument('--h80k-frames', type=int, default=200, help='number of Train frames (default: %(default)s)')
     args = parser.parse_args(argv)
     if args.standin and 'scratch' in args.rows:
