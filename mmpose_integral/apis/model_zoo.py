@@ -156,7 +156,7 @@ def is_image_based(pose3d: str | Path | Config) -> bool:
         path = _config_file(str(pose3d))
         if path is None:
             return False
-        pose3d = read_config(path)
+        pose3d = read_config(path, 'model')
     model = pose3d.get('model') or {}
     cls = model.get('type')
     cls = MODELS.get(cls) if isinstance(cls, str) else cls

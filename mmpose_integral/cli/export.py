@@ -29,11 +29,10 @@ from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.apis.pictures import read_picture
 from mmpose_integral.deployment.crop_to_pose import CropToPose, deployment_facts
 from mmpose_integral.deployment.onnx_runtime import METADATA_KEY
-from mmpose_integral.engine.config_checks import explain_building
 from mmpose_integral.formats.checkpoints import stored_dataset_meta
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.structures.bone_length import resolve_bone_length
-from mmpose_integral.utils.config_files import read_config
+from mmpose_integral.utils.config_files import check_entries, explain_building, read_config
 from mmpose_integral.utils.files import replace_when_done
 from mmpose_integral.utils.outputs import output_folder
 
@@ -76,9 +75,10 @@ def crop_steps(cfg: Config) -> tuple[list, float]:
 
 def load_model(config: str, checkpoint: str) -> tuple[CropToPose, list, dict]:
     """The model on the CPU, its test pipeline, and the metadata that a runtime needs; ValueError for other models."""
-    cfg = read_config(config, 'model', 'test_dataloader')
+    cfg = read_config(config, 'model')
     if cfg.model.type == 'EnsembleEstimator':
         raise ValueError(f'{config}: an ensemble cannot be exported as one graph; export its members one by one')
+    check_entries(cfg, config, 'test_dataloader')
     stored_dataset_meta(CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'), checkpoint)
     with explain_building(config):
         model = init_model(copy.deepcopy(cfg), checkpoint, device='cpu')

@@ -9,8 +9,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmpose_integral.engine import CheckWeightsHook, make_fast
-from mmpose_integral.engine.config_checks import apply_options, check_config, explain_building
+from mmpose_integral.engine.config_checks import apply_options, check_config
 from mmpose_integral.engine.tool_config import add_common_arguments, load_config, prepare_loaders, start_processes
+from mmpose_integral.utils.config_files import explain_building
 from mmpose_integral.utils.launch import is_first_rank
 from mmpose_integral.utils.locks import lock_folder
 

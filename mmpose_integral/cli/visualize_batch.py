@@ -8,8 +8,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 from mmpose_integral.cli.argument_types import at_least_one
-from mmpose_integral.engine.config_checks import ConfigOptions, apply_options, explain_building
-from mmpose_integral.utils.config_files import read_config
+from mmpose_integral.engine.config_checks import ConfigOptions, apply_options
+from mmpose_integral.utils.config_files import explain_building, read_config
 from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import save_picture

@@ -1,14 +1,12 @@
-"""Checks of a config before the work starts: entries that nothing reads, values of another kind, errors of its classes.
+"""Checks of a config before the work starts: entries that nothing reads, values of another kind.
 
 mmengine ignores a misspelt entry at the top of a config, and a misspelt option of ``model.test_cfg``. It finds other
-mistakes only when it builds the object, some of them after hours.
+mistakes only when it builds the object.
 """
 import argparse
-import contextlib
 import difflib
 import functools
 import inspect
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from logging import WARNING
 from typing import Any
@@ -21,7 +19,6 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, Tes
 from torch.utils.data import DataLoader
 
 from mmpose_integral.utils.config_files import ConfigError
-from mmpose_integral.utils.errors import ExpectedError
 
 _REGISTRIES = [value for value in vars(mmengine.registry).values() if isinstance(value, Registry)]
 _UNSET = inspect.Parameter.empty
@@ -194,27 +191,3 @@ def _find_classes(name: str) -> list[Any]:
     scopes = (name,) if '.' in name else (f'mmpose.{name}', f'mmdet.{name}', name)
     found = [registry.get(scoped) for registry in _REGISTRIES for scoped in scopes]
     return [part for part in found if part is not None]
-
-
-@contextlib.contextmanager
-def explain_building(where: str) -> Iterator[None]:
-    """Turn errors of the classes that a config names into sentences.
-
-    Args:
-        where: Config file, for the message.
-
-    Raises:
-        ConfigError: If an object cannot be built because of its name or its arguments.
-    """
-    try:
-        yield
-    except ExpectedError:
-        raise
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
-        built = [frame.f_locals.get('obj_type') for frame, _ in traceback.walk_tb(error.__traceback__)
-                 if frame.f_code.co_name == 'build_from_cfg']  # of mmengine
-        if not built:
-            raise
-        reason = str(error.args[0] if error.args else error) or type(error).__name__
-        raise ConfigError(f'{where}: {getattr(built[-1], "__name__", built[-1]) or "an object"} cannot be built: '
-                          f'{reason.splitlines()[0].split(". Please check whether")[0]}') from error

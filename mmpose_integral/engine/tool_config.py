@@ -8,9 +8,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmpose_integral.engine.config_checks import ConfigOptions, check_config, explain_building
+from mmpose_integral.engine.config_checks import ConfigOptions, check_config
 from mmpose_integral.models.weights import load_weights_file
-from mmpose_integral.utils.config_files import read_config
+from mmpose_integral.utils.config_files import explain_building, read_config
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group, leave_ctrl_c_to_this_process
 from mmpose_integral.utils.outputs import check_writable, output_folder
 

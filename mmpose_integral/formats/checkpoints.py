@@ -11,8 +11,10 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from mmpose_integral.structures.skeleton import NUM_JOINTS
 from mmpose_integral.utils.errors import ExpectedError
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.reading import UnreadableFile, check_archive
@@ -100,10 +102,22 @@ def check_meta(checkpoint: Any) -> None:
     if camera and camera.get('model') not in ('weak', 'perspective'):
         raise CheckpointError(f"its meta.dataset_meta.camera is of model {camera.get('model')!r}; 'weak' or "
                               "'perspective' is expected")
+    factors = (dataset_meta or {}).get('std_factors')
+    if factors is not None and not _are_factors(factors):
+        raise CheckpointError(f'its meta.dataset_meta.std_factors are {str(factors)[:80]!r}; numbers of shape '
+                              f'({NUM_JOINTS}, 3) are expected')
     focal = camera.get('focal_length')
     if camera.get('model') == 'perspective' and focal is not None and not (
             type(focal) in (int, float) and 0 < focal < math.inf):
         raise CheckpointError(f'its meta.dataset_meta.camera has the focal length {focal!r}; px are expected')
+
+
+def _are_factors(factors: Any) -> bool:
+    try:
+        array = np.asarray(factors, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return array.shape == (NUM_JOINTS, 3) and bool(np.isfinite(array).all())
 
 
 def _expect(value: Any, name: str, kind: type) -> None:

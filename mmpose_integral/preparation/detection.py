@@ -8,7 +8,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.sharded_job import fingerprint
-from mmpose_integral.utils.config_files import read_config
+from mmpose_integral.utils.config_files import explain_building, read_config
 from mmpose_integral.utils.files import rounded
 
 
@@ -61,7 +61,8 @@ class PersonDetector:
         from mmdet.utils import get_test_pipeline_cfg
         # mmdet becomes the default scope here, also in a process where mmpose was imported first. With a palette,
         # mmdet does not build the config's test dataset, which may not be available.
-        self.model = init_detector(read_config(config), str(checkpoint), palette='random', device=device)
+        with explain_building(str(config)):
+            self.model = init_detector(read_config(config, 'model'), str(checkpoint), palette='random', device=device)
         load_weights_file(self.model, checkpoint)
         self.checkpoint, self.score_thr = str(checkpoint), score_thr
         self.person_label = class_number(person_class, self.model.dataset_meta['classes'])

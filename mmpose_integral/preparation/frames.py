@@ -61,7 +61,7 @@ def choose_checkpoint(config: str | Path, checkpoint: str | None) -> str:
         FileNotFoundError: If there is no such config, or neither gives a checkpoint.
     """
     check_file(config, 'config file')
-    checkpoint = checkpoint or read_config(config).get('load_from')
+    checkpoint = checkpoint or read_config(config, 'model').get('load_from')
     if not checkpoint:
         raise FileNotFoundError(f'{config}: no checkpoint is given, and the config has no load_from that names public '
                                 'weights; train the model, and give its checkpoint after the config')

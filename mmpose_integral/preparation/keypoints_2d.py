@@ -83,7 +83,7 @@ class TopdownModel:
 
     def __init__(self, config: str | Path, checkpoint: str | Path, device: str, one_based: str = 'auto',
                  padding: float | None = None) -> None:
-        cfg = read_config(config)
+        cfg = read_config(config, 'model')
         self.checkpoint = str(checkpoint)
         self.one_based = trains_one_based(cfg) if one_based == 'auto' else one_based == 'yes'
         # init_model sets the default scope to mmpose, also in a process where mmdet was imported first.

@@ -1,5 +1,7 @@
-"""Reading of config files, whose errors are sentences that name the file and the line."""
+"""Reading of config files, and building what they name; errors are sentences that name the file."""
+import contextlib
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
@@ -54,6 +56,30 @@ def check_entries(cfg: Config, where: str | Path, *required: str) -> None:
         parts = cfg[name] if isinstance(cfg[name], (list, tuple)) else [cfg[name]]
         if not all(isinstance(part, dict) for part in parts):
             raise ConfigError(f'{where}: {name} = {str(cfg[name])[:80]!r}; a dict is expected')
+
+
+@contextlib.contextmanager
+def explain_building(where: str) -> Iterator[None]:
+    """Turn errors of the classes that a config names into sentences.
+
+    Args:
+        where: Config file, for the message.
+
+    Raises:
+        ConfigError: If an object cannot be built because of its name or its arguments.
+    """
+    try:
+        yield
+    except ExpectedError:
+        raise
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        built = [frame.f_locals.get('obj_type') for frame, _ in traceback.walk_tb(error.__traceback__)
+                 if frame.f_code.co_name == 'build_from_cfg']  # of mmengine
+        if not built:
+            raise
+        reason = str(error.args[0] if error.args else error) or type(error).__name__
+        raise ConfigError(f'{where}: {getattr(built[-1], "__name__", built[-1]) or "an object"} cannot be built: '
+                          f'{reason.splitlines()[0].split(". Please check whether")[0]}') from error
 
 
 def _place(error: BaseException, path: str) -> str:

@@ -143,6 +143,7 @@ METAS = {
     'skeleton_length is nan for train+val': dict(dataset_meta=dict(skeleton_length={'train+val': float('nan')})),
     'meta.dataset_meta.camera is of type str': dict(dataset_meta=dict(DATASET_META, camera='x')),
     "camera is of model 'x'": dict(dataset_meta=dict(DATASET_META, camera=dict(model='x'))),
+    "std_factors are '[1, 2]'; numbers of shape (18, 3)": dict(dataset_meta=dict(DATASET_META, std_factors=[1, 2])),
     "has the focal length 'x'": dict(dataset_meta=dict(
         DATASET_META, camera=dict(model='perspective', focal_length='x')))}
 

@@ -138,14 +138,16 @@ def test_versions_of_the_layers_are_kept(model, weights):
     assert layer.weight.item() == 2
 
 
-def resume_or_load(model, weights, resume):
+def resume_or_load(model, weights, resume, **meta):
     runner = SimpleNamespace(model=model, _resume=resume, _load_from='a.pth', work_dir='work')
-    CheckWeightsHook().after_load_checkpoint(runner, dict(state_dict=weights))
+    CheckWeightsHook().after_load_checkpoint(runner, dict(state_dict=weights, meta=meta))
 
 
 def test_a_training_resumes_the_same_model_and_starts_from_a_similar_one(model, weights):
     partial = without(weights, '2.weight', '2.bias') | {'3.weight': torch.ones(1)}
-    resume_or_load(model, weights, True)
+    resume_or_load(model, weights, True, epoch=1, iter=2)
+    with pytest.raises(CheckpointError, match='^a.pth does not hold the state of a training'):
+        resume_or_load(model, weights, True)
     resume_or_load(torch.nn.DataParallel(model), partial, False)
     with pytest.raises(CheckpointError, match='^a.pth: .* it has no 2.weight, and 1 more'):
         resume_or_load(model, partial, True)
