@@ -3,9 +3,11 @@
 `mmpose-integral get-model photo` fetches the backbone and adds the head's weights, which are part of the package.
 `tools/train_photo_head.sh` makes these weights: it renders the data and trains this config.
 """
+os = __import__('os')  # from Python 3.11 on, mmengine refuses "import os" in configs
+
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/h80k_mpii_coco.py']
 
-data_root = '{{$PHOTO_ROOT:data/photo}}/'
+data_root = os.path.expanduser(os.environ.get('PHOTO_ROOT') or 'data/photo') + '/'
 h80k_root = data_root + 'h80k/'
 input_size = (256, 256)
 

@@ -45,7 +45,7 @@ def choose_samples(lengths: Sequence[int], num: int, generator: np.random.Genera
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    cfg = read_config(args.config, 'model')
+    cfg = read_config(args.config)
     apply_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     loader, codec_cfg = cfg.get(f'{args.split}_dataloader'), cfg.get('codec') or cfg.model.head.get('decoder')

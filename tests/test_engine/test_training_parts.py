@@ -80,7 +80,7 @@ def test_objects_of_the_imports_are_excluded_from_garbage_collection_once(tmp_pa
     monkeypatch.setattr(tool_config.gc, 'freeze', lambda: frozen.append(True))
     monkeypatch.setattr(tool_config.gc, 'get_freeze_count', lambda: len(frozen))
     monkeypatch.setenv('LOCAL_RANK', '0')
-    (tmp_path / 'small.py').write_text('a = 1\n')
+    (tmp_path / 'small.py').write_text('a, model = 1, dict()\n')
     args = SimpleNamespace(config=str(tmp_path / 'small.py'), local_rank=0, launcher='none', work_dir=None,
                            show_dir=None)
     for _ in range(2):
