@@ -41,7 +41,8 @@ val_dataloader = dict(
     dataset=dict(data_root=h80k_root, camera_file='annotations/h80k_val_perspective_cameras.npz', pipeline=[
         {{_base_.load_image}}, project, test_box, turn, {{_base_.crop}}, {{_base_.generate_target}},
         {{_base_.pack_inputs}}]))
-test_dataloader = dict(dataset=dict(pipeline=[{{_base_.load_image}}, test_box, {{_base_.crop}}, {{_base_.pack_inputs}}]))
+test_dataloader = dict(dataset=dict(
+    pipeline=[{{_base_.load_image}}, test_box, {{_base_.crop}}, {{_base_.pack_inputs}}]))
 submission_dataloader = test_dataloader
 index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root + 'annotations/h80k_val.npz')
 val_evaluator = dict(index_files=index_files)

@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg = read_config(args.config)
     apply_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    loader, codec_cfg = cfg.get(f'{args.split}_dataloader'), cfg.get('codec') or cfg.model.head.get('decoder')
+    loader, model = cfg.get(f'{args.split}_dataloader'), cfg.get('model') or {}
+    codec_cfg = cfg.get('codec') or (model.get('head') or {}).get('decoder')
     if loader is None:
         raise ValueError(f'{args.config}: no {args.split}_dataloader')
     if codec_cfg is None:
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dataset, codec = DATASETS.build(loader.dataset), KEYPOINT_CODECS.build(codec_cfg)
     np.random.seed(args.seed)
     lengths = [len(part) for part in getattr(dataset, 'datasets', [dataset])]
-    bgr = bool(cfg.model.get('data_preprocessor', {}).get('bgr_to_rgb', True))
+    bgr = bool(model.get('data_preprocessor', {}).get('bgr_to_rgb', True))
     tiles = []
     for index in progress_bar(choose_samples(lengths, args.num, np.random.default_rng(args.seed)), unit='sample'):
         data = dataset[index]
