@@ -9,7 +9,7 @@ from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 from mmpose_integral.cli.argument_types import at_least_one
 from mmpose_integral.engine.config_checks import ConfigOptions, apply_options
-from mmpose_integral.utils.config_files import explain_building, read_config
+from mmpose_integral.utils.config_files import check_entries, explain_building, read_config
 from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import save_picture
@@ -48,17 +48,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg = read_config(args.config)
     apply_options(cfg, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    loader, model = cfg.get(f'{args.split}_dataloader'), cfg.get('model') or {}
-    codec_cfg = cfg.get('codec') or (model.get('head') or {}).get('decoder')
+    loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:
         raise ValueError(f'{args.config}: no {args.split}_dataloader')
+    check_entries(cfg, args.config, 'model')
+    codec_cfg = cfg.get('codec') or (cfg.model.get('head') or {}).get('decoder')
     if codec_cfg is None:
         raise ValueError(f'{args.config}: neither codec nor model.head.decoder, so the labels cannot be decoded')
     with explain_building(args.config):
         dataset, codec = DATASETS.build(loader.dataset), KEYPOINT_CODECS.build(codec_cfg)
     np.random.seed(args.seed)
     lengths = [len(part) for part in getattr(dataset, 'datasets', [dataset])]
-    bgr = bool(model.get('data_preprocessor', {}).get('bgr_to_rgb', True))
+    bgr = bool(cfg.model.get('data_preprocessor', {}).get('bgr_to_rgb', True))
     tiles = []
     for index in progress_bar(choose_samples(lengths, args.num, np.random.default_rng(args.seed)), unit='sample'):
         data = dataset[index]

@@ -45,8 +45,9 @@ def test_errors_name_the_alias_the_known_ones_and_the_command(files):
         find_alias('official')
     with pytest.raises(ValueError, match='`mmpose-integral convert-3dmppe SNAPSHOT` makes it from'):
         find_alias('3dmppe')
-    with pytest.raises(ValueError, match=r"'none' is neither in .*aliases.json nor in .*model-index.yml; known aliases: "
-                                         r'3dmppe, 3dmppe-h36m, mine, official, official-trainval, photo, standin'):
+    with pytest.raises(ValueError, match=r"'none' is neither in .*aliases.json nor in .*model-index.yml; known "
+                                         r'aliases: 3dmppe, 3dmppe-h36m, mine, official, official-trainval, '
+                                         r'photo, standin'):
         find_alias('none')
     (files / 'a.pth').unlink()
     with pytest.raises(FileNotFoundError, match=r"alias 'mine': its checkpoint .*a.pth does not exist; register it"):
