@@ -16,7 +16,7 @@ def photo():
 
 
 def test_people_in_photographs(photo, real_data, tmp_path):
-    """It is near the figures of docs/photographs.md, where `standin` has 35 % and a constant prediction has none."""
+    """It is near the figures of docs/photographs.md, where `standin` has 35 % of the joints of all people."""
     files = [real_data / 'real_3dhp' / 'frames.json', real_data / 'real_mpii' / 'mpii_train.json',
              *(real_data / f'real_{name}' / 'person_keypoints.json' for name in ('coco', 'photos'))]
     assert run_tool('photo-report', *files, '--models', photo, '--out-dir', tmp_path) == 0

@@ -1,6 +1,4 @@
 """One frame of the H80K part that looks like a photograph: any scene and view, further people, objects in front."""
-import itertools
-
 import numpy as np
 
 from ..structures.skeleton import add_thorax
@@ -27,7 +25,8 @@ def render_photo(seed: int, split: str, index: int, image_size: int) -> tuple[np
         Picture, (image_size, image_size, 3) uint8 BGR; truth of the first person of the scene, whose joints may be
         outside the image or behind objects; and the box of this person, (4,) x1, y1, x2, y2 px.
     """
-    for attempt in itertools.count():  # again, until enough of the person is visible
+    attempt = 0
+    while True:  # again, until enough of the person is visible
         rng = np.random.default_rng((seed, PART_IDS[split], index, 3, attempt))
         camera = photo_camera(rng, image_size)
         scene = draw_scene(rng, camera, image_size)
@@ -37,4 +36,4 @@ def render_photo(seed: int, split: str, index: int, image_size: int) -> tuple[np
         if box is not None and seen >= _MIN_VISIBLE * image_size ** 2 and local[:, 2].min() >= _NEAREST:
             truth = StudioTruth(local - local[0], camera.project(joints), float(local[0, 2]), -1, camera.focal, '')
             return scene.image, truth, box
-    raise AssertionError  # never reached
+        attempt += 1

@@ -5,6 +5,7 @@ from mmpose.registry import KEYPOINT_CODECS, MODELS
 from mmpose.structures import PoseDataSample
 from torch import nn
 
+from mmpose_integral.models.backbones.blazepose import NUM_LANDMARKS
 from mmpose_integral.models.heads.coordinate_head import Coordinate3DHead, Coordinates, FeatureMaps, std_layers, to_std
 from mmpose_integral.models.losses import std_loss
 from mmpose_integral.ops import soft_argmax_3d
@@ -44,7 +45,7 @@ class Landmark3DHead(Coordinate3DHead):
         self.loss_module = MODELS.build(loss or dict(type='CoordinateL1Loss'))
         self.decoder = KEYPOINT_CODECS.build(decoder)
         self.register_buffer('joint_weights', torch.tensor(landmark_weights(), dtype=torch.float32), persistent=False)
-        num_features = num_joints * 3 + 39 * 3
+        num_features = num_joints * 3 + NUM_LANDMARKS * 3
         self.standardize = nn.BatchNorm1d(num_features, affine=False)
         self.correction = nn.Sequential(
             nn.Linear(num_features, hidden_channels), nn.ReLU(), nn.Dropout(dropout),
