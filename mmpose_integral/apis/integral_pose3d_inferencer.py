@@ -20,14 +20,16 @@ from mmpose.structures import PoseDataSample
 from numpy.typing import ArrayLike
 
 from mmpose_integral.formats.checkpoints import stored_dataset_meta
+from mmpose_integral.models.upright_crops import Person, predict_crops
 from mmpose_integral.models.weights import load_weights
 from mmpose_integral.utils.errors import printable
+from mmpose_integral.utils.iteration import chunks
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.visualization import IntegralPose3dVisualizer, check_window
 
 from .arguments import arguments_of, check_arguments, check_device
 from .intrinsics import find_intrinsics, warn_of_default
-from .media import Input, Media, chunks
+from .media import Input, Media
 from .model_zoo import find_model, is_image_based
 from .people import (
     Millimetres,
@@ -44,7 +46,7 @@ from .person_boxes import Detector, JointBoxes, boxes_by_frame, build_detector, 
 from .pictures import Frame
 from .result_files import ResultFiles
 from .smoothing import PoseSmoother, make_smoother
-from .upright import UprightCrops, choose_upright, make_upright, predict_crops
+from .upright import UprightPeople, choose_upright, make_upright
 
 
 @INFERENCERS.register_module()
@@ -265,13 +267,14 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
     def forward(self, inputs: dict[str, Any], bone_length: Millimetres = None, body_height: Millimetres = None,
                 focal_length: float | Sequence[float] | None = None, principal_point: Sequence[float] | None = None,
                 distortion: Sequence[float] | None = None, smoother: PoseSmoother | None = None,
-                turner: UprightCrops | None = None) -> list[PoseDataSample]:
+                turner: UprightPeople | None = None) -> list[PoseDataSample]:
         """Predict the people of a batch from :meth:`preprocess`; one sample per image, ``pred_instances`` in mm."""
         if bone_length is None and body_height is None:
             bone_length, body_height = self.bone_length, self.body_height
         focal_length = self.focal_length if focal_length is None else focal_length
         principal_point = self.principal_point if principal_point is None else principal_point
-        people = [(frame, box) for frame, found in zip(inputs['frames'], inputs['boxes'], strict=True) for box in found]
+        people = [Person(frame.image, box, dict(img_path=frame.name))
+                  for frame, found in zip(inputs['frames'], inputs['boxes'], strict=True) for box in found]
 
         def predict(indices: Sequence[int], angles: Sequence[float]) -> list[PoseDataSample]:
             return predict_crops(self.model, self.pipeline, self.collate_fn, [people[i] for i in indices], angles)

@@ -3,10 +3,9 @@
 Pictures are read one by one, when they are needed.
 """
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 from mmengine.logging import print_log
@@ -15,8 +14,6 @@ from .addresses import local_path, scheme_of
 from .file_kinds import images_of, kind_of, left_out_of
 from .pictures import Frame, Picture, name_of, read_picture
 from .videos import Video, is_camera
-
-_Item = TypeVar('_Item')
 
 Input = Picture | Sequence[Picture]
 
@@ -124,10 +121,3 @@ class Media:
                     raise
                 name = str(item) if isinstance(item, (str, Path)) else name_of(item, index)
                 yield Frame(np.zeros((0, 0, 3), np.uint8), name, error=error)
-
-
-def chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Yield lists of up to ``size`` items."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

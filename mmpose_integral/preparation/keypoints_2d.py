@@ -7,8 +7,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmpose.apis import init_model
+from mmpose.structures import PoseDataSample
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
+from mmpose_integral.models.upright_crops import Person, UprightCrops, crop_person, predict_crops
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import checkpoint_fingerprint
 from mmpose_integral.preparation.sharded_job import fingerprint
@@ -16,19 +18,21 @@ from mmpose_integral.structures.skeleton import JOINT_MAPS, NUM_JOINTS
 from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import rounded
 
-FORMAT_SIZES = dict(mpii=16, coco=17)
+# Our own models, such as `photo`, predict our joints; the format is named after the dataset.
+_FORMAT_MAPS = dict(JOINT_MAPS, h80k=tuple(range(NUM_JOINTS)))
+FORMAT_SIZES = dict(mpii=16, coco=17, h80k=NUM_JOINTS)
 
 
 def joint_format(dataset_meta: dict) -> str:
     """Determine the joint format of a model, a key of ``FORMAT_SIZES``, from the meta data of its dataset.
 
     Raises:
-        ValueError: If the format is neither MPII nor COCO.
+        ValueError: If the format is unknown.
     """
     name, size = str(dataset_meta.get('dataset_name')), dataset_meta.get('num_keypoints')
     if FORMAT_SIZES.get(name) != size:
         raise ValueError(f'the 2D model predicts the {size} joints of dataset {name!r}; a model of MPII (16 joints) or '
-                         'COCO (17 joints) is expected')
+                         'COCO (17 joints), or one of this package, is expected')
     return name
 
 
@@ -45,7 +49,7 @@ def to_h80k_joints(keypoints: np.ndarray, scores: np.ndarray, joint_format: str)
     if keypoints.shape[1] != FORMAT_SIZES[joint_format]:
         raise ValueError(f'keypoints: shape (N, {FORMAT_SIZES[joint_format]}, 2) expected for format {joint_format!r}, '
                          f'got {keypoints.shape}')
-    source = np.array(JOINT_MAPS[joint_format])
+    source = np.array(_FORMAT_MAPS[joint_format])
     present = source >= 0
     mapped = np.where(present[:, None], keypoints[:, source], 0).astype(np.float32)
     return mapped, np.where(present, np.clip(scores[:, source], 0, 1), 0).astype(np.float32)
@@ -66,10 +70,12 @@ def merge_by_score(keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarra
 
 
 class TopdownModel:
-    """Top-down 2D model.
+    """Top-down 2D model, or 3D model of this package, whose x and y are used.
+
+    If the config has ``upright``, people who lean are predicted a second time (:class:`UprightCrops`).
 
     Args:
-        config: MMPose config file of a top-down model in MPII or COCO format.
+        config: Config file of a top-down model in MPII or COCO format, or of this package.
         checkpoint: Weights of the model, a file or a URL.
         device: Device, such as 'cpu' or 'cuda:0'.
         one_based: Whether the model was trained on MPII's 1-based joints, so that its predictions are 1 px too large:
@@ -92,26 +98,36 @@ class TopdownModel:
         self.format = joint_format(self.model.dataset_meta)
         pipeline = cfg.test_dataloader.dataset.pipeline
         self.pipeline = Compose(pipeline if padding is None else with_padding(pipeline, padding))
+        options = cfg.get('upright')
+        self.upright = UprightCrops(**(options if isinstance(options, dict) else {})) if options else None
 
     def settings(self) -> list:
         """Settings that the joints depend on."""
         return [fingerprint(self.model.cfg.model.to_dict(), self.pipeline), checkpoint_fingerprint(self.checkpoint),
-                self.one_based]
+                self.one_based, self.upright and vars(self.upright)]
 
-    def prepare(self, frame_id: int, image: np.ndarray, bbox: list[float]) -> dict:
+    def prepare(self, frame_id: int, image: np.ndarray, bbox: list[float]) -> tuple[dict, Person]:
         """Convert an image, (H, W, 3) uint8, BGR, and a box, [x, y, w, h] in image px, to the model's input."""
-        boxes = bbox_xywh2xyxy(np.array([bbox], dtype=np.float32))
-        return self.pipeline(dict(img=image, img_id=frame_id, bbox=boxes, bbox_score=np.ones(1, dtype=np.float32),
-                                  **self.model.dataset_meta))
+        box = np.append(bbox_xywh2xyxy(np.array([bbox], dtype=np.float32)), np.float32(1))
+        person = Person(image, box, dict(img_id=frame_id))
+        crop = crop_person(self.pipeline, self.model.dataset_meta, person)
+        return crop, person if self.upright else person._replace(image=image[:0])  # a large image is slow to send
 
     @torch.no_grad()
-    def predict(self, inputs: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, inputs: Sequence[tuple[dict, Person]]) -> tuple[np.ndarray, np.ndarray]:
         """Predict the joints of N results of ``prepare``.
 
         Returns:
             Joints (N, 18, 2), image px, 0-based, and scores (N, 18).
         """
-        found = [sample.pred_instances for sample in self.model.test_step(pseudo_collate(inputs))]
+        def predict(people: Sequence[int], angles: Sequence[float]) -> list[PoseDataSample]:
+            if not any(angles):  # these crops were made by ``prepare``
+                return self.model.test_step(pseudo_collate([inputs[i][0] for i in people])) if len(people) else []
+            return predict_crops(self.model, self.pipeline, pseudo_collate, [inputs[i][1] for i in people], angles)
+
+        everyone = range(len(inputs))
+        samples = self.upright.predict(predict, len(inputs))[0] if self.upright else predict(everyone, [0.0])
+        found = [sample.pred_instances for sample in samples]
         keypoints = np.concatenate([f.keypoints for f in found])[..., :2] - float(self.one_based)
         return to_h80k_joints(keypoints, np.concatenate([f.keypoint_scores for f in found]), self.format)
 
@@ -156,11 +172,11 @@ class MergedModels:
     def __init__(self, models: Sequence[TopdownModel], boxes: dict[int, list[float]]) -> None:
         self.models, self.boxes = models, boxes
 
-    def prepare(self, frame_id: int, image: np.ndarray) -> tuple[int, list[dict]]:
+    def prepare(self, frame_id: int, image: np.ndarray) -> tuple[int, list[tuple[dict, Person]]]:
         """Prepare the inputs of all models for one frame."""
         return frame_id, [model.prepare(frame_id, image, self.boxes[frame_id]) for model in self.models]
 
-    def predict(self, batch: Sequence[tuple[int, list[dict]]]) -> list[dict]:
+    def predict(self, batch: Sequence[tuple[int, list[tuple[dict, Person]]]]) -> list[dict]:
         """Make the records of several frames from results of ``prepare``; see :func:`record`."""
         inputs = zip(*(data for _, data in batch), strict=True)
         results = [model.predict(each) for model, each in zip(self.models, inputs, strict=True)]

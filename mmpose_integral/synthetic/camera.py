@@ -78,11 +78,13 @@ def jitter_rotation(rng: np.random.Generator) -> np.ndarray:
 def photo_camera(rng: np.random.Generator, image_size: int) -> Camera:
     """A camera with the studio's lens at any height, distance and roll, which looks roughly at the world's origin.
 
-    The line of sight goes down by 8 degrees on average, by -25 to 75 degrees. A standing person at the origin fills
-    0.45 to 1.05 of the image height. Images are squares with a side of ``image_size`` px.
+    The line of sight goes down by -25 to 75 degrees: most pictures are taken from about the height of the person, and a
+    quarter from above. A standing person at the origin fills 0.45 to 1.05 of the image height. Images are squares with
+    a side of ``image_size`` px.
     """
     distance = 1750 * _FOCAL_PER_SIZE / rng.uniform(0.45, 1.05)
-    angle, down = rng.uniform(0, 2 * np.pi), np.deg2rad(np.clip(rng.normal(8, 18), -25, 75))
+    angle = rng.uniform(0, 2 * np.pi)
+    down = np.deg2rad(rng.uniform(10, 75) if rng.random() < 0.25 else np.clip(rng.normal(8, 15), -25, 75))
     target = np.array([0, 0, 850 + rng.normal(0, 120)])
     toward = np.array([np.cos(down) * np.cos(angle), np.cos(down) * np.sin(angle), np.sin(down)])
     position = np.maximum(target + distance * toward, (-np.inf, -np.inf, 150))

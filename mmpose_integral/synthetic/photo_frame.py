@@ -4,6 +4,7 @@ import numpy as np
 from ..structures.skeleton import add_thorax
 from .body import PART_IDS
 from .camera import photo_camera
+from .poses import PHOTOGRAPHED
 from .render import visible_box
 from .studio_frame import StudioTruth
 from .wild_frame import draw_scene
@@ -29,7 +30,7 @@ def render_photo(seed: int, split: str, index: int, image_size: int) -> tuple[np
     while True:  # again, until enough of the person is visible
         rng = np.random.default_rng((seed, PART_IDS[split], index, 3, attempt))
         camera = photo_camera(rng, image_size)
-        scene = draw_scene(rng, camera, image_size)
+        scene = draw_scene(rng, camera, image_size, PHOTOGRAPHED)
         joints = add_thorax(scene.actors[0].figure.joints)
         local, box = camera.to_camera(joints), visible_box(scene.layers, 0)
         seen = np.count_nonzero(scene.layers.owner == 0) / scene.layers.oversample ** 2

@@ -172,13 +172,44 @@ def _bend(rng: np.random.Generator) -> Pose:
     return Pose('bend', rng.normal((pitch, 0), (3, 3)), *_trunk(rng, flex=flex), arms, legs, planted=True)
 
 
-_ACTIONS = (_stand, _gesture, _reach, _point, _cross, _turn, _walk, _lunge, _sit, _sit_floor, _crouch, _kneel, _bend)
-_WEIGHTS = np.array([10, 20, 12, 6, 4, 7, 15, 4, 12, 3, 6, 5, 7], float)
+def _lie(rng: np.random.Generator) -> Pose:
+    how = _pick(rng, ('back', 'front', 'side'), (2, 1, 1))
+    pelvis = rng.normal({'back': (-90, 0), 'front': (90, 0), 'side': (0, 90)}[how], 3)
+    # on the back: stretched, foot on the floor, leg in the air
+    shapes = {'back': ((0, 8, -15, 6), (50, 8, -4, 100), (80, 8, -5, 15)),
+              'front': ((0, 8, -5, 8), (0, 6, 0, 80)), 'side': ((10, 2, 0, 15), (55, 2, 0, 80))}[how]
+    legs = np.stack([rng.normal(shapes[rng.integers(len(shapes))], (7, 4, 6, 8)) for _ in range(2)])
+    names = {'back': ('hang', 'hip', 'side', 'up', 'head', 'phone'), 'front': ('hang', 'up', 'diagonal', 'head'),
+             'side': ('hang', 'forward', 'carry', 'up')}[how]
+    arms = _arms(rng, *rng.choice(names, 2))
+    return Pose('lie', pelvis, *_trunk(rng, flex=-6 if how == 'front' else 3), arms, legs)
 
 
-def random_pose(rng: np.random.Generator) -> Pose:
+def _all_fours(rng: np.random.Generator) -> Pose:
+    plank = rng.random() < 0.3
+    leg = (4, 4, 0, 6) if plank else (85, 8, -3, 92)
+    legs, arms = rng.normal(leg, (6, 4, 4, 6), (2, 4)), rng.normal((85, 8, 10, 10), (10, 6, 10, 8), (2, 4))
+    belly, chest, head = _trunk(rng)
+    return Pose('all fours', rng.normal((80, 0), (6, 3)), belly, chest, head - (20, 0, 0), arms, legs)
+
+
+def _acrobat(rng: np.random.Generator) -> Pose:
+    """A gymnast at any angle to the floor."""
+    arms = rng.uniform(_ARM_LIMITS[0], _ARM_LIMITS[1], (2, 4))
+    legs = rng.uniform((-30, -15, -40, 2), (120, 55, 20, 130), (2, 4))
+    pelvis = np.array([rng.uniform(-180, 180), rng.normal(0, 25)])
+    return Pose('acrobat', pelvis, *_trunk(rng, flex_std=10, turn_std=14), arms, legs)
+
+
+_ACTIONS = (_stand, _gesture, _reach, _point, _cross, _turn, _walk, _lunge, _sit, _sit_floor, _crouch, _kneel, _bend,
+            _lie, _all_fours, _acrobat)
+EVERYDAY = (10, 20, 12, 6, 4, 7, 15, 4, 12, 3, 6, 5, 7, 0, 0, 0)  # weights of the actions
+PHOTOGRAPHED = (8, 16, 10, 5, 3, 6, 13, 7, 12, 8, 7, 6, 7, 10, 4, 10)  # with sports, and people on the floor
+
+
+def random_pose(rng: np.random.Generator, weights: Sequence[float] = EVERYDAY) -> Pose:
     """Draw a pose from the mixture, mirrored at random, with angles inside human limits."""
-    pose = _ACTIONS[int(rng.choice(len(_ACTIONS), p=_WEIGHTS / _WEIGHTS.sum()))](rng)
+    pose = _ACTIONS[int(rng.choice(len(_ACTIONS), p=np.divide(weights, sum(weights))))](rng)
     arms, legs = np.clip(pose.arms, *_ARM_LIMITS), np.clip(pose.legs, *_LEG_LIMITS)
     belly = np.clip(pose.belly, (-15, -15, -30), (45, 15, 30))
     chest = np.clip(pose.chest, (-15, -15, -35), (40, 15, 35))

@@ -1,5 +1,5 @@
 """One image of the MPII or COCO part: people who may be occluded or cut off by the border, and their annotations."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from .clutter import draw_occluders
 from .dressing import add_stool, head_center
 from .kinematics import pose_figure
 from .outfits import random_outfit
-from .poses import random_pose
+from .poses import EVERYDAY, random_pose
 from .render import Actor, Layers, draw_people, place_figure, visible_box
 from .sensor import expose
 from .shading import Light
@@ -46,9 +46,10 @@ class Scene(NamedTuple):
     cover: np.ndarray  # (h, w) bool, objects in front of people
 
 
-def draw_scene(rng: np.random.Generator, camera: Camera, image_size: int) -> Scene:
+def draw_scene(rng: np.random.Generator, camera: Camera, image_size: int,
+               pose_weights: Sequence[float] = EVERYDAY) -> Scene:
     """Draw one to three people with any background, light and objects in front; ``image_size`` scales the blur."""
-    actors, stools = _place_people(rng, camera)
+    actors, stools = _place_people(rng, camera, pose_weights)
     image = wild_background(rng, camera)
     toward = np.append(rng.normal(0, 0.7, 2), rng.uniform(0.5, 1.2))
     light = Light(toward / np.linalg.norm(toward), rng.uniform(0.5, 0.9), rng.uniform(0.45, 0.75),
@@ -81,14 +82,15 @@ def render_wild(seed: int, part: str, index: int, image_size: int) -> tuple[np.n
     return scene.image, [person for person in people if person is not None]
 
 
-def _place_people(rng: np.random.Generator, camera: Camera) -> tuple[list[Actor], list[Callable]]:
+def _place_people(rng: np.random.Generator, camera: Camera,
+                  pose_weights: Sequence[float]) -> tuple[list[Actor], list[Callable]]:
     """One to three people, the first near the image's middle and the others beside and behind; and their stools."""
     actors: list[Actor] = []
     stools: list[Callable] = []
     right, away = camera.rotation[0], camera.rotation[2] * (1, 1, 0)
     away = away / np.linalg.norm(away)
     for k in range(int(rng.choice((1, 2, 3), p=(0.6, 0.28, 0.12)))):
-        body, pose = random_person(rng), random_pose(rng)
+        body, pose = random_person(rng), random_pose(rng, pose_weights)
         figure = pose_figure(body, pose, yaw=rng.uniform(0, 360))
         place = right * rng.normal(0, 250) + away * rng.normal(0, 200)
         if k:

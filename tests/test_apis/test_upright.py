@@ -8,8 +8,10 @@ from mmpose.structures import PoseDataSample
 
 from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.pictures import Frame
-from mmpose_integral.apis.upright import UprightCrops, make_upright, turned_box
+from mmpose_integral.apis.upright import make_upright
 from mmpose_integral.evaluation.functional import mpjpe
+from mmpose_integral.models.upright_crops import UprightCrops, turned_box
+from mmpose_integral.preparation.keypoints_2d import TopdownModel
 from mmpose_integral.structures.skeleton import JOINT_NAMES, trunk_angle
 
 ROOT, THORAX = JOINT_NAMES.index('root'), JOINT_NAMES.index('thorax')
@@ -74,6 +76,26 @@ def test_people_who_lean_come_out_right(inferencer, images, truth):
             person = person_of(next(inferencer(image, bboxes=box[None], upright=upright, focal_length=293)))
             errors[upright].append(mpjpe(person['keypoints'], wanted).mean())
     assert np.mean(errors[True]) < 0.7 * np.mean(errors[False]), errors
+
+
+def test_coarse_2d_joints_of_people_who_lean(inferencer, images, truth, tmp_path):
+    """A model as the source of the camera fit gives the joints of the inferencer, with its config's ``upright``."""
+    inner, errors = inferencer.inferencer, {}
+    image, joints = cv2.imread(str(images / '00001.jpg')), truth['keypoints_2d'][0]
+    middle = (np.array(image.shape[1::-1]) - 1) / 2
+    image = cv2.warpAffine(image, cv2.getRotationMatrix2D(middle, -45, 1), image.shape[1::-1])
+    joints = (joints - middle) @ rotation(45).T + middle
+    x1, y1, x2, y2 = np.concatenate([joints.min(0) - 5, joints.max(0) + 5])
+    for upright in (False, dict(compare=False)):
+        config = tmp_path / 'model.py'
+        Config(dict(inner.cfg.to_dict(), upright=upright)).dump(config)
+        model = TopdownModel(config, inner.weights, 'cpu')
+        (found, ), (scores, ) = model.predict([model.prepare(1, image, [x1, y1, x2 - x1, y2 - y1])])
+        person = person_of(next(inferencer(image, bboxes=[[x1, y1, x2, y2]], upright=upright)))
+        np.testing.assert_allclose(found, person['keypoints_2d'], atol=1e-2)
+        np.testing.assert_allclose(scores, person['keypoint_scores'], atol=1e-3)
+        errors[bool(upright)] = np.linalg.norm(found - joints, axis=-1).mean()
+    assert errors[True] < 0.7 * errors[False], errors
 
 
 def test_only_people_who_lean_take_a_second_pass(inferencer, images, monkeypatch):
@@ -186,4 +208,4 @@ def test_in_a_video_a_rejected_angle_is_checked_again():
     (dict(rotations=[np.nan]), 'at least one angle')])
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=f'upright: .*{message}'):
-        UprightCrops(Pictures, **options)
+        UprightCrops(**options)

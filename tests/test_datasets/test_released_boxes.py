@@ -94,7 +94,7 @@ def test_crop_of_the_2d_model(tmp_path):
     weights = save_random_weights(KEYPOINTS_2D, tmp_path / 'pose.pth')
     model = TopdownModel(KEYPOINTS_2D, weights, 'cpu', padding=1.1)
     width, height = model.model.cfg.codec.input_size
-    sample = model.prepare(1, IMAGE, [300, 200, 100, 400])['data_samples'].metainfo
+    sample = model.prepare(1, IMAGE, [300, 200, 100, 400])[0]['data_samples'].metainfo
     # 400 px high: 440 px with the padding; the width follows from the aspect ratio
     np.testing.assert_allclose([*sample['input_center'], *sample['input_scale']],
                                [350, 400, 440 * width / height, 440], rtol=1e-4)

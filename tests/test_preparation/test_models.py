@@ -197,7 +197,8 @@ def test_topdown_model_agrees_with_mmpose(image, weights):
 def test_padding_gives_the_crop_of_a_larger_box(image, weights):
     padded, plain = (TopdownModel(KEYPOINTS, weights / 'pose.pth', 'cpu', padding=padding) for padding in (1.5, 1.0))
     small, large = [40.0, 30.0, 40.0, 60.0], [30.0, 15.0, 60.0, 90.0]  # one centre; the second is 1.5 times as large
-    torch.testing.assert_close(padded.prepare(3, image, small)['inputs'], plain.prepare(3, image, large)['inputs'])
+    crops = [model.prepare(3, image, box)[0]['inputs'] for model, box in ((padded, small), (plain, large))]
+    torch.testing.assert_close(*crops)
     assert padded.settings() != plain.settings()
     for step, padding, message in (('LoadImage', 1.5, 'GetBBoxCenterScale'), ('GetBBoxCenterScale', 0.0, 'above 0')):
         with pytest.raises(ValueError, match=message):

@@ -15,13 +15,14 @@ from tqdm import tqdm
 
 from mmpose_integral.apis import IntegralPose3DInferencer
 from mmpose_integral.apis.addresses import local_path
-from mmpose_integral.apis.media import Media, chunks
+from mmpose_integral.apis.media import Media
 from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.apis.pictures import Frame, read_picture
 from mmpose_integral.apis.result_files import ResultFiles
 from mmpose_integral.cli.infer.command_inputs import Inputs, file_names
 from mmpose_integral.formats.people_table import FrameResult, make_table, people_arrays
 from mmpose_integral.utils.errors import named, printable
+from mmpose_integral.utils.iteration import chunks
 from mmpose_integral.utils.progress import progress_bar
 
 # File in the folder of the predictions. It has one line per image: the stem of its JSON file, and its fingerprint.

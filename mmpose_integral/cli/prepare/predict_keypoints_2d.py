@@ -1,5 +1,7 @@
 """Predict coarse 2D joints in every frame of an index with top-down MMPose models of MPII or COCO format.
 
+A model of this package, such as ``photo``, is also possible; its x and y are used.
+
 With several models (``--also``), each joint is taken from the model with the highest score for it. In frames without a
 box, all joints have score 0. A stopped run continues where it stopped. With several processes:
 ``torchrun --nproc_per_node 4 -m mmpose_integral prepare keypoints-2d ... --launcher pytorch``.
@@ -29,7 +31,7 @@ AFTER_CTRL_C = CONTINUES
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', type=Path, help='MMPose config of a top-down 2D model')
+    parser.add_argument('config', help='MMPose config of a top-down 2D model, or a model of this package or its name')
     parser.add_argument('checkpoint', nargs='?', help='weights, a file or a URL (default: load_from of the config)')
     parser.add_argument('--also', nargs='+', action='append', default=[], metavar='CONFIG [CHECKPOINT]',
                         help='a further model; may be given several times')
@@ -50,11 +52,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     launch(args.launcher)
+    from mmpose_integral.apis.model_zoo import find_model
     from mmpose_integral.preparation.keypoints_2d import MergedModels, TopdownModel, record
     index = load_frames(args)
     boxes = load_boxes(args.boxes, index)
     device = args.device or default_device()
-    given = [(args.config, args.checkpoint), *((*also, None)[:2] for also in args.also)]
+    given = [find_model(*one) for one in ((args.config, args.checkpoint), *((*also, None)[:2] for also in args.also))]
     models = [TopdownModel(config, choose_checkpoint(config, checkpoint), device, args.one_based, args.padding)
               for config, checkpoint in given]
     merged = MergedModels(models, boxes)

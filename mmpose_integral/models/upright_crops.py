@@ -1,0 +1,152 @@
+"""Crops that are turned until the trunk stands upright, for people who lie, bend or are upside down in the image.
+
+Frames: image px. Angles are degrees from "up" in the image towards x, from -180 to 180.
+"""
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmpose.structures import PoseDataSample
+
+from mmpose_integral.structures.skeleton import trunk_angle
+from mmpose_integral.utils.iteration import chunks
+
+# Largest number of crops per forward pass, however many people are in the images of a batch.
+PEOPLE_PER_PASS = 32
+# Predicts people, given by their indices, in crops that are turned by the angles.
+Predict = Callable[[Sequence[int], Sequence[float]], list[PoseDataSample]]
+
+
+class Person(NamedTuple):
+    """A person to predict."""
+    image: np.ndarray  # (h, w, 3) uint8 BGR
+    box: np.ndarray  # (5,) x1, y1, x2, y2 px and score
+    info: dict[str, Any]  # further entries for the pipeline
+
+
+def crop_person(pipeline: Callable, dataset_meta: dict[str, Any], person: Person, angle: float = 0.0) -> dict:
+    """Cut the crop of a person, turned by an angle, with a test pipeline."""
+    return pipeline(dict(dataset_meta, **person.info, img=person.image,
+                         bbox=turned_box(person.box[:4], angle)[None], bbox_score=person.box[4:],
+                         bbox_rotation=np.array([angle], np.float32)))
+
+
+def predict_crops(model: torch.nn.Module, pipeline: Callable, collate: Callable, people: Sequence[Person],
+                  angles: Sequence[float]) -> list[PoseDataSample]:
+    """Predict people in crops of given angles.
+
+    Args:
+        model: Pose model.
+        pipeline: Test pipeline, which cuts the crop.
+        collate: Function that joins results of the pipeline to a batch.
+        people: People.
+        angles: Angle of each person's crop.
+
+    Returns:
+        Predictions in image px, with the given boxes.
+
+    Raises:
+        ValueError: If the pipeline does not rotate crops, and an angle is not 0.
+    """
+    crops = (crop_person(pipeline, model.dataset_meta, person, angle)
+             for person, angle in zip(people, angles, strict=True))
+    samples = [sample for chunk in chunks(crops, PEOPLE_PER_PASS) for sample in model.test_step(collate(chunk))]
+    for sample, person, angle in zip(samples, people, angles, strict=True):
+        if angle and 'input_rotation' not in sample.metainfo:
+            raise ValueError("upright: the config's test pipeline does not rotate crops; TopdownAffine3D and "
+                             'PackPose3DInputs expected, or upright=False')
+        sample.pred_instances.bboxes = person.box[None, :4]
+    return samples
+
+
+def turned_box(box: np.ndarray, angle: float) -> np.ndarray:
+    """Box with the same centre for a crop that is turned by an angle.
+
+    At 90 degrees, width and height are exchanged. In between, each side is the mean of width and height with the
+    weights cos^2 and sin^2, so that a crop is never much larger than the person.
+
+    Args:
+        box: (4,) x1, y1, x2, y2 px, with sides along the axes of the image.
+        angle: Angle of the crop.
+
+    Returns:
+        (4,) x1, y1, x2, y2 px, same dtype, whose sides are to be turned about the centre.
+    """
+    if not angle:
+        return box
+    share, center, half = np.sin(np.deg2rad(angle))**2, (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    half = (1 - share) * half + share * half[::-1]
+    return np.concatenate([center - half, center + half]).astype(box.dtype)
+
+
+class UprightCrops:
+    """Predicts people in turned crops.
+
+    A person whose trunk leans by more than ``min_angle`` is predicted a second time, in a crop that is turned by this
+    angle. Of the two predictions, the one with the higher mean score is kept, or, without ``compare``, the second.
+
+    Args:
+        min_angle: Largest lean of a crop that is left as it is, 0 to 180 degrees.
+        rotations: Angles of the first crops, degrees. With (0, 90, 180, 270), people at any angle are found, in four
+            times the time; with the default, the model has to recognise the trunk in the unturned crop.
+        compare: Whether the scores of the two predictions are compared.
+
+    Raises:
+        ValueError: If an argument is outside its limits.
+    """
+
+    def __init__(self, min_angle: float = 15.0, rotations: Sequence[float] = (0, ), compare: bool = True) -> None:
+        if not 0 <= min_angle <= 180:
+            raise ValueError(f'upright: min_angle of 0 to 180 degrees expected, got {min_angle}')
+        if not len(rotations) or not np.isfinite(rotations).all():
+            raise ValueError(f'upright: rotations, at least one angle in degrees, expected, got {rotations}')
+        self.min_angle, self.rotations, self.compare = min_angle, list(rotations), compare
+
+    def predict(self, predict: Predict, count: int,
+                known: Mapping[int, float] | None = None) -> tuple[list[PoseDataSample], dict[int, float]]:
+        """Predict people.
+
+        Args:
+            predict: Function that predicts people.
+            count: Number of people.
+            known: Angles of people whose crops are turned by them at once, without a second prediction.
+
+        Returns:
+            Predictions of all people in order, in image px; and the angles of their trunks, without those whose turned
+            crop had the lower score.
+        """
+        known = known or {}
+        unknown = [i for i in range(count) if i not in known]
+        turns = [angle if abs(angle) > self.min_angle else 0.0 for angle in known.values()]
+        best = dict(zip(known, predict(list(known), turns), strict=True))
+        for rotation in self.rotations:
+            _keep_better(best, unknown, predict(unknown, [float(rotation)] * len(unknown)))
+        leaning = {i: trunk_angle(_pose(best[i])) for i in unknown if self._leans(best[i])}
+        turned = predict(list(leaning), list(leaning.values()))
+        if not self.compare:
+            best = {i: sample for i, sample in best.items() if i not in leaning}
+        kept = _keep_better(best, list(leaning), turned)
+        angles = {i: trunk_angle(_pose(best[i])) for i in range(count) if i not in leaning or i in kept}
+        return [best[i] for i in range(count)], angles
+
+    def _leans(self, sample: PoseDataSample) -> bool:
+        """Whether the trunk leans too much in the crop of a prediction."""
+        lean = trunk_angle(_pose(sample)) - sample.metainfo.get('input_rotation', 0.0)
+        return abs((lean + 180) % 360 - 180) > self.min_angle
+
+
+def _pose(sample: PoseDataSample) -> np.ndarray:
+    return sample.pred_instances.keypoints[0]
+
+
+def _score(sample: PoseDataSample) -> float:
+    return float(np.mean(sample.pred_instances.keypoint_scores))
+
+
+def _keep_better(best: dict[int, PoseDataSample], people: Sequence[int], samples: Sequence[PoseDataSample]) -> set[int]:
+    """Put predictions into ``best`` where there is none with a higher score; return the people of those."""
+    better = {i: sample for i, sample in zip(people, samples, strict=True)
+              if i not in best or _score(sample) > _score(best[i])}
+    best.update(better)
+    return set(better)
