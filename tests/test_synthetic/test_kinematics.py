@@ -4,7 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from mmpose_integral.synthetic.body import random_person
 from mmpose_integral.synthetic.kinematics import bend, frame_along, pose_figure, rot_x, rot_y, rot_z, solve_knee, swing
-from mmpose_integral.synthetic.poses import random_pose
+from mmpose_integral.synthetic.poses import EVERYDAY, PHOTOGRAPHED, random_pose
 
 # Bones that no pose may stretch, between the joints of a pose file.
 _RIGID = np.array([
@@ -51,17 +51,20 @@ def test_solve_knee_keeps_both_bones_and_bends_forward():
     assert knee[0] > 60
 
 
-def test_random_poses_keep_bone_lengths_and_stand_on_the_floor():
+@pytest.mark.parametrize('weights, further', [(EVERYDAY, set()), (PHOTOGRAPHED, {'lie', 'all fours', 'acrobat'})])
+def test_random_poses_keep_bone_lengths_and_are_on_the_floor(weights, further):
     rng = np.random.default_rng(0)
     body = random_person(rng)
-    poses = [random_pose(rng) for _ in range(150)]
-    assert {pose.name for pose in poses} == _ACTIONS
+    poses = [random_pose(rng, weights) for _ in range(200)]
+    assert {pose.name for pose in poses} == _ACTIONS | further
     figures = [pose_figure(body, pose, yaw=rng.uniform(0, 360)) for pose in poses]
     joints = np.array([figure.joints for figure in figures])
     lengths = np.linalg.norm(np.subtract(*joints[:, _RIGID.T].swapaxes(0, 1)), axis=-1)
     np.testing.assert_allclose(lengths, np.broadcast_to(lengths[0], lengths.shape), rtol=2e-4)
     assert joints[..., 2].min() > 20
-    assert joints[:, [2, 3, 5, 6, 0, 13, 16], 2].min(1).max() < 240 * body.scale  # some part touches the floor
+    assert joints[..., 2].min(1).max() < 240 * body.scale  # some part touches the floor
+    lying = joints[[pose.name in ('lie', 'all fours') for pose in poses]]
+    assert (np.abs(lying[:, 8, 2] - lying[:, 0, 2]) < 0.6 * np.linalg.norm(lying[:, 8] - lying[:, 0], axis=-1)).all()
     planted = [pose.planted for pose in poses]
     np.testing.assert_allclose(joints[planted][:, [3, 6], 2], body.ankle_height, atol=3)
     frames = np.array([[figure.pelvis, figure.chest, figure.head, *figure.forearms, *figure.shins, *figure.feet]
