@@ -17,8 +17,9 @@ model = dict(
     backbone=dict(type='BlazePoseBackbone', outputs=('heatmaps', 'world_landmarks'), frozen=True),
     head=dict(type='Landmark3DHead', decoder={{_base_.codec}}),
     test_cfg=dict(flip_test=False))
-# The landmark network was made for crops in which the trunk stands. The scores do not tell which crop is better.
-upright = dict(compare=False)
+# The landmark network was made for crops in which the trunk stands. If it does not recognise a person well, it also
+# gets crops that are turned by 90, 180 and 270 degrees. The limits are logits of its heat maps.
+upright = dict(rotations=(0, 90, 180, 270), sure=0.5, margin=0.3)
 
 # Rendered photographs, whose cameras are known. The crops are turned as in inference, up to 15 degrees.
 project = dict(type='FitPerspective')
@@ -48,7 +49,7 @@ index_files = dict(train=h80k_root + 'annotations/h80k_train.npz', val=h80k_root
 val_evaluator = dict(index_files=index_files)
 test_evaluator = val_evaluator
 
-max_epochs = 4
+max_epochs = 3
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
 param_scheduler = [

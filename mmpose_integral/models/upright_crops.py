@@ -2,6 +2,7 @@
 
 Frames: image px. Angles are degrees from "up" in the image towards x, from -180 to 180.
 """
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -84,24 +85,32 @@ class UprightCrops:
     """Predicts people in turned crops.
 
     A person whose trunk leans by more than ``min_angle`` is predicted a second time, in a crop that is turned by this
-    angle. Of the two predictions, the one with the higher mean score is kept, or, without ``compare``, the second.
+    angle. Of the two predictions, the one with the higher score is kept, or, without ``compare``, the second. The score
+    of a prediction is its ``crop_scores``, or, of models without them, the mean of its ``keypoint_scores``.
 
     Args:
         min_angle: Largest lean of a crop that is left as it is, 0 to 180 degrees.
         rotations: Angles of the first crops, degrees. With (0, 90, 180, 270), people at any angle are found, in four
             times the time; with the default, the model has to recognise the trunk in the unturned crop.
+        sure: Score of the first of these crops from which the others are not tried.
+        margin: Difference by which the score of another one has to be higher than that of the first.
         compare: Whether the scores of the two predictions are compared.
 
     Raises:
         ValueError: If an argument is outside its limits.
     """
 
-    def __init__(self, min_angle: float = 15.0, rotations: Sequence[float] = (0, ), compare: bool = True) -> None:
+    def __init__(self, min_angle: float = 15.0, rotations: Sequence[float] = (0, ), sure: float = math.inf,
+                 margin: float = 0.0, compare: bool = True) -> None:
         if not 0 <= min_angle <= 180:
             raise ValueError(f'upright: min_angle of 0 to 180 degrees expected, got {min_angle}')
         if not len(rotations) or not np.isfinite(rotations).all():
             raise ValueError(f'upright: rotations, at least one angle in degrees, expected, got {rotations}')
+        for name, value in (('sure', sure), ('margin', margin)):
+            if math.isnan(value):
+                raise ValueError(f'upright: {name}, a number, expected, got {value}')
         self.min_angle, self.rotations, self.compare = min_angle, list(rotations), compare
+        self.sure, self.margin = sure, margin
 
     def predict(self, predict: Predict, count: int,
                 known: Mapping[int, float] | None = None) -> tuple[list[PoseDataSample], dict[int, float]]:
@@ -119,16 +128,24 @@ class UprightCrops:
         known = known or {}
         unknown = [i for i in range(count) if i not in known]
         turns = [angle if abs(angle) > self.min_angle else 0.0 for angle in known.values()]
-        best = dict(zip(known, predict(list(known), turns), strict=True))
-        for rotation in self.rotations:
-            _keep_better(best, unknown, predict(unknown, [float(rotation)] * len(unknown)))
+        best = dict(zip(known, predict(list(known), turns), strict=True)) | self._first_crops(predict, unknown)
         leaning = {i: trunk_angle(_pose(best[i])) for i in unknown if self._leans(best[i])}
-        turned = predict(list(leaning), list(leaning.values()))
-        if not self.compare:
-            best = {i: sample for i, sample in best.items() if i not in leaning}
-        kept = _keep_better(best, list(leaning), turned)
+        turned = dict(zip(leaning, predict(list(leaning), list(leaning.values())), strict=True))
+        kept = {i: sample for i, sample in turned.items() if not self.compare or _score(sample) > _score(best[i])}
+        best |= kept
         angles = {i: trunk_angle(_pose(best[i])) for i in range(count) if i not in leaning or i in kept}
         return [best[i] for i in range(count)], angles
+
+    def _first_crops(self, predict: Predict, people: Sequence[int]) -> dict[int, PoseDataSample]:
+        """Predict people whose angle is unknown in the crop of the best rotation."""
+        first, *others = ([float(angle)] * len(people) for angle in self.rotations)
+        best = dict(zip(people, predict(people, first), strict=True))
+        asked = {i: _score(sample) + self.margin for i, sample in best.items() if _score(sample) < self.sure}
+        for angles in others:
+            for i, sample in zip(asked, predict(list(asked), angles[:len(asked)]), strict=True):
+                if _score(sample) > asked[i]:
+                    best[i], asked[i] = sample, _score(sample)
+        return best
 
     def _leans(self, sample: PoseDataSample) -> bool:
         """Whether the trunk leans too much in the crop of a prediction."""
@@ -141,12 +158,5 @@ def _pose(sample: PoseDataSample) -> np.ndarray:
 
 
 def _score(sample: PoseDataSample) -> float:
-    return float(np.mean(sample.pred_instances.keypoint_scores))
-
-
-def _keep_better(best: dict[int, PoseDataSample], people: Sequence[int], samples: Sequence[PoseDataSample]) -> set[int]:
-    """Put predictions into ``best`` where there is none with a higher score; return the people of those."""
-    better = {i: sample for i, sample in zip(people, samples, strict=True)
-              if i not in best or _score(sample) > _score(best[i])}
-    best.update(better)
-    return set(better)
+    pred = sample.pred_instances
+    return float(np.mean(pred.crop_scores if 'crop_scores' in pred else pred.keypoint_scores))

@@ -186,6 +186,28 @@ def test_the_better_crop_is_kept():
     assert make_upright(Pictures, False) is None is make_upright(Pictures, None)
 
 
+def test_other_rotations_are_for_people_with_a_low_score():
+    scene, angles = Scene(lambda lean: -abs(lean)), (0, 90, 180)
+    turner = make_upright(Pictures, dict(rotations=angles, sure=-30, min_angle=180))
+    assert scene.frame(turner, [0, 0, 0], 10, 100, 150) == ([[0, 0, 0], [90, 90], [180, 180]], [0, 90, 180])
+    turner = make_upright(Pictures, dict(rotations=angles, margin=15, min_angle=180))
+    assert scene.frame(turner, [0, 0], 50, 55)[1] == [0, 90]  # the leans are 50 and -40, then 55 and -35 degrees
+
+
+def test_the_score_of_a_crop_comes_before_those_of_the_joints():
+    scene = Scene(abs)
+    predict = scene.predict
+
+    def with_crop_scores(people, angles):
+        samples = predict(people, angles)
+        for sample in samples:
+            sample.pred_instances.crop_scores = -sample.pred_instances.keypoint_scores.mean(1)
+        return samples
+
+    scene.predict = with_crop_scores
+    assert scene.frame(make_upright(Pictures, True), [0], 70) == ([[0], [70]], [70])
+
+
 def test_a_video_takes_the_angle_of_the_last_frame():
     scene, turner = Scene(lambda lean: -abs(lean)), make_upright(Video, True)
     assert scene.frame(turner, [0.0], 70) == ([[0], [70]], [70])  # a new person
@@ -205,7 +227,8 @@ def test_in_a_video_a_rejected_angle_is_checked_again():
 
 @pytest.mark.parametrize('options, message', [
     (dict(min_angle=-1), 'min_angle of 0 to 180 degrees expected, got -1'), (dict(rotations=()), 'at least one angle'),
-    (dict(rotations=[np.nan]), 'at least one angle')])
+    (dict(rotations=[np.nan]), 'at least one angle'), (dict(sure=np.nan), 'sure, a number'),
+    (dict(margin=np.nan), 'margin, a number')])
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=f'upright: .*{message}'):
         UprightCrops(**options)

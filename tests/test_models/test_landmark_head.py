@@ -64,6 +64,17 @@ def test_a_mirrored_input_gives_the_mirrored_estimate(head):
     torch.testing.assert_close(other, plain, atol=1e-5, rtol=0)
 
 
+def test_the_score_of_a_crop_is_the_mean_maximum_of_the_heat_maps(head):
+    heatmaps, world = features()
+    feats, mirrored = tensors(heatmaps, world), tensors(heatmaps[..., ::-1] + 1, world)
+    samples = [PoseDataSample(metainfo=dict(flip_indices=flip_indices())) for _ in heatmaps]
+    expected = heatmaps[:, :33].max((2, 3)).mean(1, keepdims=True)
+    for given, options in ((feats, {}), ([feats, mirrored], dict(flip_test=True))):
+        with torch.no_grad():
+            preds = head.predict(given, samples, options)
+        np.testing.assert_allclose([pred.crop_scores for pred in preds], expected, rtol=1e-5)
+
+
 def test_the_correction_and_the_standard_deviations_are_trained(head):
     feats = tensors(*features())
     labels = torch.full((3, 18, 3), 0.4)

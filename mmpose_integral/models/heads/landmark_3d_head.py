@@ -1,8 +1,10 @@
 from typing import cast
 
 import torch
+from mmengine.structures import InstanceData
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 from mmpose.structures import PoseDataSample
+from mmpose.utils.tensor_utils import to_numpy
 from torch import nn
 
 from mmpose_integral.models.backbones.blazepose import NUM_LANDMARKS
@@ -88,6 +90,19 @@ class Landmark3DHead(Coordinate3DHead):
         first, features = self.estimate(feats)
         mean = first + self.correction(features).unflatten(1, (-1, 3))
         return (mean, to_std(self.std_layers(features))) if return_std else mean
+
+    def predict(self, feats: FeatureMaps | list[FeatureMaps], batch_data_samples: list[PoseDataSample],
+                test_cfg: dict | None = None) -> list[InstanceData]:
+        """Predict as :meth:`Coordinate3DHead.predict`, and ``crop_scores`` (1,): mean over the heat maps' maxima.
+
+        These logits are high where the network recognises a person who stands upright in the crop.
+        """
+        preds = super().predict(feats, batch_data_samples, test_cfg)
+        plain = cast(FeatureMaps, feats[0] if (test_cfg or {}).get('flip_test', False) else feats)
+        scores = to_numpy(plain[0][:, :len(LANDMARK_NAMES)].float().amax((2, 3)).mean(1, keepdim=True))
+        for pred, score in zip(preds, scores, strict=True):
+            pred.crop_scores = score
+        return preds
 
     def loss(self, feats: FeatureMaps, batch_data_samples: list[PoseDataSample],
              train_cfg: dict | None = None) -> dict[str, torch.Tensor]:
