@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from mmpose_integral.formats.checkpoints import stored_dataset_meta
 from mmpose_integral.models.upright_crops import Person, predict_crops
 from mmpose_integral.models.weights import load_weights
+from mmpose_integral.utils.config_files import ConfigError, explain_building
 from mmpose_integral.utils.errors import printable
 from mmpose_integral.utils.iteration import chunks
 from mmpose_integral.utils.progress import progress_bar
@@ -118,6 +119,10 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         options.update(name=f'inferencer-{id(self)}', vis_backends=None)
         return IntegralPose3dVisualizer(**options)
 
+    def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> torch.nn.Module:
+        with explain_building(cfg.filename or 'pose3d'):
+            return super()._init_model(cfg, weights, device)
+
     def _load_weights_to_model(self, model: torch.nn.Module, checkpoint: dict | None, cfg: Config) -> None:
         """Load the weights; an ensemble has loaded those of its members, and takes the meta data of the first."""
         members = cfg.model.get('members')
@@ -129,8 +134,8 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
             first = CheckpointLoader.load_checkpoint(members[0].checkpoint, map_location='cpu')
             model.dataset_meta = stored_dataset_meta(first, members[0].checkpoint)
         else:
-            raise ValueError('pose3d_weights: a checkpoint is needed beside the config; a name of model-index.yml, '
-                             'such as standin, has its own')
+            raise ConfigError('pose3d_weights: a checkpoint is needed beside the config; a name of model-index.yml, '
+                              'such as standin, has its own')
 
     @functools.cached_property
     def detector(self) -> Detector | None:

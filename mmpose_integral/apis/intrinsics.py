@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from PIL import ExifTags, Image
 
 from mmpose_integral.structures import middle_of_image
+from mmpose_integral.utils.errors import to_numbers
 
 DEFAULT_FIELD_OF_VIEW_DEG = 55.0
 """Angle across the longer side of a picture without a known focal length, between those of common phones and lenses."""
@@ -65,13 +66,13 @@ def find_intrinsics(image_size: Sequence[int], exif_focal_length: float | None =
     if focal_length is None:
         half_angle = np.radians(DEFAULT_FIELD_OF_VIEW_DEG / 2)
         focal_length = exif_focal_length or float(max(image_size) / 2 / np.tan(half_angle))
-    focal = np.asarray(focal_length, dtype=np.float64)
+    focal = to_numbers(focal_length, 'focal_length')
     if focal.shape not in ((), (2,)) or not (np.isfinite(focal) & (focal > 0)).all():
         raise ValueError(f'focal_length: a positive number of px, or (fx, fy), expected; got {focal_length}')
-    middle = middle_of_image(image_size) if principal_point is None else np.asarray(principal_point, np.float64)
+    middle = middle_of_image(image_size) if principal_point is None else to_numbers(principal_point, 'principal_point')
     if middle.shape != (2,) or not np.isfinite(middle).all():
         raise ValueError(f'principal_point: (cx, cy) px expected, got {principal_point}')
-    lens = np.asarray([0.0] * 5 if distortion is None else distortion, dtype=np.float64)
+    lens = to_numbers([0.0] * 5 if distortion is None else distortion, 'distortion')
     if lens.shape not in ((4,), (5,)) or not np.isfinite(lens).all():
         raise ValueError(f'distortion: k1, k2, p1, p2 and optionally k3 expected, got {distortion}')
     return Intrinsics(np.broadcast_to(focal, 2), middle, np.pad(lens, (0, 5 - len(lens))), source)

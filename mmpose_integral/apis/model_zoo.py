@@ -83,6 +83,13 @@ def list_aliases() -> dict[str, str]:
     return listed | {name: alias.config for name, alias in _load_sound_aliases().items()}
 
 
+def check_alias(name: str) -> str:
+    """Return a name that an alias may have, or raise ValueError, for example for one that looks like a path."""
+    if not re.fullmatch(r'[\w.-]+', name) or name.endswith(('.py', '.pth')) or not name.strip('.'):
+        raise ValueError(f"alias: letters, digits, '_', '-' and '.' expected, no .py or .pth at the end; got {name!r}")
+    return name
+
+
 def register_alias(name: str, config: str | Path, checkpoint: str | Path) -> ModelAlias:
     """Register an alias of letters, digits, '_', '-' and '.' for config and checkpoint; an existing one is replaced.
 
@@ -90,8 +97,7 @@ def register_alias(name: str, config: str | Path, checkpoint: str | Path) -> Mod
         ValueError: If the name could be mistaken for a path, or the file of the aliases is damaged.
         FileNotFoundError: If one of the files does not exist.
     """
-    if not re.fullmatch(r'[\w.-]+', name) or name.endswith(('.py', '.pth')) or not name.strip('.'):
-        raise ValueError(f"alias: letters, digits, '_', '-' and '.' expected, no .py or .pth at the end; got {name!r}")
+    check_alias(name)
     alias = ModelAlias(str(Path(config).resolve()), str(Path(checkpoint).resolve()))
     _check_files(name, **alias._asdict())
     path = user_folder() / 'aliases.json'

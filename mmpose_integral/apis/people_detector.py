@@ -13,6 +13,8 @@ from mmpose.evaluation.functional import nms
 
 from mmpose_integral.formats.boxes import usable_boxes
 from mmpose_integral.models.weights import load_weights
+from mmpose_integral.preparation.detection import check_detector
+from mmpose_integral.utils.config_files import explain_building
 
 from .model_zoo import find_model
 
@@ -34,12 +36,17 @@ class PeopleDetector:
         model, weights = find_model(model, weights, other_index=True)
         if weights is None and (isinstance(model, Config) or Path(model).is_file()):
             raise ValueError(f'det_model {model}: give det_weights, its checkpoint; the config has no load_from')
-        with DefaultScope.overwrite_default_scope('mmdet'):
+        with DefaultScope.overwrite_default_scope('mmdet'), explain_building(f'det_model {model}'):
             # Without a palette, MMDetection builds the config's test data set, which may not be on this machine.
             self.inferencer = _BoxInferencer(model, weights, device, palette='random', show_progress=False)
+        check_detector(self.inferencer.model, model if isinstance(model, str) else 'det_model')
         classes = list(self.inferencer.model.dataset_meta.get('classes', ()))
         if cat_ids is None and 'person' not in classes:
             raise ValueError(f'det_model {model}: no class is called person; give det_cat_ids, numbers of {classes}')
+        unknown = [number for number in np.ravel(cat_ids if cat_ids is not None else []) if number >= len(classes)]
+        if unknown and classes:
+            raise ValueError(f'det_cat_ids: 0 to {len(classes) - 1} expected, the numbers of {classes[:5]}, got '
+                             f'{unknown[0]}')
         self.cat_ids = classes.index('person') if cat_ids is None else cat_ids
 
     def __call__(self, images: list[np.ndarray], bbox_thr: float = 0.3, nms_thr: float = 0.3) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mmpose_integral.datasets.transforms.boxes import joint_extent
 from mmpose_integral.formats.boxes import MAX_SIDES, usable_boxes
 from mmpose_integral.preparation.keypoints_2d import TopdownModel
+from mmpose_integral.utils.errors import to_numbers
 
 from .media import Media
 from .model_zoo import find_model
@@ -116,7 +117,8 @@ def check_boxes(bboxes: ArrayLike, image: np.ndarray, name: str) -> np.ndarray:
         ValueError: If the shape is another one, a score is not finite, or a box is not usable, see
             :func:`mmpose_integral.formats.boxes.usable_boxes`.
     """
-    boxes = np.asarray(bboxes.detach().cpu() if isinstance(bboxes, torch.Tensor) else bboxes, dtype=np.float32)
+    given = bboxes.detach().cpu() if isinstance(bboxes, torch.Tensor) else bboxes
+    boxes = to_numbers(given, f'bboxes of {name}').astype(np.float32)
     boxes = boxes.reshape(-1, 4) if boxes.size == 0 else np.atleast_2d(boxes)
     if boxes.ndim != 2 or boxes.shape[1] not in (4, 5):
         raise ValueError(f'bboxes of {name}: (N, 4) x1, y1, x2, y2 px, or (N, 5) with scores, expected; got shape '

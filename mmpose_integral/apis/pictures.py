@@ -10,6 +10,8 @@ import mmcv
 import numpy as np
 from PIL import Image
 
+from mmpose_integral.utils.reading import check_regular
+
 from .addresses import PICTURE_LIMITS, local_path, name_of_address, read_address, scheme_of
 from .intrinsics import read_exif_focal_length
 
@@ -65,10 +67,11 @@ def name_of(item: Picture, index: int) -> str:
 
 def _read_file(path: str) -> bytes:
     local = local_path(path)
-    if not local.is_file():
-        raise FileNotFoundError(f'{path}: ' + ('a folder; give it alone, not in a list' if local.is_dir() else
-                                               'no such file'))
-    size = local.stat().st_size
+    if local.is_dir():
+        raise FileNotFoundError(f'{path}: a folder; give it alone, not in a list')
+    if not local.exists():
+        raise FileNotFoundError(f'{path}: no such file')
+    size = check_regular(local, 'image')
     if size > PICTURE_LIMITS.size:
         raise ValueError(f'{path} has {size / 2**20:.0f} MiB; at most {PICTURE_LIMITS.size / 2**20:.0f} MiB are '
                          'accepted for an image')

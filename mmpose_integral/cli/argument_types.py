@@ -1,17 +1,21 @@
 """Types for argparse, whose error messages name the argument and the values that are expected."""
 import argparse
-import math
 
+from mmpose_integral.apis.model_zoo import check_alias
 from mmpose_integral.structures.bone_length import check_bone_length
+from mmpose_integral.utils.number_arguments import (
+    at_least_one,
+    at_least_zero,
+    finite,
+    not_negative,
+    positive,
+    seed,
+    share,
+)
 from mmpose_integral.utils.outputs import output_file, output_folder
 
-
-def positive(text: str) -> float:
-    """A positive finite number."""
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f'a positive number expected, got {text}')
-    return number
+__all__ = ['alias_name', 'at_least_one', 'at_least_zero', 'bone_length_mm', 'finite', 'not_negative', 'positive',
+           'seed', 'share', 'submission']
 
 
 def bone_length_mm(text: str) -> float:
@@ -23,28 +27,14 @@ def bone_length_mm(text: str) -> float:
     return float(text)
 
 
-def finite(text: str) -> float:
-    """A finite number."""
-    if not math.isfinite(float(text)):
-        raise argparse.ArgumentTypeError(f'a finite number expected, got {text}')
-    return float(text)
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1."""
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f'a number from 0 to 1 expected, got {text}')
-    return number
-
-
 def submission(text: str) -> str:
     """A submission to write: a ZIP archive or a folder; OutputError if that is not possible."""
     return str((output_file() if text.lower().endswith('.zip') else output_folder)(text))
 
 
-def at_least_one(text: str) -> int:
-    """A whole number of at least 1."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f'at least 1 expected, got {text}')
-    return int(text)
+def alias_name(text: str) -> str:
+    """A name that an alias may have."""
+    try:
+        return check_alias(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

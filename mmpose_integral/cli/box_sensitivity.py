@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from mmengine.config import ConfigDict
 from mmengine.runner import Runner, TestLoop
 
-from mmpose_integral.cli.argument_types import positive, share
+from mmpose_integral.cli.argument_types import positive, seed, share
 from mmpose_integral.engine.config_checks import apply_options
-from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
+from mmpose_integral.engine.tool_config import add_common_arguments, explain_first_step, load_config, make_runner
 from mmpose_integral.utils.files import check_file, write_rows
 from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.visualization import save_picture
@@ -36,7 +36,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='factors of the size of the box (default: 0.6 to 2)')
     parser.add_argument('--edge-stds', type=share, nargs='+', default=[0.0, 0.03, 0.06, 0.1, 0.15, 0.2],
                         help='standard deviations of the errors of an edge (default: 0 to 0.2)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the errors')
+    parser.add_argument('--seed', type=seed, default=0, help='seed of the errors')
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -91,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     runner = make_runner(cfg)
     runner.load_or_resume()
     runner.call_hook('before_run')
-    rows = sweep(runner, args)
+    with explain_first_step(runner):
+        rows = sweep(runner, args)
     if runner.rank == 0:
         out = args.out_dir or Path(cfg.work_dir)
         write_rows(out / 'box_sensitivity.csv', COLUMNS, rows)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmpose_integral.apis.model_zoo import index_file
-from mmpose_integral.cli.argument_types import bone_length_mm
+from mmpose_integral.cli.argument_types import alias_name, bone_length_mm
 from mmpose_integral.cli.convert_official import check_config, fetch, store
 from mmpose_integral.models.official_checkpoint import load_official
 from mmpose_integral.models.posenet_checkpoint import convert_posenet
@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('source', help='snapshot_NN.pth.tar, as a file or a URL')
     parser.add_argument('--out', type=output_file(of=Path),
                         help='file to write (default: <cache folder>/checkpoints/<config>.pth)')
-    parser.add_argument('--alias', help='name of the model for other commands (default: see above)')
+    parser.add_argument('--alias', type=alias_name, help='name of the model for other commands (default: see above)')
     parser.add_argument('--config', type=Path, help='config of that model (default: that of its joints)')
     parser.add_argument('--bone-length', type=bone_length_mm, metavar='MM',
                         help='total skeleton length to store (default: the published means of train and train+val)')

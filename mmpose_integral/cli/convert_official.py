@@ -20,7 +20,7 @@ from mmpose.registry import MODELS
 
 from mmpose_integral.apis import register_alias, user_folder
 from mmpose_integral.apis.model_zoo import index_file
-from mmpose_integral.cli.argument_types import bone_length_mm
+from mmpose_integral.cli.argument_types import alias_name, bone_length_mm
 from mmpose_integral.cli.publish import pack
 from mmpose_integral.evaluation.functional import PUBLISHED_SKELETON_LENGTHS
 from mmpose_integral.models.official_checkpoint import OfficialArchitecture, convert_official, load_official
@@ -37,7 +37,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('source', nargs='?', help="file or URL of the authors' checkpoint (default: the config's link)")
     parser.add_argument('--out', type=output_file(of=Path),
                         help='file to write (default: <cache folder>/checkpoints/<config>.pth)')
-    parser.add_argument('--alias', default='official', help='name of the model for other commands (default: official)')
+    parser.add_argument('--alias', type=alias_name, default='official',
+                        help='name of the model for other commands (default: official)')
     parser.add_argument('--config', type=Path, default=DEFAULT_CONFIG, help='config of that model')
     parser.add_argument('--bone-length', type=bone_length_mm, metavar='MM',
                         help='total skeleton length to store (default: the published means of train and train+val)')

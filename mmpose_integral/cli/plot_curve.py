@@ -3,6 +3,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmpose_integral.cli.argument_types import finite
 from mmpose_integral.utils.outputs import PICTURES, output_file
 from mmpose_integral.visualization import draw_curves, read_scalars, save_picture
 
@@ -13,7 +14,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', type=output_file(*PICTURES), help='picture to write (default: <work_dir>/curve.png)')
     parser.add_argument('--metrics', nargs='+', metavar='NAME',
                         help='validation metrics such as h80k/MPJPE (default: all position errors)')
-    parser.add_argument('--baseline', type=float, metavar='MM',
+    parser.add_argument('--baseline', type=finite, metavar='MM',
                         help='draw a horizontal line, for example at the MPJPE of the mean pose')
     parser.add_argument('--baseline-name', default='mean pose', help='text at that line (default: mean pose)')
     parser.add_argument('--title', help='title of the picture (default: name of the folder)')

@@ -17,9 +17,11 @@ from scipy.interpolate import make_interp_spline
 
 from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.apis.smoothing import PoseSmoother
+from mmpose_integral.cli.argument_types import at_least_one, not_negative, positive, seed
 from mmpose_integral.evaluation.functional import label_intrinsics, mpjpe, px_to_mm, skeleton_length
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import PersonDetector
+from mmpose_integral.structures.skeleton import NUM_JOINTS
 from mmpose_integral.synthetic.videos import render_video
 from mmpose_integral.utils.files import read_arrays, write_arrays
 from mmpose_integral.utils.outputs import output_file
@@ -39,16 +41,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='config of a person detector (default: detector of the stand-in)')
     parser.add_argument('--det-checkpoint', default=str(ASSETS / 'detector_rtmdet_nano_standin.pth'),
                         help='its checkpoint')
-    parser.add_argument('--videos', type=int, default=6, help='number of videos (default: 6)')
-    parser.add_argument('--seconds', type=float, default=8.0, help='length of each video (default: 8)')
-    parser.add_argument('--fps', type=float, default=25.0, help='frames per second (default: 25)')
-    parser.add_argument('--size', type=int, default=256, help='width and height of the frames, px (default: 256)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the videos')
-    parser.add_argument('--min-cutoffs', type=float, nargs='+', metavar='HZ', default=[default['min_cutoff']],
+    parser.add_argument('--videos', type=at_least_one, default=6, help='number of videos (default: 6)')
+    parser.add_argument('--seconds', type=positive, default=8.0, help='length of each video (default: 8)')
+    parser.add_argument('--fps', type=positive, default=25.0, help='frames per second (default: 25)')
+    parser.add_argument('--size', type=at_least_one, default=256,
+                        help='width and height of the frames, px (default: 256)')
+    parser.add_argument('--seed', type=seed, default=0, help='seed of the videos')
+    parser.add_argument('--min-cutoffs', type=positive, nargs='+', metavar='HZ', default=[default['min_cutoff']],
                         help='smallest cutoff frequencies (default: that of infer --smooth)')
-    parser.add_argument('--betas', type=float, nargs='+', default=[default['beta']],
+    parser.add_argument('--betas', type=not_negative, nargs='+', default=[default['beta']],
                         help='increases of the cutoff with speed (default: that of infer --smooth)')
-    parser.add_argument('--d-cutoff', type=float, default=1.0, metavar='HZ', help='cutoff of the speed (default: 1)')
+    parser.add_argument('--d-cutoff', type=positive, default=1.0, metavar='HZ',
+                        help='cutoff of the speed (default: 1)')
     parser.add_argument('--predictions', type=output_file('.npz', of=Path), metavar='NPZ',
                         help='file of predictions; it is read if it exists')
     parser.add_argument('--device', default='cpu', help='device of the models (default: cpu)')
@@ -138,6 +142,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.predictions and args.predictions.is_file():
         data = read_arrays(args.predictions, 'file of predictions', ('boxes', 'keypoints', 'truth'),
                            'delete it, so that it is made again')
+        poses = (*data['boxes'].shape[:2], NUM_JOINTS, 3)
+        if data['boxes'].shape != (*poses[:2], 4) or any(
+                data[name].shape != poses or data[name].dtype.kind != 'f' for name in ('keypoints', 'truth')):
+            raise ValueError(f'{args.predictions}: boxes (V, T, 4), keypoints and truth (V, T, {NUM_JOINTS}, 3) '
+                             'expected; delete it, so that it is made again')
     else:
         data = make_predictions(args)
         if args.predictions:

@@ -20,7 +20,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmpose_integral.cli.argument_types import bone_length_mm, positive, submission
 from mmpose_integral.engine.config_checks import apply_options
-from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
+from mmpose_integral.engine.tool_config import add_common_arguments, explain_first_step, load_config, make_runner
 from mmpose_integral.formats.h80k_index import load_index
 from mmpose_integral.formats.submission import find_faults
 from mmpose_integral.structures.bone_length import check_bone_length
@@ -175,5 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg.test_dataloader = cfg.submission_dataloader
     cfg.test_evaluator = dict(type='SubmissionMetric', out=args.out, index_file=index_file(cfg), bone_length=length,
                               outfile=args.predictions)
-    make_runner(cfg).test()
+    runner = make_runner(cfg)
+    with explain_first_step(runner):
+        runner.test()
     return 0

@@ -6,7 +6,7 @@ import mmengine
 from mmengine.config import Config
 
 from mmpose_integral.engine.config_checks import apply_options
-from mmpose_integral.engine.tool_config import add_common_arguments, load_config, make_runner
+from mmpose_integral.engine.tool_config import add_common_arguments, explain_first_step, load_config, make_runner
 from mmpose_integral.utils.files import check_file, replace_when_done
 from mmpose_integral.utils.outputs import output_file
 
@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg = load_config(args, 'test_dataloader', 'test_evaluator')
     apply_arguments(cfg, args)
     runner = make_runner(cfg)
-    metrics = runner.test()
+    with explain_first_step(runner):
+        metrics = runner.test()
     if args.out and runner.rank == 0:
         with replace_when_done(args.out) as temporary:
             mmengine.dump(metrics, temporary)

@@ -10,7 +10,13 @@ from mmengine.runner import Runner
 
 from mmpose_integral.engine import CheckWeightsHook, make_fast
 from mmpose_integral.engine.config_checks import apply_options, check_config
-from mmpose_integral.engine.tool_config import add_common_arguments, load_config, prepare_loaders, start_processes
+from mmpose_integral.engine.tool_config import (
+    add_common_arguments,
+    explain_first_step,
+    load_config,
+    prepare_loaders,
+    start_processes,
+)
 from mmpose_integral.utils.config_files import explain_building
 from mmpose_integral.utils.launch import is_first_rank
 from mmpose_integral.utils.locks import lock_folder
@@ -87,5 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             runner.train_loop, runner.val_loop  # noqa: B018
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         runner.register_hook(CheckWeightsHook(), priority='HIGHEST')
-        runner.train()
+        with explain_first_step(runner):
+            runner.train()
     return 0

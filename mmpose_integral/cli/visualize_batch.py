@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
-from mmpose_integral.cli.argument_types import at_least_one
+from mmpose_integral.cli.argument_types import at_least_one, seed
 from mmpose_integral.engine.config_checks import ConfigOptions, apply_options
 from mmpose_integral.utils.config_files import check_entries, explain_building, read_config
 from mmpose_integral.utils.outputs import output_folder
@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='split; val has no labels and shows crops beside the true pose')
     parser.add_argument('--columns', type=at_least_one, default=4, help='samples per row of the picture')
     parser.add_argument('--height', type=at_least_one, default=320, help='height of a crop in the picture, px')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of samples and of the augmentation')
+    parser.add_argument('--seed', type=seed, default=0, help='seed of the choice of samples and of the augmentation')
     parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, metavar='KEY=VALUE',
                         help='change entries of the config')
     return parser.parse_args(argv)

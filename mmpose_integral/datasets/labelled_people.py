@@ -6,6 +6,8 @@ from mmpose.datasets.datasets.body import CocoDataset, MpiiDataset
 from mmpose.registry import DATASETS
 
 from mmpose_integral.structures.skeleton import JOINT_MAPS
+from mmpose_integral.utils.errors import reason_of
+from mmpose_integral.utils.reading import check_size
 
 
 class LabelledPeople(BaseCocoStyleDataset):
@@ -22,6 +24,18 @@ class LabelledPeople(BaseCocoStyleDataset):
     def __init__(self, *, min_keypoints: int = 2, **kwargs: object) -> None:
         self.min_keypoints = min_keypoints
         super().__init__(**kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """List the people of the file, see mmpose's class; ValueError if it holds something else."""
+        if '://' not in self.ann_file:
+            check_size(self.ann_file, 'JSON file of annotations')
+        try:
+            return super().load_data_list()
+        except OSError:
+            raise
+        except Exception as error:  # mmpose checks nothing, so that other content can raise nearly any exception
+            raise ValueError(f'{self.ann_file} is no file of annotations in the format of '
+                             f'{self.metainfo["dataset_name"]} ({reason_of(error)})') from error
 
     def filter_data(self) -> list[dict]:
         """Mask joints that are not finite, then leave out people; mmengine calls it once, after loading."""
@@ -43,6 +57,8 @@ class LabelledPeople(BaseCocoStyleDataset):
                 and np.isfinite(person['bbox']).all()]
         logger.info(f'{self.ann_file}: {len(kept)} of {len(people)} people have a finite box and at least '
                     f'{self.min_keypoints} of our joints; the other {len(people) - len(kept)} are left out')
+        if not kept:
+            raise ValueError(f'{self.ann_file}: none of {len(people)} people is left')
         return kept
 
 

@@ -44,7 +44,7 @@ def read_facts(metadata: dict[str, str], path: str) -> dict:
     try:
         facts = json.loads(metadata[METADATA_KEY])
         version = facts['format_version']
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f'{path}: its metadata {METADATA_KEY!r} is damaged ({error!r}); {remedy} again') from error
     if version != FORMAT_VERSION:
         raise ValueError(f'{path}: format {version}, this onnx_runtime.py reads format {FORMAT_VERSION}; use the '
@@ -52,7 +52,27 @@ def read_facts(metadata: dict[str, str], path: str) -> dict:
     absent = [name for name in FACTS if name not in facts]
     if absent:
         raise ValueError(f'{path}: its metadata lacks {", ".join(absent)}; {remedy} again')
+    try:
+        check_facts(facts)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{path}: its metadata {METADATA_KEY!r} is damaged ({error}); {remedy} again') from error
     return facts
+
+
+def check_facts(facts: dict) -> None:
+    """Raise ValueError or TypeError if numbers or joints in the metadata are of another kind or number."""
+    count = len(facts['joints'])
+    shapes = dict(input_size=(2, ), unit=(3, ), offset=(3, ), padding=(), score_factor=(), flip_x=(), bone_length=(),
+                  parents=(count, ), flip_indices=(count, ))
+    if facts['std_factors'] is not None:
+        shapes['std_factors'] = (count, 3)
+    for name, shape in shapes.items():
+        values = np.asarray(facts[name])
+        if values.shape != shape or values.dtype.kind not in 'if' or not np.isfinite(values).all():
+            raise ValueError(f'{name} {str(facts[name])[:80]}: finite numbers of shape {shape} expected')
+    for name in ('parents', 'flip_indices'):
+        if not set(facts[name]) <= set(range(count)):
+            raise ValueError(f'{name}: numbers of the {count} joints expected')
 
 
 def read_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:

@@ -28,6 +28,8 @@ _REMOVED_FIRST = {'type', '_scope_', 'priority', 'convert_to_iter_based', 'epoch
 """Entries of any class, which mmengine takes out before it builds an object."""
 
 _RUNNER: dict[str, Any] = dict.fromkeys([*inspect.signature(Runner.__init__).parameters][1:], _UNSET)
+_TEXTS = {'load_from', 'experiment_name', 'work_dir'}  # entries at the top that are text, or None
+_AT_LEAST_ONE = {'max_epochs', 'max_iters', 'val_interval'}  # numbers in train_cfg
 _BUILT_BY_RUNNER = dict(train_cfg=(EpochBasedTrainLoop, IterBasedTrainLoop), val_cfg=(ValLoop,), test_cfg=(TestLoop,),
                         randomness=(Runner.set_randomness,))
 _MODEL_TEST_CFG: dict[str, Any] = dict(
@@ -86,6 +88,7 @@ def _check_option(cfg: Config, key: str, value: Any) -> None:
             default = _default_of(node, name, place, key)
             node = default if depth == len(parents) else {}
     _check_kind(key, node, value)
+    _check_value(key, value)
 
 
 def _default_of(node: Any, name: str, place: str, key: str) -> Any:
@@ -113,18 +116,34 @@ def _check_kind(key: str, old: Any, new: Any) -> None:
             return
 
 
+def _check_value(key: str, value: Any) -> None:
+    """Raise ConfigError for a value with which mmengine would fail later, and without the name of the entry."""
+    if key in _TEXTS and not isinstance(value, (str, type(None))):
+        raise ConfigError(f'{key}={value}: text is expected')
+    parent, _, name = key.rpartition('.')
+    if parent == 'train_cfg' and name in _AT_LEAST_ONE and (type(value) is not int or value < 1):
+        raise ConfigError(f'{key}={value}: a whole number of at least 1 is expected')
+
+
 def check_config(cfg: Config) -> None:
     """Check the entries that a runner reads, and say which names at the top look like misspelt ones.
 
     Raises:
-        ConfigError: If a class does not have one of the arguments that the config gives it.
+        ConfigError: If a class does not have one of the arguments that the config gives it, or the value of an entry
+            cannot be used.
     """
     for name in cfg:
         close = difflib.get_close_matches(name, _RUNNER, 1, 0.9)
         if close and name not in _RUNNER:
             print_log(f'{cfg.filename}: nothing reads the entry {name}; did you mean {close[0]}?', 'current', WARNING)
     for name in _RUNNER:
+        _check_value(name, cfg.get(name))
         for place, node in _dicts(cfg.get(name), name):
+            for entry, value in node.items() if place == 'train_cfg' else ():
+                _check_value(f'{place}.{entry}', value)
+            kind = node.get('type')
+            if place.endswith('optimizer') and isinstance(kind, str) and not _find_classes(kind):
+                raise ConfigError(f'{cfg.filename}: {place}.type={kind}: there is no such optimizer')
             known, strict = _entries_of(node, place)
             for entry in node if strict else ():
                 if entry not in known and entry not in _REMOVED_FIRST:

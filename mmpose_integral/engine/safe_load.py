@@ -19,6 +19,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
 
 from mmpose_integral.formats.checkpoints import CheckpointError, check_meta, find_weights, read_checkpoint
+from mmpose_integral.utils.files import check_text
 
 # Methods that HistoryBuffer.__getstate__ refers to; pickle writes a method as a call of getattr.
 HISTORY_METHODS = ('min', 'max', 'current', 'mean')
@@ -102,7 +103,10 @@ def check_content(shape: Any, dtype: Any, data: Any) -> np.ndarray:
         raise CheckpointError('asks for an array of another content than plain values')
     if math.prod(shape) * dtype.dtype.itemsize != len(data):
         raise CheckpointError(f'asks for an array of shape {shape} and type {dtype.dtype} with {len(data)} bytes')
-    return np.frombuffer(data, dtype.dtype)
+    try:
+        return check_text(np.frombuffer(data, dtype.dtype))
+    except ValueError as error:
+        raise CheckpointError(f'asks for {error}') from None
 
 
 def stored_array(kind: Any, *_: Any) -> StoredArray:

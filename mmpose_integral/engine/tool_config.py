@@ -1,17 +1,29 @@
 """Shared parts of the commands that train or evaluate: arguments, configs, and a launch that works on CPUs."""
 import argparse
+import contextlib
 import gc
 import os
 import os.path as osp
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmpose_integral.engine.config_checks import ConfigOptions, check_config
 from mmpose_integral.models.weights import load_weights_file
-from mmpose_integral.utils.config_files import explain_building, read_config
-from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group, leave_ctrl_c_to_this_process
+from mmpose_integral.utils.config_files import ConfigError, explain_building, read_config
+from mmpose_integral.utils.errors import ExpectedError, reason_of
+from mmpose_integral.utils.launch import (
+    LAUNCHERS,
+    check_launcher,
+    join_gloo_group,
+    leave_ctrl_c_to_this_process,
+)
+from mmpose_integral.utils.number_arguments import at_least_one
 from mmpose_integral.utils.outputs import check_writable, output_folder
 
 
@@ -19,7 +31,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the common arguments of MMPose's tools, under MMPose's names."""
     parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<config name>)')
     parser.add_argument('--show-dir', type=output_folder, help='draw predictions into this folder')
-    parser.add_argument('--interval', type=int, default=1, help='with --show-dir, draw every n-th sample (default: 1)')
+    parser.add_argument('--interval', type=at_least_one, default=1,
+                        help='with --show-dir, draw every n-th sample (default: 1)')
     parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={}, metavar='KEY=VALUE',
                         help='change entries of the config, for example train_cfg.max_epochs=5')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
@@ -72,6 +85,40 @@ def make_runner(cfg: Config) -> Runner:
     return runner
 
 
+class _FirstStep(Hook):
+    """Notes the end of the first step, of a training or of an evaluation."""
+
+    done = False
+
+    def _after_iter(self, *args: object, **kwargs: object) -> None:
+        self.done = True
+
+
+@contextlib.contextmanager
+def explain_first_step(runner: Runner) -> Iterator[None]:
+    """Turn an error before the end of the first step into a sentence.
+
+    So early, the reason is nearly always that entries of the config do not fit together, or not to the data. The
+    traceback is written beside the log. Later errors keep their traceback.
+
+    Raises:
+        ConfigError: In place of such an error.
+    """
+    first_step = _FirstStep()
+    runner.register_hook(first_step, priority='HIGHEST')
+    try:
+        yield
+    except (ExpectedError, OSError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:
+        if first_step.done:
+            raise
+        path = Path(runner.log_dir) / f'traceback_of_rank{runner.rank}.txt'
+        path.write_text(traceback.format_exc())
+        raise ConfigError(f'{runner.cfg.filename}: the first step failed ({reason_of(error)}). Entries of the config '
+                          f'do not fit together, or not to the data; the traceback is in {path}') from error
+
+
 def prepare_loaders(cfg: Config) -> None:
     """Remove the options of worker processes from loaders without any, which torch would refuse; change ``cfg``."""
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
@@ -87,6 +134,7 @@ def start_processes(cfg: Config) -> None:
     mmengine selects a CUDA device for every rank. Without one, the group is opened here with gloo, and the model is
     wrapped without device ids; ``cfg`` is changed in place. With a GPU or with a single process, nothing is done.
     """
+    check_launcher(cfg.launcher)
     if cfg.launcher == 'none' or torch.cuda.is_available():
         return
     join_gloo_group(cfg.launcher)

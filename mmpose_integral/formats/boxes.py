@@ -88,7 +88,10 @@ def load_boxes(path: str | Path, index: H80KIndex) -> dict[int, list[float]]:
     """
     check_file(path, 'file of boxes', 'make it with mmpose-integral prepare boxes')
     try:
-        records = sorted(map(_read_record, read_json(path)), key=lambda record: record[2])
+        content = read_json(path)
+        if not isinstance(content, list):
+            raise TypeError(f'a {type(content).__name__} was found')
+        records = sorted(map(_read_record, content), key=lambda record: record[2])
     except UnreadableFile as error:
         raise UnreadableFile(path, f'{error.reason}; {_REMEDY}') from None
     except (ValueError, KeyError, TypeError, OverflowError) as error:

@@ -62,6 +62,9 @@ def load_cameras(path: str | Path, index: H80KIndex) -> Camera:
     if absent:
         raise ValueError(f'{path} is no file of cameras, because it has no {absent[0]}; {remedy}')
     check_rows(arrays, shapes, f'file of cameras {path}', remedy)
+    for name in {*kind._fields} - {*shapes}:
+        if arrays[name].shape != () or arrays[name].dtype.kind not in 'if' or not 0 < arrays[name] < np.inf:
+            raise ValueError(f'file of cameras {path}: {name}: a positive number expected; {remedy}')
     check_origin(arrays, index, path, remedy)
     rows = match_rows(arrays['frame_ids'], index.frame_ids, path)
     fields: dict[str, Any] = {

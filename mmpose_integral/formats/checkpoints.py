@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from mmpose_integral.structures.skeleton import NUM_JOINTS
-from mmpose_integral.utils.errors import ExpectedError
+from mmpose_integral.utils.errors import ExpectedError, in_line
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.reading import UnreadableFile, check_archive
 
@@ -58,7 +58,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu', remedy: str = _
         raise CheckpointError(f'{path} is no torch checkpoint that can be loaded safely; {remedy}') from None
     except Exception as error:  # a damaged file can raise nearly any exception
         raise CheckpointError(f'{path} is no torch checkpoint, or is cut short ({type(error).__name__}: '
-                              f'{str(error)[:200]}); {remedy}') from error
+                              f'{in_line(error)}); {remedy}') from error
 
 
 def _check_archive(path: str | Path, remedy: str) -> None:
@@ -77,10 +77,11 @@ def _check_archive(path: str | Path, remedy: str) -> None:
         except UnreadableFile as error:
             raise CheckpointError(f'{error}; {remedy}') from None
         except Exception as error:  # as above
-            raise CheckpointError(f'{path} is no torch checkpoint, or is cut short ({type(error).__name__}: {error}); '
-                                  f'{remedy}') from error
+            raise CheckpointError(f'{path} is no torch checkpoint, or is cut short ({type(error).__name__}: '
+                                  f'{in_line(error)}); {remedy}') from error
     if damaged:
-        raise CheckpointError(f'{path} is damaged: the content of {damaged} does not fit its checksum; {remedy}')
+        raise CheckpointError(f'{path} is damaged: the content of {in_line(damaged)} does not fit its checksum; '
+                              f'{remedy}')
 
 
 def check_meta(checkpoint: Any) -> None:

@@ -68,7 +68,9 @@ def load_index(path: str | Path) -> H80KIndex:
     arrays = read_arrays(path, 'H80K index', required, remedy)
     shapes = dict(frame_ids=(), img_paths=(), img_sizes=(2,), keypoints_mm=(NUM_FILE_JOINTS, 3), img_states=(2,),
                   pose_states=(2,))
-    check_rows(arrays, shapes, f'H80K index {path}', remedy)
+    check_rows(arrays, shapes, f'H80K index {path}', remedy, ('img_paths', ))
+    if str(arrays['split']) not in SPLITS or arrays['faulty'].ndim != 1:
+        raise ValueError(f'H80K index {path}: a split of {SPLITS} and a list of faults expected; {remedy}')
     poses = arrays.get('keypoints_mm')
     return H80KIndex(
         str(arrays['split']), arrays['frame_ids'], arrays['img_paths'], arrays['img_sizes'],

@@ -109,8 +109,9 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
                         'make it with mmpose-integral infer --npz')
     for names, like in ((_FRAME_ARRAYS, 'frame_path'), (_PERSON_ARRAYS, 'frame')):
         for name in names:
-            if len(table[name]) != len(table[like]):
-                raise ValueError(f'{path}: {name} of length {len(table[like])} expected, got {len(table[name])}')
+            if table[name].shape[:1] != table[like].shape[:1] or not table[name].ndim:
+                raise ValueError(f'{path}: {name} of length {table[like].size} expected, got the shape '
+                                 f'{table[name].shape}')
     return table
 
 

@@ -2,7 +2,6 @@
 
 Frames: image px, the centre of the first pixel is 0, 0; mm in camera axes, root at the origin.
 """
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmpose_integral.structures.skeleton import JOINT_MAPS, JOINT_NAMES, NUM_JOINTS
+from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.reading import UnreadableFile, read_json
 
 _REMEDY = 'docs/photographs.md describes the file'
 
@@ -39,12 +40,11 @@ def read_photo_people(path: str | Path, min_joints: int = 6) -> list[PhotoPerson
         ValueError: If the file is of another format, or a person has a wrong shape or value; the message names it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file; a JSON file of people in photographs expected ({_REMEDY})')
+    check_file(path, 'JSON file of people in photographs', _REMEDY)
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path}: not readable as JSON ({error}); {_REMEDY}') from error
+        content = read_json(path)
+    except UnreadableFile as error:
+        raise UnreadableFile(path, f'{error.reason}; {_REMEDY}') from None
     if isinstance(content, dict) and 'frames' in content:
         rows = _own_rows(content['frames'])
     elif isinstance(content, dict) and 'annotations' in content:
@@ -56,7 +56,7 @@ def read_photo_people(path: str | Path, min_joints: int = 6) -> list[PhotoPerson
     everyone: list[PhotoPerson] = []
     try:
         everyone.extend(_person(path.parent, **row) for row in rows)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         reason = f'no {error}' if isinstance(error, KeyError) else error
         raise ValueError(f'{path}, person {len(everyone)}, counted from 0: {reason}; {_REMEDY}') from error
     people = [person for person in everyone if np.isfinite(person.keypoints_2d).all(axis=1).sum() >= min_joints]

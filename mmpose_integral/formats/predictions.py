@@ -48,8 +48,9 @@ def load_predictions(path: str | Path) -> dict[str, np.ndarray]:
     """
     remedy = 'make it with mmpose-integral test --predictions, or mmpose-integral submit --predictions for Test'
     arrays = read_arrays(path, 'file of predictions', FIELDS, remedy)
-    shapes: dict[str, tuple[int, ...]] = {'pred_px': (NUM_JOINTS, 3), STD: (NUM_JOINTS, 3), INTRINSICS: (3, )}
-    check_rows(arrays, shapes, f'predictions {path}', remedy)
+    shapes: dict[str, tuple[int, ...]] = {'pred_px': (NUM_JOINTS, 3), STD: (NUM_JOINTS, 3), INTRINSICS: (3, ),
+                                          'paths': (), 'box_found': ()}
+    check_rows(arrays, shapes, f'predictions {path}', remedy, ('paths', ))
     return arrays
 
 

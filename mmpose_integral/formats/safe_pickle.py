@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mmpose_integral.utils.errors import in_line
+from mmpose_integral.utils.files import check_text
 from mmpose_integral.utils.reading import read_limited
 
 _MAX_DEPTH, _MAX_EQUAL_HASHES = 64, 16
@@ -45,7 +47,7 @@ class _Describer(pickle._Unpickler):
         if place == 'numpy.ndarray':
             return place  # an argument of other calls, which is not called itself
         if place not in _CALLS:
-            raise _RefusedGlobal(f'{module}.{name}')
+            raise _RefusedGlobal(in_line(f'{module}.{name}'))
         return _Call(place, args=None)  # without arguments, this is no call yet
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
@@ -97,7 +99,7 @@ def _array(shape: tuple[int, ...], dtype: np.dtype, fortran: bool, data: Any) ->
         raise ValueError(f'array of shape {shape} and type {dtype} with a content of length {len(data)}')
     array: Any = np.zeros(0)
     array.__setstate__((1, shape, dtype, fortran, data))
-    return array.astype(dtype, copy=False)
+    return check_text(array.astype(dtype, copy=False))
 
 
 _CALLS: dict[str, Callable] = {
@@ -149,8 +151,8 @@ def loads_plain(data: bytes, where: str | Path) -> object:
                          'containers and numpy arrays expected. Do not trust this file; get it from its source again'
                          ) from None
     except Exception as error:  # a damaged pickle can raise nearly any exception
-        raise ValueError(f'{where} is no readable pickle of plain data ({type(error).__name__}: {error}); it may be '
-                         'cut short, get it from its source again') from error
+        raise ValueError(f'{where} is no readable pickle of plain data ({type(error).__name__}: {in_line(error)}); '
+                         'it may be cut short, get it from its source again') from error
 
 
 def load_plain_pickle(path: str | Path) -> object:

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from mmpose_integral.formats.frame_checks import MAX_POSE_BYTES, FaultyFile, parse_pose
+from mmpose_integral.formats.frame_checks import LARGEST_MM, MAX_POSE_BYTES, FaultyFile, parse_pose
 from mmpose_integral.formats.h80k_index import H80KIndex
 from mmpose_integral.structures.skeleton import NUM_FILE_JOINTS, NUM_JOINTS
+from mmpose_integral.utils.errors import in_line
 from mmpose_integral.utils.files import replace_when_done
 from mmpose_integral.utils.reading import (
     UnreadableFile,
-    check_archive,
-    check_regular,
+    open_archive,
     parse_json,
     read_limited,
     read_member,
@@ -58,8 +58,8 @@ def write_submission(path: str | Path, keypoints_mm: np.ndarray, frame_ids: Sequ
         stems: N file names without suffix. Default: ids with five digits, such as '00001'.
 
     Raises:
-        ValueError: If shapes do not fit together, an id or stem occurs twice, or a pose is not finite or not
-            root-relative.
+        ValueError: If shapes do not fit together, an id or stem occurs twice, or a pose is not finite, not
+            root-relative, or larger than ``LARGEST_MM``.
         FileExistsError: If ``path`` is a folder that holds other things than a submission.
     """
     path = Path(path)
@@ -96,6 +96,8 @@ def _round_poses(keypoints_mm: np.ndarray, frame_ids: list[int], stems: list[str
         if len(set(values)) != len(values):
             raise ValueError(f'{name}: {Counter(values).most_common(1)[0][0]} is there more than once')
     for fault, bad in (('is not finite', ~np.isfinite(poses).all(axis=(1, 2))),
+                       (f'has a coordinate above {LARGEST_MM:g} mm',
+                        np.abs(poses).max(axis=(1, 2), initial=0) > LARGEST_MM),
                        ('does not have its root at the origin', np.abs(poses[:, 0]).max(axis=1, initial=0) > 0)):
         if bad.any():
             raise ValueError(f'keypoints_mm: the pose of frame {frame_ids[int(np.argmax(bad))]} {fault} '
@@ -123,7 +125,7 @@ def find_faults(path: str | Path, index: H80KIndex) -> list[str]:
         limits = dict.fromkeys(expected, MAX_POSE_BYTES)
         limits[JSON_NAME] = 1_000_000 + _JSON_BYTES_PER_FRAME * len(expected)
         files, faults = _read_files(Path(path), limits)
-    except (OSError, UnreadableFile, zipfile.BadZipFile) as error:
+    except (OSError, UnreadableFile) as error:
         return [f'{path} cannot be read as a ZIP archive or a folder: {error}']
     faults += [f'{name} is missing' for name in (*expected, JSON_NAME) if name not in files]
     poses = {}
@@ -146,11 +148,9 @@ def _read_files(path: Path, limits: dict[str, int]) -> tuple[dict[str, bytes | N
     if path.is_dir():
         names = [file.relative_to(path).as_posix() for file in sorted(path.rglob('*')) if not file.is_dir()]
         return _read_wanted([(name, functools.partial(read_limited, path / name)) for name in names], limits)
-    check_regular(path)
-    with zipfile.ZipFile(path) as archive:
-        check_archive(archive, path)
+    with open_archive(path) as archive:
         return _read_wanted([(info.filename, functools.partial(read_member, archive, info, info.filename))
-                             for info in archive.infolist() if not info.is_dir()], limits)
+                             for info in archive.infolist() if not info.filename.endswith('/')], limits)
 
 
 def _read_wanted(readers: list[tuple[str, Callable[[int], bytes]]],
@@ -160,17 +160,17 @@ def _read_wanted(readers: list[tuple[str, Callable[[int], bytes]]],
     faults = []
     for name, read in readers:
         if name in files:
-            faults.append(f'{name} is there more than once')
+            faults.append(f'{in_line(name)} is there more than once')
         elif name not in limits:
-            faults.append(f'{name} is not expected')
+            faults.append(f'{in_line(name)} is not expected')
         else:
             files[name] = None
             try:
                 files[name] = read(limits[name])
             except UnreadableFile as error:
-                faults.append(f'{name} {error.reason}')
+                faults.append(f'{in_line(name)} {error.reason}')
             except OSError as error:
-                faults.append(f'{name} cannot be read ({error.strerror})')
+                faults.append(f'{in_line(name)} cannot be read ({error.strerror})')
     return files, faults
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmpose_integral.utils.files import check_file
+from mmpose_integral.utils.reading import read_limited
 
 _TO_TORCH = {  # order of a kernel's axes in torch; TFLite has (out, h, w, in), and (1, h, w, channels) if depthwise
     'CONV_2D': (0, 3, 1, 2), 'DEPTHWISE_CONV_2D': (3, 0, 1, 2)}
@@ -39,7 +40,7 @@ def read_convolutions(path: str | Path, outputs: Sequence[int]) -> list[Convolut
     except ModuleNotFoundError as error:
         raise OSError(f'{path}: the package tflite, which reads such files, is not installed. It belongs to the extra '
                       '`photo` of this project: pip install tflite') from error
-    content = Path(path).read_bytes()
+    content = read_limited(path)
     if not tflite.Model.ModelBufferHasIdentifier(content, 0):
         raise ValueError(f'{path}: not a TFLite file, its identifier is missing')
     return _Graph(tflite, tflite.Model.GetRootAs(content)).convolutions(outputs)

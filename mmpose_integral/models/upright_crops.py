@@ -11,6 +11,7 @@ import torch
 from mmpose.structures import PoseDataSample
 
 from mmpose_integral.structures.skeleton import trunk_angle
+from mmpose_integral.utils.errors import to_numbers
 from mmpose_integral.utils.iteration import chunks
 
 # Largest number of crops per forward pass, however many people are in the images of a batch.
@@ -102,12 +103,12 @@ class UprightCrops:
 
     def __init__(self, min_angle: float = 15.0, rotations: Sequence[float] = (0, ), sure: float = math.inf,
                  margin: float = 0.0, compare: bool = True) -> None:
-        if not 0 <= min_angle <= 180:
+        if not 0 <= to_numbers(min_angle, 'upright: min_angle') <= 180:
             raise ValueError(f'upright: min_angle of 0 to 180 degrees expected, got {min_angle}')
-        if not len(rotations) or not np.isfinite(rotations).all():
+        if not len(rotations) or not np.isfinite(to_numbers(rotations, 'upright: rotations')).all():
             raise ValueError(f'upright: rotations, at least one angle in degrees, expected, got {rotations}')
         for name, value in (('sure', sure), ('margin', margin)):
-            if math.isnan(value):
+            if np.isnan(to_numbers(value, f'upright: {name}')):
                 raise ValueError(f'upright: {name}, a number, expected, got {value}')
         self.min_angle, self.rotations, self.compare = min_angle, list(rotations), compare
         self.sure, self.margin = sure, margin

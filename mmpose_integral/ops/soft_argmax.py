@@ -83,10 +83,13 @@ def soft_argmax_3d(logits: torch.Tensor, backend: str = 'auto',
         and float32 for all others, because a bin is finer than the resolution of half precision.
 
     Raises:
+        TypeError: If ``logits`` is no tensor.
         ValueError: If the number of axes is wrong, the volume is empty, the type is not a floating one, or the backend
             is unknown.
         RuntimeError: If the backend is given by name and cannot run here.
     """
+    if not isinstance(logits, torch.Tensor):
+        raise TypeError(f'logits: a tensor expected, got {type(logits).__name__}')
     if logits.ndim != 5 or 0 in logits.shape[2:]:
         raise ValueError(f'logits: shape (B, K, D, H, W) with D, H, W > 0 expected, got {tuple(logits.shape)}')
     if not logits.is_floating_point():

@@ -63,6 +63,7 @@ class PersonDetector:
         # mmdet does not build the config's test dataset, which may not be available.
         with explain_building(str(config)):
             self.model = init_detector(read_config(config, 'model'), str(checkpoint), palette='random', device=device)
+        check_detector(self.model, config)
         load_weights_file(self.model, checkpoint)
         self.checkpoint, self.score_thr = str(checkpoint), score_thr
         self.person_label = class_number(person_class, self.model.dataset_meta['classes'])
@@ -105,6 +106,13 @@ class PersonDetector:
                 record.update(bbox=rounded([x1, y1, x2 - x1, y2 - y1], 2), score=rounded(found.scores[best], 4))
             records.append(record)
         return records
+
+
+def check_detector(model: torch.nn.Module, config: str | Path) -> None:
+    """Raise ValueError if a model, of the config that is given for the message, is no detector of MMDetection."""
+    from mmdet.models import BaseDetector
+    if not isinstance(model, BaseDetector):
+        raise ValueError(f'{config}: its model is {type(model).__name__}, a detector of MMDetection is expected')
 
 
 def class_number(person_class: str | int, classes: Sequence[str]) -> int:

@@ -18,6 +18,7 @@ from mmpose_integral.preparation.sharded_job import run_sharded
 from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
+from mmpose_integral.utils.number_arguments import at_least_one, at_least_zero
 from mmpose_integral.utils.outputs import output_file
 
 # Timeout of a rank, s. Ranks are synchronised only at the start and at the end of a job, which may take hours.
@@ -30,8 +31,9 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--root', type=Path, required=True, help='folder that holds Train, Val and Test')
     parser.add_argument('--out', type=output_file(of=Path), required=True,
                         help='product; <out>.parts holds the unfinished work')
-    parser.add_argument('--batch-size', type=int, default=32, help='frames per step of the model (default: 32)')
-    parser.add_argument('--num-workers', type=int, default=2, help='reading processes per rank (default: 2)')
+    parser.add_argument('--batch-size', type=at_least_one, default=32,
+                        help='frames per step of the model (default: 32)')
+    parser.add_argument('--num-workers', type=at_least_zero, default=2, help='reading processes per rank (default: 2)')
     parser.add_argument('--device', help='default: one GPU per rank if there are GPUs, otherwise cpu')
     parser.add_argument('--fresh', action='store_true', help='start over instead of continuing an earlier run')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')

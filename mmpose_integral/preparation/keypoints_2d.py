@@ -15,7 +15,7 @@ from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import checkpoint_fingerprint
 from mmpose_integral.preparation.sharded_job import fingerprint
 from mmpose_integral.structures.skeleton import JOINT_MAPS, NUM_JOINTS
-from mmpose_integral.utils.config_files import read_config
+from mmpose_integral.utils.config_files import check_entries, explain_building, read_config
 from mmpose_integral.utils.files import rounded
 
 # Our own models, such as `photo`, predict our joints; the format is named after the dataset.
@@ -93,8 +93,10 @@ class TopdownModel:
         self.checkpoint = str(checkpoint)
         self.one_based = trains_one_based(cfg) if one_based == 'auto' else one_based == 'yes'
         # init_model sets the default scope to mmpose, also in a process where mmdet was imported first.
-        self.model = init_model(cfg, self.checkpoint, device=device)
+        with explain_building(str(config)):
+            self.model = init_model(cfg, self.checkpoint, device=device)
         load_weights_file(self.model, self.checkpoint)
+        check_entries(cfg, config, 'test_dataloader')
         self.format = joint_format(self.model.dataset_meta)
         pipeline = cfg.test_dataloader.dataset.pipeline
         self.pipeline = Compose(pipeline if padding is None else with_padding(pipeline, padding))

@@ -19,6 +19,7 @@ from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_si
 from mmpose_integral.utils.files import write_json
 from mmpose_integral.utils.locks import empty_folder, lock_folder
 from mmpose_integral.utils.progress import progress_bar
+from mmpose_integral.utils.reading import parse_json, read_json_object, read_limited
 
 ADDED_SETTINGS = ('hash_of_images', )
 """Settings that earlier versions did not store; the results of their runs are used with any value."""
@@ -100,7 +101,7 @@ def _prepare_folder(parts: Path, settings: dict, fresh: bool) -> None:
         for path in parts.glob('rank*.jsonl'):
             path.unlink()
         write_json(header, settings)
-    earlier = json.loads(header.read_text())
+    earlier = read_json_object(header)
     differing = [f'{key} (was {earlier.get(key)!r}, is {settings.get(key)!r})'
                  for key in sorted({*earlier, *settings}) if earlier.get(key) != settings.get(key)
                  and (key in earlier or key not in ADDED_SETTINGS)]
@@ -116,9 +117,9 @@ def _results(parts: Path) -> dict[int, dict]:
     """Read the complete lines of all ranks: records by frame id."""
     records = {}
     for path in sorted(parts.glob('rank*.jsonl')):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        for number, line in enumerate(read_limited(path).decode(errors='replace').splitlines(), 1):
             try:
-                record = json.loads(line)
+                record = parse_json(line)
                 records[record['frame_id']] = record
             except (ValueError, TypeError, KeyError):
                 raise ValueError(f'{path} is damaged in line {number}; remove that line, or start over with '

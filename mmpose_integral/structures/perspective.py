@@ -118,12 +118,14 @@ def fit_perspective(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights:
     if degenerate not in ('raise', 'mark'):
         raise ValueError(f"degenerate: 'raise' or 'mark' expected, got {degenerate!r}")
     batch, poses, points, trust = flatten_frames(keypoints_3d, keypoints_2d, 1 if weights is None else weights)
-    centre = np.broadcast_to(np.asarray(principal_point, dtype=np.float64), (*batch, 2)).reshape(-1, 2)
+    centre = _centres(principal_point, batch)
     if focal_length is None:
         focal_length = estimate_focal_length(poses, points, trust, principal_point=centre).value
-    focal = np.broadcast_to(np.asarray(focal_length, dtype=np.float64), batch).ravel()
-    if not (np.isfinite(focal) & (focal > 0)).all():
-        raise ValueError(f'focal_length: positive numbers of px expected, got {focal_length}')
+    focal = np.asarray(focal_length, dtype=np.float64)
+    if focal.shape not in ((), batch) or not (np.isfinite(focal) & (focal > 0)).all():
+        raise ValueError(f'focal_length: a positive number of px, or one per frame of shape {batch}, expected, got '
+                         f'{focal_length}')
+    focal = np.broadcast_to(focal, batch).ravel()
     frames = solver.Frames(poses.astype(np.float64), points.astype(np.float64), trust, focal, centre)
     parts = (slice(start, start + CHUNK_FRAMES) for start in range(0, max(len(focal), 1), CHUNK_FRAMES))
     fits = [_fit_chunk(frames.part(part), robust) for part in parts]
@@ -133,6 +135,14 @@ def fit_perspective(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, weights:
     return PerspectiveCamera(
         focal_length if np.ndim(focal_length) else float(focal_length), np.asarray(principal_point, dtype=np.float64),
         *(field.reshape(*batch, *field.shape[1:]) for field in (translation, residual, inlier)))
+
+
+def _centres(principal_point: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
+    """Principal points (n, 2) of frames of a shape, or ValueError."""
+    centre = np.asarray(principal_point, dtype=np.float64)
+    if centre.shape not in ((2,), (*batch, 2)) or not np.isfinite(centre).all():
+        raise ValueError(f'principal_point: finite px of shape (2,) or {(*batch, 2)} expected, got {principal_point}')
+    return np.broadcast_to(centre, (*batch, 2)).reshape(-1, 2)
 
 
 def _fit_chunk(frames: solver.Frames, robust: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -170,7 +180,7 @@ def estimate_focal_length(keypoints_3d: np.ndarray, keypoints_2d: np.ndarray, we
             a factor of 1.5, or reaches the limits of the search (0.3 to 20 times the spread of the 2D joints).
     """
     batch, poses, points, trust = flatten_frames(keypoints_3d, keypoints_2d, 1 if weights is None else weights)
-    centre = np.broadcast_to(np.asarray(principal_point, dtype=np.float64), (*batch, 2)).reshape(-1, 2)
+    centre = _centres(principal_point, batch)
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(poses))[:2 * max_frames]  # some of them may be degenerate
     frames = solver.Frames(poses.astype(np.float64), points.astype(np.float64), trust, np.ones(len(poses)), centre)

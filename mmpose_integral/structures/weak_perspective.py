@@ -145,6 +145,9 @@ def flatten_frames(
     except ValueError:
         raise ValueError(f'weights: shape {joints} expected for keypoints_3d of shape {keypoints_3d.shape}, '
                          f'got {weights.shape}') from None
+    for name, values in (('keypoints_3d', keypoints_3d), ('keypoints_2d', keypoints_2d), ('weights', weights)):
+        if values.dtype.kind not in 'biuf':
+            raise ValueError(f'{name}: numbers expected, got an array of {values.dtype}')
     *batch, count = joints
     return (tuple(batch), keypoints_3d.reshape(-1, count, 3), keypoints_2d.reshape(-1, count, 2),
             weights.reshape(-1, count))

@@ -1,6 +1,5 @@
 """Making of the stand-in data: any size and count, the same bytes for the same seed, resumable."""
 import contextlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -17,6 +16,7 @@ from ..utils.files import write_json
 from ..utils.launch import end_with
 from ..utils.locks import LOCK_NAME
 from ..utils.progress import progress_bar
+from ..utils.reading import read_json_object
 from .parts import H80K_SPLITS, chunks_of, draw_chunk, final_paths, join_part, make_folders, record_path
 
 _VERSION = 2  # raise it when the same seed gives other pictures
@@ -98,7 +98,7 @@ def _check_manifest(root: Path, parameters: dict) -> None:
     path = root / _MANIFEST
     if not path.exists():
         return
-    found = json.loads(path.read_text())
+    found = read_json_object(path)
     if found != parameters:
         differences = ', '.join(f'{name}: {found.get(name)!r} there, {value!r} requested'
                                 for name, value in parameters.items() if found.get(name) != value)

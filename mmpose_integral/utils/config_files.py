@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmpose_integral.utils.errors import ExpectedError
+from mmpose_integral.utils.errors import ExpectedError, reason_of
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.reading import UnreadableFile
 
@@ -60,26 +60,24 @@ def check_entries(cfg: Config, where: str | Path, *required: str) -> None:
 
 @contextlib.contextmanager
 def explain_building(where: str) -> Iterator[None]:
-    """Turn errors of the classes that a config names into sentences.
+    """Turn errors of the objects that a config names into sentences; the original error is the cause of the new one.
 
     Args:
         where: Config file, for the message.
 
     Raises:
         ConfigError: If an object cannot be built because of its name or its arguments.
+        OSError: If a file is missing or cannot be read.
     """
     try:
         yield
-    except ExpectedError:
+    except (ExpectedError, OSError):
         raise
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
+    except Exception as error:  # the classes that a config names raise any exception for an argument
         built = [frame.f_locals.get('obj_type') for frame, _ in traceback.walk_tb(error.__traceback__)
                  if frame.f_code.co_name == 'build_from_cfg']  # of mmengine
-        if not built:
-            raise
-        reason = str(error.args[0] if error.args else error) or type(error).__name__
-        raise ConfigError(f'{where}: {getattr(built[-1], "__name__", built[-1]) or "an object"} cannot be built: '
-                          f'{reason.splitlines()[0].split(". Please check whether")[0]}') from error
+        what = getattr(built[-1], '__name__', built[-1]) or 'an object' if built else 'what it describes'
+        raise ConfigError(f'{where}: {what} cannot be built: {reason_of(error)}') from error
 
 
 def _place(error: BaseException, path: str) -> str:

@@ -2,7 +2,9 @@
 import errno
 import re
 import urllib.error
+from typing import Any
 
+import numpy as np
 import torch
 
 _REMEDIES = {
@@ -32,6 +34,30 @@ def printable(text: object) -> str:
                    for char in str(text))
 
 
+def in_line(text: object, length: int = 200) -> str:
+    """Text from a file, or of another library, for a message: in one line and no longer than ``length``."""
+    shown = printable(text).replace('\n', '\\n').replace('\t', ' ')
+    return shown if len(shown) <= length else f'{shown[:length]}...'
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason of an error in one line, with its type unless that is one of those for a wrong argument."""
+    reason = _without_traceback(str(error.args[0] if error.args else error).strip())
+    reason = in_line(reason.splitlines()[0].split('. Please check whether')[0], 300) if reason else ''
+    if isinstance(error, KeyError) and len(reason.split()) < 2:
+        return f'{reason} is unknown or missing'
+    name = type(error).__name__
+    return reason if reason and isinstance(error, (ValueError, KeyError)) else f'{name}: {reason}' if reason else name
+
+
+def to_numbers(value: Any, name: str) -> np.ndarray:
+    """Convert a value to an array of float64, or raise ValueError with the name of the argument."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f'{name}: numbers expected, got {printable(value)[:80]!r}') from None
+
+
 def named(name: object, error: BaseException) -> str:
     """Message of a foreseen error that names the file; see :func:`explain`."""
     text = explain(error, (type(error), )) or ''
@@ -55,6 +81,12 @@ def explain(error: BaseException, expected: tuple[type[BaseException], ...] = ()
     if isinstance(error, OSError) and error.strerror:  # str() would be "[Errno 28] No space left on device: 'x'"
         places = [str(place) for place in (error.filename, error.filename2) if place is not None]
         text = ': '.join([*places[-1:], error.strerror])
-    if text.startswith('Caught '):  # of a loading process, whose text is a traceback
-        text = re.sub(r'.*\n[\w.]+: (\[Errno \d+\] )?', '', text.strip(), flags=re.DOTALL)
+    text = _without_traceback(text)
     return printable(f'{text}; {remedy}' if remedy else text)
+
+
+def _without_traceback(text: str) -> str:
+    """The message of an error of a loading process, whose text is a traceback; the text of any other error."""
+    if not text.startswith('Caught '):
+        return text
+    return re.sub(r'.*\n[\w.]+: (\[Errno \d+\] )?', '', text.strip(), flags=re.DOTALL)

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmpose_integral.utils.errors import in_line
 from mmpose_integral.utils.locks import share_folder
 from mmpose_integral.utils.reading import UnreadableFile, check_archive, check_regular
 
@@ -197,11 +199,11 @@ def read_arrays(path: str | Path, what: str, required: Iterable[str], remedy: st
                       if load_objects is None or name in required}
     except Exception as error:  # a damaged file can raise nearly any exception
         reason = error.reason if isinstance(error, UnreadableFile) else str(error) or type(error).__name__
-        reason = reason.splitlines()[0][:200]
-        raise ValueError(f'{what} {path}: not readable as an npz file ({reason}); {remedy}') from error
+        raise ValueError(f'{what} {path}: not readable as an npz file ({in_line(reason)}); {remedy}') from error
     absent = [name for name in required if name not in arrays]
     if absent:
-        raise ValueError(f'{what} {path} has no {", ".join(absent)}, only {", ".join(sorted(found))}; {remedy}')
+        raise ValueError(f'{what} {path} has no {", ".join(absent)}, only {in_line(", ".join(sorted(found)))}; '
+                         f'{remedy}')
     return arrays
 
 
@@ -218,19 +220,43 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo,
         if not dtype.hasobject and (math.prod(shape) * dtype.itemsize != stored
                                     or max(shape, default=0) > max(stored, 1000)):
             raise ValueError(f'{member.filename} has {stored} bytes for an array of shape {shape} and type {dtype}')
+        if dtype.kind == 'V':
+            raise ValueError(f'{member.filename} is an array with fields')
         file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
+        return check_text(np.lib.format.read_array(file, allow_pickle=False))
 
 
-def check_rows(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str, remedy: str) -> None:
-    """Raise ValueError unless each array has one row of the given shape per entry of ``frame_ids``.
+def check_text(array: np.ndarray) -> np.ndarray:
+    """Return an array of any type, or raise ValueError if it is one of text with numbers that are no characters.
 
-    Names of ``shapes`` that are not in the file are skipped. ``where`` and ``remedy`` are for the error message.
+    numpy accepts such an array, and raises a SystemError where its text is used.
     """
+    if array.dtype.kind == 'U' and array.size:
+        codes = np.frombuffer(array.tobytes(), np.dtype('u4').newbyteorder(array.dtype.byteorder))
+        if codes.max() > sys.maxunicode:
+            raise ValueError(f'text with a character of number {codes.max()}')
+    return array
+
+
+def check_rows(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str, remedy: str,
+               texts: Sequence[str] = ()) -> None:
+    """Raise ValueError unless each array has one row of the given shape per entry of ``frame_ids``, which are distinct.
+
+    Names of ``shapes`` that are not in the file are skipped. Arrays hold numbers, those of ``texts`` text. ``where``
+    and ``remedy`` are for the error message.
+    """
+    ids = arrays['frame_ids']
+    if ids.ndim != 1 or ids.dtype.kind not in 'iu' or len(np.unique(ids)) < len(ids):
+        raise ValueError(f'{where}: frame_ids: whole numbers expected, each of them once; {remedy}')
     for name, shape in shapes.items():
-        expected = (*arrays['frame_ids'].shape[:1], *shape)
-        if name in arrays and arrays[name].shape != expected:
+        expected, kinds = (*ids.shape, *shape), 'U' if name in texts else 'biuf'
+        if name not in arrays:
+            continue
+        if arrays[name].shape != expected:
             raise ValueError(f'{where}: {name} of shape {expected} expected, got {arrays[name].shape}; {remedy}')
+        if arrays[name].dtype.kind not in kinds:
+            raise ValueError(f'{where}: {name}: {"text" if name in texts else "numbers"} expected, got '
+                             f'{arrays[name].dtype}; {remedy}')
 
 
 def match_rows(ids: np.ndarray, wanted: np.ndarray, path: str | Path) -> np.ndarray:

@@ -13,6 +13,9 @@ from mmengine.dist import init_dist, is_distributed
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _RANK_VARIABLES = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+_VARIABLES = dict(pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+                  slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+                  mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'))
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None  # not loaded between fork and exec
@@ -72,6 +75,18 @@ def leave_ctrl_c_to_this_process() -> None:
         os.register_at_fork(after_in_child=in_child)
 
 
+def check_launcher(launcher: str) -> None:
+    """Raise SystemExit unless a launcher has started this process, and works without a GPU where there is none."""
+    if launcher in ('slurm', 'mpi') and not torch.cuda.is_available():
+        raise SystemExit(f'--launcher {launcher} needs GPUs; on CPUs use --launcher pytorch (torchrun)')
+    absent = [name for name in _VARIABLES.get(launcher, ()) if name not in os.environ]
+    if absent:
+        program = dict(pytorch='torchrun', slurm='srun', mpi='mpirun')[launcher]
+        raise SystemExit(f'--launcher {launcher}: {absent[0]} is not set, so this process was not started by '
+                         f'{program}; tools/dist_run.sh and tools/slurm_run.sh start all processes, and a single one '
+                         'needs no --launcher')
+
+
 def is_first_rank(launcher: str) -> bool:
     """Whether this is rank 0, or the only process, also before the process group is opened."""
     return os.environ.get(_RANK_VARIABLES.get(launcher, ''), '0') == '0'
@@ -88,16 +103,15 @@ def join_gloo_group(launcher: str, timeout_s: float = 1800) -> None:
         timeout_s: Longest time that a rank waits for another one, s.
 
     Raises:
-        SystemExit: If there is no GPU and ``launcher`` is 'slurm' or 'mpi'.
+        SystemExit: If there is no GPU and ``launcher`` is 'slurm' or 'mpi', or this process was not started by it.
     """
     if launcher == 'none' or is_distributed():
         return
+    check_launcher(launcher)
     if torch.cuda.is_available():
         init_dist(launcher, backend='gloo', timeout=timeout_s)
-    elif launcher == 'pytorch':
-        torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout_s))
     else:
-        raise SystemExit(f'--launcher {launcher} needs GPUs; on CPUs use --launcher pytorch (torchrun)')
+        torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout_s))
 
 
 def default_device() -> str:

@@ -3,14 +3,16 @@
 A named pipe in the place of a file would be waited for without end, and a link to ``/dev/zero`` or a small archive may
 have any amount of content.
 """
+import contextlib
 import json
 import os
 import stat
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmpose_integral.utils.errors import ExpectedError
+from mmpose_integral.utils.errors import ExpectedError, in_line
 
 MAX_BYTES = 2**30
 """Largest file that is read as a whole. The largest ones of a usual data set have less than a tenth of this."""
@@ -51,6 +53,12 @@ def check_regular(path: str | Path, what: str = 'file') -> int:
     return state.st_size
 
 
+def check_size(path: str | Path, what: str = 'file', max_bytes: int = MAX_BYTES) -> None:
+    """Check a file that another library will read as a whole; errors are those of :func:`read_limited`."""
+    if check_regular(path, what) > max_bytes:
+        raise UnreadableFile(path, _too_large(max_bytes))
+
+
 def read_limited(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Read a whole file.
 
@@ -58,8 +66,7 @@ def read_limited(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
         OSError: If there is no such file, or it cannot be read.
         UnreadableFile: If it is no regular file, or has more than ``max_bytes``.
     """
-    if check_regular(path) > max_bytes:
-        raise UnreadableFile(path, _too_large(max_bytes))
+    check_size(path, max_bytes=max_bytes)
     with open(path, 'rb') as file:
         content = file.read(max_bytes + 1)  # the size that the system reports may be too small, as for files of /proc
     if len(content) > max_bytes:
@@ -81,6 +88,15 @@ def read_json(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
         raise UnreadableFile(path, f'is not JSON: {error}') from None
 
 
+def read_json_object(path: str | Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object, such as the settings of an earlier run; errors as :func:`read_json`."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UnreadableFile(path, f'holds a {type(content).__name__}, an object with names and values is expected; '
+                                   'delete it if it is of an earlier run')
+    return content
+
+
 def parse_json(content: bytes | str, **options: Any) -> Any:
     """Parse JSON; ValueError also for lists in lists that are nested deeper than Python can read.
 
@@ -90,6 +106,26 @@ def parse_json(content: bytes | str, **options: Any) -> Any:
         return json.loads(content, **options)
     except RecursionError:
         raise ValueError('it is nested too deeply') from None
+
+
+@contextlib.contextmanager
+def open_archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
+    """Open a ZIP archive that has passed :func:`check_archive`.
+
+    Raises:
+        OSError: If there is no such file, or it cannot be read.
+        UnreadableFile: If it is no regular file, no archive, or one whose content is not unpacked.
+    """
+    check_regular(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # damaged data can raise nearly any exception
+        raise UnreadableFile(path, f'is no ZIP archive that can be read: {in_line(error)}') from error
+    with archive:
+        check_archive(archive, path)
+        yield archive
 
 
 def check_archive(archive: zipfile.ZipFile, path: str | Path) -> None:
@@ -103,8 +139,8 @@ def check_archive(archive: zipfile.ZipFile, path: str | Path) -> None:
     other = [member.filename for member in members
              if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
     if other:
-        raise UnreadableFile(path, f'has members that are not compressed by the usual method, first {other[0]}; '
-                                   'uncompressed or deflated ones are expected')
+        raise UnreadableFile(path, f'has members that are not compressed by the usual method, first '
+                                   f'{in_line(other[0])}; uncompressed or deflated ones are expected')
     unpacked = sum(member.file_size for member in members)
     if unpacked > FREE_BYTES + MAX_RATIO * os.path.getsize(path):
         raise UnreadableFile(path, f'would unpack to {unpacked / 1e6:.0f} MB, more than {MAX_RATIO} times its size; it '
@@ -121,7 +157,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | P
         with archive.open(member) as file:
             content = file.read(max_bytes + 1)
     except Exception as error:  # damaged data can raise nearly any exception
-        raise UnreadableFile(path, f'cannot be unpacked: {error}') from error
+        raise UnreadableFile(path, f'cannot be unpacked: {in_line(error)}') from error
     if len(content) > max_bytes:
         raise UnreadableFile(path, _too_large(max_bytes))
     return content

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mmpose_integral.utils.reading import parse_json
+from mmpose_integral.utils.errors import in_line
+from mmpose_integral.utils.reading import parse_json, read_limited
 
 from .canvas import picture_of
 from .palette import STYLES
@@ -35,11 +36,11 @@ def read_scalars(work_dir: str | Path) -> Scalars:
 
     Raises:
         FileNotFoundError: If there is no such file below ``work_dir``.
-        ValueError: If a line in the middle of a file is not JSON.
+        ValueError: If a line in the middle of a file is not JSON, or a line is no entry of a log.
     """
     records = list(read_records(work_dir))
     steps = {record['iter']: record for record in records if 'iter' in record}
-    epochs = {record['step']: record for record in records if 'iter' not in record}
+    epochs = {record['step']: record for record in records if 'iter' not in record and 'step' in record}
     # The file does not contain the length of an epoch. Epoch e ends no earlier than its last logged iteration.
     per_epoch = max((step / record['epoch'] for step, record in steps.items() if record.get('epoch')), default=1.0)
     return Scalars(_to_curves(steps, per_epoch), _to_curves(epochs, 1.0))
@@ -66,15 +67,20 @@ def read_records(work_dir: str | Path) -> Iterator[dict[str, Any]]:
         raise FileNotFoundError(f'{work_dir}: no <time>/vis_data/scalars.json below it; the work folder of a training '
                                 'with LocalVisBackend is expected')
     for path in paths:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for line in read_limited(path).decode(errors='replace').splitlines() if line.strip()]
         for number, line in enumerate(lines, 1):
             try:
-                yield parse_json(line)
+                record = parse_json(line)
             except ValueError as error:
                 # The last line of a killed run may be incomplete.
                 if number < len(lines):
                     raise ValueError(f'{path}: line {number} is not JSON ({error}); one object per line '
                                      'is expected') from None
+                continue
+            if not isinstance(record, dict) or not all(
+                    isinstance(record.get(name, 0), (int, float)) for name in ('iter', 'step', 'epoch', 'lr')):
+                raise ValueError(f'{path}: line {number} is no entry of a log: {in_line(line, 80)}')
+            yield record
 
 
 def choose_metrics(val: Mapping[str, Any]) -> list[str]:

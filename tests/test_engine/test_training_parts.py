@@ -66,6 +66,8 @@ def test_launch_on_cpus_wraps_the_model_without_devices(monkeypatch):
     started = []
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend, timeout: started.append(backend))
+    for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'):
+        monkeypatch.setenv(name, '1')
     for launcher in ('none', 'pytorch'):
         cfg = Config(dict(launcher=launcher))
         tool_config.start_processes(cfg)

@@ -86,9 +86,9 @@ def test_errors_name_file_and_person(own, changes, message):
 
 def test_files_of_other_formats(tmp_path):
     path = tmp_path / 'x.json'
-    for content, message in (('{', 'not readable as JSON'), ('{"a": 1}', "'frames', or COCO's")):
+    for content, message in (('{', ' is not JSON'), ('{"a": 1}', ": 'frames', or COCO's")):
         path.write_text(content)
-        with pytest.raises(ValueError, match=f'x.json: {message}'):
+        with pytest.raises(ValueError, match=f'x.json{message}'):
             read_photo_people(path)
-    with pytest.raises(FileNotFoundError, match=r'y.json: no such file'):
+    with pytest.raises(FileNotFoundError, match=r'y.json: no such JSON file of people'):
         read_photo_people(tmp_path / 'y.json')

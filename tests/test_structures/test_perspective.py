@@ -129,7 +129,7 @@ def test_degenerate_frames_are_refused_or_marked():
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (dict(focal_length=-1), 'focal_length: positive'), (dict(degenerate='drop'), "'raise' or 'mark'"),
+    (dict(focal_length=-1), 'focal_length: a positive'), (dict(degenerate='drop'), "'raise' or 'mark'"),
     (dict(weights=np.ones(5)), 'weights: shape')])
 def test_bad_arguments_are_named(change, message):
     with pytest.raises(ValueError, match=message):

@@ -209,3 +209,8 @@ def test_a_damaged_video_is_named_and_the_next_one_is_processed(infer, video, tm
     shutil.copy(video, tmp_path)
     assert infer(tmp_path / 'walk.mp4', video, '--whole-image', '--pred-out-dir', tmp_path / 'out') == 1
     assert 'would both be written as walk.mp4 and walk.json' in capsys.readouterr().err
+
+
+def test_the_aliases_are_listed(infer, capsys):
+    assert infer(model=['--show-alias']) == 0
+    assert 'standin ' in capsys.readouterr().out

@@ -11,8 +11,9 @@ from mmpose_integral.cli import main as cli
 from mmpose_integral.cli.main import COMMANDS, main, run_command
 from mmpose_integral.formats.checkpoints import CheckpointError
 
+OTHERS = ('check_install.py', 'fuzz.py', 'fuzz_parsers.py', 'torchrun.py')
 SHIMS = sorted(path for path in (REPO / 'tools').rglob('*.py')
-               if path.parent.name != 'benchmark' and path.name not in ('check_install.py', 'torchrun.py'))
+               if path.parent.name != 'benchmark' and path.name not in OTHERS)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mmpose_integral.utils.errors import ExpectedError, explain, printable
+from mmpose_integral.utils.errors import ExpectedError, explain, in_line, printable, reason_of, to_numbers
 from mmpose_integral.utils.outputs import OutputError, check_writable, output_file, output_folder
 
 
@@ -41,6 +41,25 @@ def test_expected_errors_of_a_loading_process_have_no_traceback():
         list(DataLoader(Missing([0]), num_workers=1))
     assert 'Traceback' in str(caught.value)
     assert explain(caught.value, (FileNotFoundError, )) == "No such file or directory: 'absent.jpg'"
+
+
+class Text(list):
+    def __getitem__(self, index):
+        return float('text')
+
+
+def test_reasons_have_one_line():
+    with pytest.raises(ValueError) as caught:
+        list(DataLoader(Text([0]), num_workers=1))
+    assert reason_of(caught.value) == "could not convert string to float: 'text'"  # of another process
+    for error, reason in ((TypeError('a\nb'), 'TypeError: a'), (KeyError('x'), 'x is unknown or missing'),
+                          (KeyError('x is not here'), 'x is not here'), (AssertionError(), 'AssertionError'),
+                          (ValueError('\x1b[2J'), '\\x1b[2J')):
+        assert reason_of(error) == reason
+    assert in_line('a\nb\tc') == 'a\\nb c' and in_line('abc', 2) == 'ab...'
+    assert to_numbers([1, '2'], 'a').tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"a: numbers expected, got 'far\\\\x1b'"):
+        to_numbers('far\x1b', 'a')
 
 
 def test_places_that_cannot_be_written_are_found_and_others_stay_untouched(tmp_path):

@@ -20,6 +20,7 @@ from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.cli import CONTINUES
 from mmpose_integral.cli.ablation.report import write_report
 from mmpose_integral.cli.ablation.rows import ROWS, TABLE_2, Row, ensemble_name
+from mmpose_integral.cli.argument_types import at_least_one, seed
 from mmpose_integral.cli.trainings import PROGRAM, Step, best_checkpoint, run_chains
 from mmpose_integral.engine.shrink import shrink_config
 from mmpose_integral.utils.files import write_whole
@@ -38,18 +39,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rows', nargs='+', choices=sorted(ROWS), metavar='ROW', default=[row.key for row in TABLE_2],
                         help=f'rows to run, of {", ".join(ROWS)} (default: Table 2)')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds of each row (default: 0 1 2)')
+    parser.add_argument('--seeds', nargs='+', type=seed, default=[0, 1, 2], help='seeds of each row (default: 0 1 2)')
     parser.add_argument('--work-dir', type=output_folder, default='work_dirs/ablation',
                         help='folder of the products (default: %(default)s)')
-    parser.add_argument('--gpus', type=int, default=1, help='number of processes per training (default: 1)')
-    parser.add_argument('--jobs', type=int, default=1, help='number of trainings at a time, for CPUs (default: 1)')
+    parser.add_argument('--gpus', type=at_least_one, default=1, help='number of processes per training (default: 1)')
+    parser.add_argument('--jobs', type=at_least_one, default=1,
+                        help='number of trainings at a time, for CPUs (default: 1)')
     parser.add_argument('--collect', action='store_true', help='only write the tables of the finished rows')
     standin = parser.add_argument_group('stand-in')
     standin.add_argument('--standin', action='store_true', help='train small models on the stand-in data')
     standin.add_argument('--data-root', type=Path, default=Path('data/standin'),
                          help='folder of the stand-in data (default: %(default)s)')
-    standin.add_argument('--steps', type=int, default=19200, help='number of steps of each row (default: %(default)s)')
-    standin.add_argument('--h80k-frames', type=int, default=200, help='number of Train frames (default: %(default)s)')
+    standin.add_argument('--steps', type=at_least_one, default=19200,
+                         help='number of steps of each row (default: %(default)s)')
+    standin.add_argument('--h80k-frames', type=at_least_one, default=200,
+                         help='number of Train frames (default: %(default)s)')
     args = parser.parse_args(argv)
     if args.standin and 'scratch' in args.rows:
         parser.error('--rows scratch: only for the real data; with --standin, all rows start from random weights')

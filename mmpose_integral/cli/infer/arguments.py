@@ -2,7 +2,7 @@
 import argparse
 from collections.abc import Sequence
 
-from mmpose_integral.cli.argument_types import at_least_one, bone_length_mm, finite, positive, share
+from mmpose_integral.cli.argument_types import at_least_one, at_least_zero, bone_length_mm, finite, positive, share
 
 _DEFAULT_OUT_DIR = 'work_dirs/infer'
 
@@ -30,7 +30,8 @@ def _add_people_arguments(group: argparse._ArgumentGroup) -> None:
                        help='box of a person in the only image, px; may be repeated')
     where.add_argument('--whole-image', action='store_true', help='use the whole image as the box of one person')
     group.add_argument('--det-weights', metavar='FILE', help='checkpoint of the detector')
-    group.add_argument('--det-cat-ids', type=int, nargs='+', metavar='N', help='its classes that are people')
+    group.add_argument('--det-cat-ids', type=at_least_zero, nargs='+', metavar='N',
+                       help='its classes that are people')
     group.add_argument('--bbox-thr', type=share, default=0.3, metavar='SCORE',
                        help='smallest score of a box (default: 0.3)')
     group.add_argument('--nms-thr', type=share, default=0.3, metavar='IOU',

@@ -24,6 +24,7 @@ from mmpose_integral.formats.people_table import FrameResult, make_table, people
 from mmpose_integral.utils.errors import named, printable
 from mmpose_integral.utils.iteration import chunks
 from mmpose_integral.utils.progress import progress_bar
+from mmpose_integral.utils.reading import parse_json, read_json
 
 # File in the folder of the predictions. It has one line per image: the stem of its JSON file, and its fingerprint.
 DONE_FILE = '.images.jsonl'
@@ -134,7 +135,7 @@ class BatchRun:
         if self._done.get(Path(name).stem) != fingerprint(path):
             return None
         try:
-            people = json.loads((Path(self.args.pred_out_dir) / f'{Path(name).stem}.json').read_text())
+            people = read_json(Path(self.args.pred_out_dir) / f'{Path(name).stem}.json')
             people_arrays(people)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
@@ -144,9 +145,9 @@ class BatchRun:
         """Read the fingerprint of each JSON file's image, by stem; incomplete lines of a killed run are ignored."""
         done = {}
         with contextlib.suppress(OSError):
-            for line in (Path(self.args.pred_out_dir) / DONE_FILE).read_text().splitlines():
-                with contextlib.suppress(ValueError):
-                    stem, *image = json.loads(line)
+            for line in (Path(self.args.pred_out_dir) / DONE_FILE).read_text(errors='replace').splitlines():
+                with contextlib.suppress(ValueError, TypeError):
+                    stem, *image = parse_json(line)
                     done[stem] = image
         return done
 

@@ -6,7 +6,6 @@ continues where it stopped. With other settings, it ends with an error, unless `
 """
 import argparse
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mmpose_integral.cli import CONTINUES
-from mmpose_integral.cli.argument_types import at_least_one
+from mmpose_integral.cli.argument_types import at_least_one, seed
 from mmpose_integral.formats.h80k_index import pose_csv
 from mmpose_integral.preparation.h36m import (
     MAX_FRAMES,
@@ -31,6 +30,7 @@ from mmpose_integral.utils.files import replace_when_done, write_arrays, write_j
 from mmpose_integral.utils.locks import lock_folder
 from mmpose_integral.utils.outputs import output_folder
 from mmpose_integral.utils.progress import progress_bar
+from mmpose_integral.utils.reading import read_json_object
 
 MANIFEST = 'h36m_to_h80k.json'
 FOLDERS = ('Train', 'Val', 'Test', 'truth', 'annotations')
@@ -44,7 +44,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--fps', type=int, default=10, help='annotations to use: 10 for fps10 (default), 50 for fps50')
     parser.add_argument('--step', type=at_least_one, default=5, help='take every n-th frame of a video (default: 5)')
     parser.add_argument('--max-frames', type=at_least_one, help='largest number of frames per split, drawn at random')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the random draw (default: 0)')
+    parser.add_argument('--seed', type=seed, default=0, help='seed of the random draw (default: 0)')
     for split, subjects in SPLIT_SUBJECTS.items():
         parser.add_argument(f'--{split.lower()}-subjects', type=subject, nargs='*', default=list(subjects), metavar='S',
                             help=f'subjects of {split} (default: {" ".join(f"S{number}" for number in subjects)})')
@@ -57,8 +57,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     chosen = [number for numbers in args.subjects.values() for number in numbers]
     if len(set(chosen)) < len(chosen) or not chosen:
         parser.error(f'each subject may be in one split only, and one split needs a subject; got {args.subjects}')
-    if args.seed < 0:
-        parser.error(f'--seed: at least 0 expected, got {args.seed}')
     return args
 
 
@@ -119,7 +117,7 @@ def prepare_folder(args: argparse.Namespace, splits: dict[str, H36MFrames]) -> N
             shutil.rmtree(args.out / name, ignore_errors=True)
         manifest.unlink()  # last, so that a stopped --fresh can be repeated
     if manifest.is_file():
-        earlier = json.loads(manifest.read_text())
+        earlier = read_json_object(manifest)
         differing = [f'{key} (was {earlier.get(key)!r}, is {value!r})' for key, value in settings.items()
                      if earlier.get(key) != value]
         if differing:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmpose_integral.cli.argument_types import at_least_one
 from mmpose_integral.formats.h80k_index import (
     PUBLISHED_COUNTS,
     SPLITS,
@@ -30,7 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--splits', nargs='+', choices=SPLITS, help='splits to index (default: those that ROOT holds)')
     parser.add_argument('--skip-faulty', action='store_true', help='write the index without faulty frames')
     parser.add_argument('--fresh', action='store_true', help='also scan splits that have an index')
-    parser.add_argument('--num-workers', type=int, default=min(os.cpu_count() or 1, 16), metavar='N',
+    parser.add_argument('--num-workers', type=at_least_one, default=min(os.cpu_count() or 1, 16), metavar='N',
                         help='number of reading threads (default: number of cores, at most 16)')
     parser.add_argument('--out-dir', type=output_folder, help='folder of the indexes (default: ROOT/annotations)')
     return parser.parse_args(argv)

@@ -7,7 +7,6 @@ from random weights, and the integral model from the backbone of the 2D model.
 Every stage prints its command. A second run continues at the first unfinished stage.
 """
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from mmengine.config import Config
 
 from mmpose_integral.apis.model_zoo import index_file
 from mmpose_integral.cli import CONTINUES
+from mmpose_integral.cli.argument_types import seed
 from mmpose_integral.cli.main import run_command
 from mmpose_integral.cli.quickstart.report import draw_pictures, write_results
 from mmpose_integral.cli.trainings import PROGRAM, best_checkpoint, run_chains
@@ -28,6 +28,7 @@ from mmpose_integral.utils.files import write_json, write_whole
 from mmpose_integral.utils.launch import ending_with_us
 from mmpose_integral.utils.locks import empty_folder, lock_folder
 from mmpose_integral.utils.outputs import output_folder
+from mmpose_integral.utils.reading import read_json_object
 
 ROOT = index_file().parent
 CONFIGS = ROOT / 'configs' / 'quickstart'
@@ -61,7 +62,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
                         help='folder of all other products (default: %(default)s)')
     parser.add_argument('--size', choices=sorted(SIZES), default='full',
                         help="amount of data and training; 'tiny' only shows that the chain runs (default: full)")
-    parser.add_argument('--seed', type=int, default=0, help='seed of the three trainings (default: %(default)s)')
+    parser.add_argument('--seed', type=seed, default=0, help='seed of the three trainings (default: %(default)s)')
     parser.add_argument('--from-scratch', action='store_true', help='do not use the pretrained weights of the package')
     parser.add_argument('--fresh', action='store_true', help='first delete both folders')
     return parser.parse_args(argv)
@@ -206,7 +207,7 @@ class Chain:
 def run_stages(chain: Chain, work: Path) -> dict[str, float]:
     """Run the unfinished stages; return the time of each stage, s, which ``stages.json`` keeps."""
     record = work / 'stages.json'
-    done = json.loads(record.read_text()) if record.exists() else {}
+    done = read_json_object(record) if record.exists() else {}
     stages = chain.stages()
     for number, (name, title, method) in enumerate(stages, 1):
         print(f'\n=== {number}/{len(stages)}  {title}', flush=True)

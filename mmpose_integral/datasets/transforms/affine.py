@@ -21,13 +21,22 @@ class TopdownAffine3D(TopdownAffine):
 
     Args:
         input_size: Size of the model input (W, H), px.
+
+    Raises:
+        ValueError: If the size or the box is not positive, or ``keypoints`` have no depth.
     """
 
     def __init__(self, input_size: tuple[int, int]) -> None:
+        if len(input_size) != 2 or not min(input_size) > 0:
+            raise ValueError(f'input_size: two positive numbers (W, H) expected, got {input_size}')
         super().__init__(input_size)
 
     def transform(self, results: dict) -> dict:
         width, height = self.input_size
+        if not (np.isfinite(results['bbox_center']).all() and np.isfinite(results['bbox_scale']).all()
+                and (results['bbox_scale'] > 0).all()):
+            raise ValueError(f'{results.get("img_path")}: bbox_center, bbox_scale: finite px, and a scale above 0, '
+                             f'expected, got {results["bbox_center"].tolist()} and {results["bbox_scale"].tolist()}')
         results['bbox_scale'] = self._fix_aspect_ratio(results['bbox_scale'], aspect_ratio=width / height)
         center, scale = results['bbox_center'][0], results['bbox_scale'][0]
         rotation = float(results['bbox_rotation'][0]) if 'bbox_rotation' in results else 0.

@@ -8,6 +8,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from mmpose_integral.utils.errors import ExpectedError
 from mmpose_integral.utils.files import write_whole
 
 
@@ -101,6 +102,10 @@ class CheckpointAfterValidationHook(CheckpointHook):
         """Write the best checkpoint if the score is the best; its predecessor stays until the next resumable one."""
         if not self.save_best or self._due is None:
             return
+        absent = [key for key in self.key_indicators if key not in metrics and key != 'auto']
+        if absent:
+            raise ExpectedError(f'default_hooks.checkpoint.save_best: {absent[0]!r} was not measured; there are '
+                                f'{", ".join(metrics)}')
         old, last_ckpt = self._best_paths(), self.last_ckpt
         # The base class would remove the predecessor first, and write the epoch's checkpoint already here. It does
         # neither if no such files are recorded.

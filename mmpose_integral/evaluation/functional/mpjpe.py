@@ -45,6 +45,8 @@ def mpjpe(pred: np.ndarray, gt: np.ndarray, align: str = 'none',
     elif align != 'none':
         raise ValueError(f"align: one of 'none', 'rigid', 'similarity', 'scale' expected, got {align!r}")
     rows = list(joints)
+    if not set(rows) <= set(range(pred.shape[-2])):
+        raise ValueError(f'joints: 0 to {pred.shape[-2] - 1} expected, got {rows}')
     return distances(pred[..., rows, :], gt[..., rows, :])
 
 
