@@ -118,8 +118,9 @@ def main(argv=None):
             from fuzz_parsers import make_parsers
     else:
         from fuzz_parsers import make_parsers
-    # In memory where this is possible: each input is written to a file.
-    with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else None) as scratch:
+    # In memory where this is possible: each input is written to a file. The folder in it is ours alone.
+    memory = '/dev/shm'  # nosec B108
+    with tempfile.TemporaryDirectory(dir=memory if os.path.isdir(memory) else None) as scratch:
         parsers = make_parsers(Path(scratch))
         unknown = [name for name in args.parsers if name not in parsers]
         if unknown or args.list:

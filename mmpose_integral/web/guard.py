@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .visitors import Visitors, give_cookie, visitor_of
 
 _LOCAL = ('localhost', '127.0.0.1', '::1')
-_ALL_ADDRESSES = {'0.0.0.0', '::'}
+_ALL_ADDRESSES = {'0.0.0.0', '::'}  # nosec B104 # compared with, not served on
 _API = '/gradio_api/'
 _PAGE = {'/', '/config', '/theme.css', '/favicon.ico', '/manifest.json', '/robots.txt', '/login', '/logout'}
 _PAGE_FOLDERS = ('/assets/', '/static/', '/svelte/')

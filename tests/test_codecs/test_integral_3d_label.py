@@ -17,6 +17,10 @@ def test_encode_is_the_stated_formula(codec):
     encoded = codec.encode(keypoints)
     np.testing.assert_allclose(encoded['keypoint_labels'], [[[0.25, 0.25, 0.5], [1.0, -0.5, 1.0]]])
     np.testing.assert_array_equal(encoded['keypoint_weights'], np.ones((1, 2, 3)))
+    decoded = codec.decode(encoded['keypoint_labels'], np.full((1, 2, 3), 0.1, np.float32))
+    without_std = codec.decode(encoded['keypoint_labels'])
+    assert {values.dtype for values in (*encoded.values(), *decoded, *without_std)} == {np.dtype(np.float32)}
+    assert codec.encode(keypoints.astype(np.float64))['keypoint_labels'].dtype == np.float32
 
 
 def test_depth_range_replaces_the_width(codec):
@@ -59,12 +63,15 @@ def test_score_of_spike_and_of_flat_volume(codec):
 def test_bad_shapes_are_named(codec):
     with pytest.raises(ValueError, match='KeypointConverter3D'):
         codec.encode(np.zeros((1, 3, 2)))
+    with pytest.raises(ValueError, match=r'keypoints: shape \(1, K, 3\) expected, got \(4, 3\)'):
+        codec.encode(np.zeros((4, 3)))
     with pytest.raises(ValueError, match='keypoints_visible'):
         codec.encode(np.zeros((1, 3, 3)), np.ones((1, 4)))
     with pytest.raises(ValueError, match='depth_range: a positive number'):
         Integral3DLabel((WIDTH, HEIGHT), depth_range=0)
-    with pytest.raises(ValueError, match='input_size'):
-        Integral3DLabel((0, 4))
+    for size in ((0, 4), (4, ), (4, 4, 4)):
+        with pytest.raises(ValueError, match='input_size: two positive numbers'):
+            Integral3DLabel(size)
 
 
 def test_2d_codec_encodes_and_decodes_two_coordinates():
@@ -75,5 +82,6 @@ def test_2d_codec_encodes_and_decodes_two_coordinates():
     decoded, scores = codec.decode(encoded['keypoint_labels'], np.full((1, 5, 3), [0.2, 0.1, 9.0]))
     np.testing.assert_allclose(decoded, keypoints, atol=1e-4)
     np.testing.assert_allclose(scores, np.exp(-4 * (0.15**2) * 12), rtol=1e-5)
-    with pytest.raises(ValueError, match=r'\(1, K, 2\)'):
-        codec.encode(np.zeros((1, 5, 3)))
+    for shape in ((1, 5, 3), (5, 2)):
+        with pytest.raises(ValueError, match=r'keypoints: shape \(1, K, 2\) expected'):
+            codec.encode(np.zeros(shape))

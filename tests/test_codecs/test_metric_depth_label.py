@@ -70,6 +70,8 @@ def test_poses_without_a_scale_stay_finite(codec):
     deep[..., 2] = 0.5 + 0.45 * (-1.0)**np.arange(18)  # many bones of 1800 mm along z
     decoded = codec.decode(deep)[0]
     np.testing.assert_allclose(np.abs(decoded[0, :, 2]), 0.75 * SIZE, rtol=1e-5)
+    narrow = MetricDepthLabel((192, SIZE)).decode(deep)[0]
+    np.testing.assert_allclose(np.abs(narrow[0, :, 2]), 0.75 * 192, rtol=1e-5)
     labels = codec.encode(np.zeros((1, 18, 3), np.float32), np.zeros((1, 18)))  # a sample without joints
     assert labels['keypoint_weights'].sum() == 0
 

@@ -10,6 +10,7 @@ from small_training import run_tool
 from mmpose_integral.evaluation import H80KMetric
 from mmpose_integral.evaluation.functional import calibrate_poses, calibration, skeleton_length
 from mmpose_integral.evaluation.functional.calibration import normal_coverage, rank_correlation
+from mmpose_integral.evaluation.functional.uncertainty import probability_within
 from mmpose_integral.evaluation.metrics.frame_records import make_record
 from mmpose_integral.formats.predictions import load_predictions, save_predictions, to_records
 
@@ -98,6 +99,10 @@ def test_px_become_mm_by_the_scale_of_each_person():
     spread = np.linalg.norm(std_px * mm_per_px, axis=-1)[:, 1:17]
     person = [stats.spearmanr(*pair).statistic for pair in zip(spread, errors, strict=True)]
     assert result.person_rank_correlation == pytest.approx(np.mean(person))
+    likely = probability_within((std_px * mm_per_px)[:, 1:17])
+    order = np.array_split(np.argsort(likely, axis=None), 5)
+    np.testing.assert_allclose(result.score_bins, [[values.ravel()[part].mean() for part in order]
+                                                   for values in (likely, errors <= 75)])
     certain = np.argsort(spread.mean(axis=1))[:175]
     assert result.quarter_errors[0] == pytest.approx(errors[certain].mean())
     assert result.quarter_errors.mean() == pytest.approx(errors.mean())

@@ -144,7 +144,7 @@ def test_flat_poses_are_aligned_without_reflection_or_nan(flatten):
     _, gt = make_poses(8)
     pred = gt[:, :, [1, 2, 0]] * flatten
     rotated, _, scale = procrustes(pred, gt)
-    assert np.isfinite(rotated).all() and np.isfinite(scale).all()
+    assert np.isfinite(rotated).all() and np.isfinite(scale).all() and (scale > 0).all() == any(flatten)
     np.testing.assert_allclose(np.linalg.norm(rotated, axis=-1),
                                np.linalg.norm(pred - pred.mean(axis=1, keepdims=True), axis=-1), atol=1e-6)
     np.testing.assert_allclose(mpjpe(gt * flatten, gt * flatten, 'rigid'), 0, atol=1e-6)

@@ -1,15 +1,18 @@
 """H80KMetric and SubmissionMetric as mmengine's evaluator calls them."""
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 from mmpose.registry import METRICS
 from mmpose.structures import PoseDataSample
 
 import mmpose_integral  # noqa: F401
 from mmpose_integral.evaluation import H80KMetric, SubmissionMetric
-from mmpose_integral.evaluation.functional import evaluate_h80k, rescale_to_bone_length, skeleton_length
+from mmpose_integral.evaluation.functional import evaluate_h80k, px_to_mm, rescale_to_bone_length, skeleton_length
 from mmpose_integral.formats.h80k_index import H80KIndex, save_index
 from mmpose_integral.formats.submission import SubmissionError
 from mmpose_integral.structures.skeleton import JOINT_NAMES, add_thorax
@@ -90,6 +93,45 @@ def test_headline_is_the_first_choice_numbers_are_lengths_and_outfile_contains_t
     assert [item.name for item in (tmp_path / 'out').iterdir()] == ['val.npz']
 
 
+@pytest.mark.parametrize('right', ['perspective', 'weak perspective'])
+def test_the_wrong_decoding_the_loss_and_the_log_of_each_camera_model(indexes, right):
+    poses, focal, image = indexes[1]['val'], 1100.0, dict(ori_shape=(800, 1000))
+    root = np.array([200.0, -100, 4000]) + 90 * np.arange(15).reshape(5, 1, 3)
+    points = poses + root
+    px = np.concatenate([points[..., :2] / points[..., 2:] * focal + [499.5, 399.5],
+                         poses[..., 2:] / root[..., 2:] * focal], -1).astype(np.float32)
+    metric = H80KMetric(('per-frame', 4500.0), focal_length=None if right == 'perspective' else focal)
+    for i in range(5):
+        sample = dict(make_sample(i + 1, px[i], poses[i], box_found=i > 1).to_dict(), **image)
+        sample['pred_instances']['loss'] = torch.tensor([0.5 * i])
+        if right == 'perspective':
+            sample['label_camera'] = dict(model='perspective', focal_length=focal)
+        metric.process(None, [sample])
+    with mock.patch.object(MMLogger, 'info') as info:
+        metrics = metric.evaluate(5)
+    weak = evaluate_h80k(px, poses, {'own': 'per-frame'}).mpjpe['own']
+    assert weak > 5 and metrics['h80k/loss'] == 1.0 and metrics['h80k/frames_without_box'] == 2
+    wrong = 'decoded_weakly' if right == 'perspective' else 'decoded_by_perspective'
+    expected = {'MPJPE': 0, f'MPJPE_{wrong}': weak} if right == 'perspective' else {'MPJPE': weak, f'MPJPE_{wrong}': 0}
+    for name, value in expected.items():
+        assert metrics[f'h80k/{name}'] == pytest.approx(value, abs=0.02)
+    assert [name for name in metrics if 'decoded' in name] == [f'h80k/MPJPE_{wrong}']
+    lines = info.call_args[0][0].splitlines()
+    shown = {name[5:]: f'{value:.1f}' for name, value in metrics.items() if isinstance(value, float)}
+    assert lines[:3] == ['H80K evaluation', '   bone length        mm  MPJPE mm',
+                         f'     per-frame per-frame{shown["MPJPE"]:>10}']
+    assert lines[3] == f'          4500    4500.0{shown["MPJPE_4500"]:>10}'
+    assert lines[4] == (
+        f'with per-frame: rigid {shown["R-MPJPE"]}, similarity {shown["PA-MPJPE"]}, x {shown["MPJPE_x"]}, '
+        f'y {shown["MPJPE_y"]}, z {shown["MPJPE_z"]} mm; PCK@150 {shown["PCK@150"]} %, '
+        f'AUC {shown["AUC"]} %')
+    joints = [f'{name} {metrics["h80k/MPJPE_" + name]:.0f}' for name in JOINT_NAMES[1:17]]
+    assert lines[5:7] == [f'joints, mm: {", ".join(joints)}',
+                          '5 frames, 2 of them without a detected box (whole image used)']
+    other = {'perspective': 'weak perspective', 'weak perspective': 'perspective'}[right]
+    assert lines[7:] == [f'decoded by {right}; wrongly decoded by {other}, MPJPE {shown[f"MPJPE_{wrong}"]} mm']
+
+
 @pytest.mark.parametrize('kwargs, match', [
     (dict(), "'train\\+val'.*no 'train' and no 'val'"), (dict(bone_lengths=('val',), index_files={}), "no 'val'"),
     (dict(bone_lengths=('median',)), "no 'median'"), (dict(bone_lengths=(4500, 4500.0)), 'twice'),
@@ -117,14 +159,14 @@ def test_frames_that_cannot_be_evaluated_are_named(indexes, spoil, match):
     poses = indexes[1]['val']
     sample = make_sample(3, predict(poses)[2], poses[2]).to_dict()
     spoil(sample)
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=f'^H80KMetric: .*{match}'):
         H80KMetric(bone_lengths=('per-frame',)).process(None, [sample])
 
 
 def test_no_frames_and_mixed_splits_are_errors(indexes):
     poses = indexes[1]['val']
     metric = H80KMetric(bone_lengths=('per-frame',))
-    with pytest.raises(ValueError, match='no frames'):
+    with pytest.raises(ValueError, match='^H80KMetric: there are no frames'):
         metric.compute_metrics([])
     pred = predict(poses)
     metric.process(None, [make_sample(1, pred[0], poses[0], split).to_dict() for split in ('Val', 'Train')])
@@ -137,13 +179,15 @@ def test_submission_of_all_test_frames_is_written_and_valid(indexes, tmp_path, n
     paths, poses = indexes
     pred = predict(poses['train'][:4], seed=1)
     evaluator = Evaluator(METRICS.build(dict(type='SubmissionMetric', out=str(tmp_path / 'o' / name),
-                                             index_file=paths['test'])))
+                                             index_file=paths['test'], outfile=str(tmp_path / 'test.npz'))))
     evaluator.dataset_meta = dict(skeleton_length={'train': 1.0, 'train+val': 4321.0})
     for i in (2, 1, 3, 0, 2):
         evaluator.process(data_samples=[make_sample(i + 1, pred[i], split='Test', box_found=i > 0)])
     metrics = evaluator.evaluate(5)
     assert metrics == {'submission/frames': 4, 'submission/frames_without_box': 1, 'submission/bone_length': 4321.0}
     assert [item.name for item in (tmp_path / 'o').iterdir()] == [name]
+    with np.load(tmp_path / 'test.npz') as file:
+        np.testing.assert_array_equal(file['pred_px'], pred)
     if name == 'sub':
         read = [np.loadtxt(path, delimiter=',') for path in sorted((tmp_path / 'o' / name).rglob('*.csv'))]
         np.testing.assert_allclose(read, rescale_to_bone_length(pred, 4321.0)[:, :17], atol=0.006)
@@ -185,14 +229,31 @@ def test_lengths_that_are_no_bodys_are_refused_with_their_source(indexes, tmp_pa
             make()
 
 
+def test_submission_of_a_model_with_perspective_labels(indexes, tmp_path):
+    paths, poses = indexes
+    pred = predict(poses['train'][:4]) - np.float32([0, 0, 400])
+    metric = SubmissionMetric(str(tmp_path / 'sub'), paths['test'], bone_length=4500)
+    camera = dict(ori_shape=(800, 1000), label_camera=dict(model='perspective', focal_length=1100.0))
+    metric.process(None, [dict(make_sample(i + 1, pred[i], split='Test').to_dict(), **camera) for i in range(4)])
+    metric.evaluate(4)
+    read = np.array([np.loadtxt(path, delimiter=',') for path in sorted((tmp_path / 'sub').rglob('*.csv'))])
+    expected = px_to_mm(pred, 4500, np.tile([1100, 499.5, 399.5], (4, 1))).keypoints[:, :17]
+    np.testing.assert_allclose(read, expected, atol=0.006)
+    assert np.abs(read - rescale_to_bone_length(pred, 4500)[:, :17]).max() > 5
+
+
 def test_incomplete_submission_is_refused_and_not_written(indexes, tmp_path):
     paths, poses = indexes
     pred = predict(poses['train'][:4])
     out = tmp_path / 'sub.zip'
     metric = SubmissionMetric(str(out), paths['test'], bone_length=4500)
+    with pytest.raises(ValueError, match='^SubmissionMetric: there are no frames'):
+        metric.compute_metrics([])
+    with pytest.raises(ValueError, match='^SubmissionMetric: frame 1 .*coincide'):
+        metric.process(None, [make_sample(1, 0 * pred[0], split='Test').to_dict()])
     metric.process(None, [make_sample(i, pred[0], split='Test').to_dict() for i in (1, 3, 9)])
     with pytest.raises(SubmissionError) as caught:
         metric.evaluate(3)
     assert caught.value.faults == ['frame 2 was not predicted', 'frame 4 was not predicted',
-                                   'frame 9 is not in the index of Test']
+                                   'frame 9 is not in the index of Test'] and str(out) in str(caught.value)
     assert not out.exists()

@@ -10,6 +10,7 @@ from mmpose_integral.evaluation.functional.uncertainty import (
     probability_within,
     std_factors,
 )
+from mmpose_integral.structures.bone_length import skeleton_length
 
 
 def test_probability_of_equal_axes_is_maxwells():
@@ -44,6 +45,19 @@ def test_factors_give_the_share_for_each_joint_and_axis():
     np.testing.assert_allclose(inside.mean(0), 0.6827, atol=1e-3)
     expected = stats.t.ppf(0.875, 3) / stats.norm.ppf(0.875)
     assert std_factors(heavy, stds)[1:].mean() == pytest.approx(expected, rel=0.01)
+
+
+def test_calibrated_scores_are_probabilities_in_mm_at_the_scale_of_each_person():
+    rng = np.random.default_rng(0)
+    keypoints, std = rng.normal(500, 80, (3, 18, 3)), rng.uniform(1, 9, (3, 18, 3))
+    keypoints[2] = 4.0  # a skeleton without length
+    factors = rng.uniform(0.5, 2, (18, 3))
+    found, scores = calibrate(keypoints, std, factors, 4500.0)
+    np.testing.assert_allclose(found, std * factors)
+    for i in range(2):
+        scale = 4500 / skeleton_length(keypoints[i])
+        np.testing.assert_allclose(scores[i], probability_within(std[i] * factors * scale))
+    assert (scores[2] == 0).all() and scores.shape == (3, 18)
 
 
 def test_a_skeleton_without_length_has_scores_of_zero():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmpose_integral.ops import soft_argmax_3d
+from mmpose_integral.ops import argmax_3d, remove_background, soft_argmax_3d
 from mmpose_integral.ops import soft_argmax_eager as eager_module
 from mmpose_integral.ops.soft_argmax import HAS_TRITON
 
@@ -83,7 +83,7 @@ def test_statistics_stay_float32_under_autocast(backend):
 
 
 def test_eager_works_in_chunks_and_on_any_strides(monkeypatch):
-    logits = torch.randn(7, 2, 3, 5, 4, dtype=torch.float64)
+    logits = torch.randn(5, 2, 2, 3, 2, dtype=torch.float64)
     whole = soft_argmax_3d(logits, 'eager')
     monkeypatch.setitem(eager_module.CHUNK_ELEMENTS, 'cpu', 2 * logits[0].numel())
     strided = logits.permute(0, 1, 4, 3, 2).contiguous().permute(0, 1, 4, 3, 2).requires_grad_()
@@ -91,6 +91,37 @@ def test_eager_works_in_chunks_and_on_any_strides(monkeypatch):
     mean = soft_argmax_3d(strided, 'eager')
     torch.testing.assert_close(mean, whole)
     assert torch.autograd.gradcheck(lambda x: soft_argmax_3d(x, 'eager'), strided)
+
+
+@pytest.mark.parametrize(('volumes', 'images', 'joints'), [(0.5, 1, 1), (2, 1, 2), (3, 1, 3), (7, 2, 3), (99, 5, 3)])
+def test_eager_chunks_have_as_many_volumes_as_there_is_room_for(monkeypatch, volumes, images, joints):
+    logits = torch.empty(5, 3, 2, 3, 4)
+    monkeypatch.setitem(eager_module.CHUNK_ELEMENTS, 'cpu', int(24 * volumes))
+    counts, shapes = np.zeros((5, 3), int), set()
+    for part in eager_module._chunks(logits):
+        counts[part] += 1
+        shapes.add(counts[part].shape)
+    assert (counts == 1).all() and max(shapes) == (images, joints)
+
+
+def test_argmax_is_the_position_of_the_largest_cell():
+    logits = torch.randn(SHAPE, dtype=torch.float16).clamp(max=5)
+    cells = np.random.default_rng(0).integers(0, SHAPE[2:], (*SHAPE[:2], 3))
+    for b, k in np.ndindex(SHAPE[:2]):
+        logits[(b, k, *cells[b, k])] = 9
+    found = argmax_3d(logits)
+    assert found.dtype == torch.float32 and argmax_3d(logits.double()).dtype == torch.float64
+    np.testing.assert_allclose(found, (cells / SHAPE[2:])[..., ::-1], rtol=1e-6)
+
+
+def test_without_background_the_integral_is_that_of_the_cells_above_the_mean():
+    logits = torch.randn(SHAPE, dtype=torch.float64) * 3
+    mean = soft_argmax_3d(remove_background(logits))
+    for b, k in np.ndindex(SHAPE[:2]):
+        weight = np.expm1((logits[b, k] - logits[b, k].mean()).clamp(min=0).numpy())
+        np.testing.assert_allclose(mean[b, k], explicit_moments(weight)[0], atol=1e-5)
+    assert remove_background(logits.half()).dtype == torch.float32
+    assert remove_background(torch.zeros(SHAPE)).isfinite().all()
 
 
 def test_eager_keeps_the_logits_grids_log_sum_exp_and_mean_for_the_backward_pass():

@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from mmpose_integral.structures import estimate_focal_length, fit_perspective, fit_weak_perspective, unproject
+from mmpose_integral.structures import _perspective_solver as solver
+from mmpose_integral.structures import (
+    estimate_focal_length,
+    fit_perspective,
+    fit_weak_perspective,
+    middle_of_image,
+    perspective,
+    unproject,
+)
 from mmpose_integral.structures.bone_length import skeleton_length
 
 FOCAL, CENTRE, NUM_JOINTS = 1145.0, np.array([500.0, 480.0]), 18
@@ -84,6 +92,59 @@ def test_focal_length_of_400_frames_with_noise(focal, wrong, seed):
     assert np.median(np.abs(camera.translation[:, 2] / position[:, 2] - 1)) < 0.03
 
 
+def test_a_random_choice_of_frames_without_degenerate_ones_is_used(monkeypatch):
+    keypoints_3d, keypoints_2d, *_ = make_frames((60,), noise=2)
+    weights = np.ones((60, NUM_JOINTS))
+    keypoints_2d[1::2], weights[1::2, 2:] = 512.0, 0  # every second frame determines no camera
+    used = []
+    monkeypatch.setattr(perspective.solver, 'FocalProfile', lambda frames, weak: used.append((frames, weak)) or 1 / 0)
+    for limit, seed in ((12, 0), (12, 1), (1000, 0)):
+        with pytest.raises(ZeroDivisionError):
+            estimate_focal_length(keypoints_3d, keypoints_2d, weights, principal_point=CENTRE, max_frames=limit,
+                                  seed=seed)
+    few, others, all_frames = (frames.points[:, 0, 0] for frames, _ in used)
+    good = keypoints_2d[::2, 0, 0]
+    assert 8 <= len(few) <= 12 and len(all_frames) == 30 and set(all_frames) == set(good)
+    assert set(few) <= set(good) and set(few) != set(others) and list(few) != sorted(few)
+    assert all(weak.known.all() and len(weak.scale) == len(frames.points) for frames, weak in used)
+
+
+def make_profile(weights):
+    """Six exact frames, one of which has a joint 200 px off, and the profile of their focal length."""
+    keypoints_3d, keypoints_2d, position, *_ = make_frames((6,))
+    keypoints_2d[2, 5] += 200
+    frames = solver.Frames(keypoints_3d, keypoints_2d, weights, np.full(6, FOCAL), np.tile(CENTRE, (6, 1)))
+    return frames, position, solver.FocalProfile(
+        frames, fit_weak_perspective(keypoints_3d, keypoints_2d, weights, degenerate='mark'))
+
+
+def test_costs_are_the_weights_of_joints_that_no_camera_explains():
+    weights = np.linspace(0.5, 1, NUM_JOINTS)
+    _, _, profile = make_profile(np.tile(weights, (6, 1)))
+    profile.width = 5.0
+    np.testing.assert_allclose(profile.costs(FOCAL), weights[5] * (np.arange(6) == 2), atol=0.01)
+    assert (profile.costs(1.3 * FOCAL) > 0.05).all()
+
+
+def test_size_of_a_body_is_its_rms_radius_in_the_image():
+    weights = np.ones((6, NUM_JOINTS))
+    weights[:, 3:9] = 0
+    frames, position, _ = make_profile(weights)
+    expected = [np.linalg.norm(pose[weights[0] > 0, :2].std(axis=0)) * FOCAL / depth
+                for pose, depth in zip(frames.poses, position[:, 2], strict=True)]
+    frames.poses[:, 4] = np.nan  # absent
+    np.testing.assert_allclose(solver._body_size(frames, position), expected)
+
+
+def test_minimum_of_a_curve_over_the_logarithm_of_the_focal_length():
+    profile = object.__new__(solver.FocalProfile)
+    profile.grid = 1000 * np.geomspace(1, 3, 13)
+    distance = np.log(profile.grid / np.array([[1470.0], [500], [9000], [1700]]))
+    found = profile._minima(7 * distance**2 * np.array([[1], [1], [1], [-1]]) + 3)
+    # The true minimum, the ends of the grid, and the lowest inner point of a curve that has no minimum.
+    np.testing.assert_allclose(found, [1470, 1000, 3000, profile.grid[-2]], rtol=1e-9)
+
+
 def test_interval_covers_the_truth_as_often_as_it_says():
     covered = []
     for seed in range(20):
@@ -99,6 +160,35 @@ def test_a_focal_length_that_the_frames_do_not_determine_is_refused():
         fit_perspective(keypoints_3d, flat, principal_point=CENTRE)  # as from infinitely far away
     with pytest.raises(ValueError, match='9 of 9 frames determine a camera, at least 10'):
         estimate_focal_length(*make_frames((9,))[:2], principal_point=CENTRE)
+
+
+def test_result_does_not_depend_on_the_chunks_and_cameras_can_be_picked(monkeypatch):
+    keypoints_3d, keypoints_2d, *_ = make_frames((13,), noise=4, wrong=3)
+    focal, centre = np.linspace(900, 1300, 13), np.linspace(450, 550, 26).reshape(13, 2)
+    known = dict(principal_point=centre, focal_length=focal)
+    whole = fit_perspective(keypoints_3d, keypoints_2d, **known)
+    monkeypatch.setattr(perspective, 'CHUNK_FRAMES', 5)
+    pieces = fit_perspective(keypoints_3d, keypoints_2d, **known)
+    for one, two in zip(whole, pieces, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-6)
+    rows = np.array([3, 0, 11])
+    picked = whole.frames(rows)
+    np.testing.assert_array_equal(picked.project(keypoints_3d[rows]), whole.project(keypoints_3d)[rows])
+    np.testing.assert_array_equal(picked.residual, whole.residual[rows])
+    common = fit_perspective(keypoints_3d, keypoints_2d, principal_point=CENTRE, focal_length=FOCAL)
+    assert common.frames(rows).focal_length == FOCAL and common.frames(rows).principal_point.tolist() == CENTRE.tolist()
+    assert common.known.all() and common.frames(rows).known.shape == (3,)
+
+
+def test_joints_at_or_behind_the_camera_have_no_place_in_the_image():
+    camera = fit_perspective(*make_frames((2,))[:2], principal_point=CENTRE, focal_length=FOCAL)
+    joints = np.zeros((2, 3, 3))
+    joints[:, 1, 2], joints[:, 2, 2] = -camera.translation[:, 2], -camera.translation[:, 2] - 0.5
+    projected = camera.project(joints)
+    assert np.isfinite(projected[:, 0]).all() and np.isnan(projected[:, 1:, :2]).all()
+    with pytest.raises(ValueError, match=r'keypoints_3d: shape \(..., K, 3\) expected, got \(3,\)'):
+        camera.project(joints[0, 0])
+    assert middle_of_image((1000, 801)).tolist() == [499.5, 400]
 
 
 def test_unproject_inverts_project():

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from mmpose_integral.structures import _weak_perspective_solver as solver
 from mmpose_integral.structures import fit_weak_perspective, weak_perspective
 
 NUM_JOINTS = 18
@@ -138,8 +139,19 @@ def test_weights_are_relative_and_broadcast():
     keypoints_3d, keypoints_2d, *_ = make_frames((4,), noise=5.0)
     weights = np.linspace(0.2, 1, NUM_JOINTS)
     camera = fit_weak_perspective(keypoints_3d, keypoints_2d, weights, rotation=True)
-    tiny = fit_weak_perspective(keypoints_3d, keypoints_2d, np.tile(weights * 1e-60, (4, 1)), rotation=True)
+    factors = np.array([[1], [1e-60], [1], [1e-60]])  # of each frame
+    tiny = fit_weak_perspective(keypoints_3d, keypoints_2d, weights * factors, rotation=True)
     np.testing.assert_allclose(camera.scale, tiny.scale, rtol=1e-5)
+
+
+def test_width_of_the_kernel_is_that_of_rousseeuw_and_leroy():
+    squared = np.random.default_rng(0).exponential(size=(NUM_JOINTS, NUM_JOINTS - 2)).astype(np.float32)
+    used = np.arange(NUM_JOINTS)[:, None] < np.arange(3, NUM_JOINTS + 1)  # 3 to 18 joints
+    found = solver.squared_width(squared, used)
+    for frame, count in enumerate(range(3, NUM_JOINTS + 1)):
+        median = np.sort(squared[:count, frame])[(count + 2 + 1) // 2 - 1]  # two joints determine a camera
+        deviation = (1 + 5 / (count - 2)) * np.sqrt(median / (2 * np.log(2)))
+        assert found[frame] == pytest.approx((4.685 * deviation)**2, rel=1e-4)
 
 
 def test_three_joints_are_enough_and_never_outliers():

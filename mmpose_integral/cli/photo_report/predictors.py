@@ -75,8 +75,9 @@ def predict_mediapipe(python: str, model: str, people: Sequence[PhotoPerson]) ->
         job, result = Path(folder, 'job.json'), Path(folder, 'result.json')
         job.write_text(json.dumps(dict(complexity=MEDIAPIPE_MODELS.index(model), people=jobs)), encoding='utf-8')
         try:
-            done = subprocess.run([python, str(_WORKER), str(job), str(result)], capture_output=True, text=True,
-                                  errors='replace')
+            # The user names the interpreter; everything else is a file of ours.
+            done = subprocess.run([python, str(_WORKER), str(job), str(result)],  # nosec B603
+                                  capture_output=True, text=True, errors='replace')
         except OSError as error:
             raise ModelMissing(f'{python} cannot be started ({error.strerror})') from error
         if not result.is_file():

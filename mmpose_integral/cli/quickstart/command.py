@@ -113,7 +113,8 @@ class Chain:
 
     def run(self, command: str, *args: object) -> None:
         """Run a command in a process of its own."""
-        subprocess.run([*PROGRAM, *show(command, *args)], check=True, preexec_fn=ending_with_us())
+        # The words go to the program unchanged; no shell reads them.
+        subprocess.run([*PROGRAM, *show(command, *args)], check=True, preexec_fn=ending_with_us())  # nosec B603
 
     def run_together(self, commands: dict[str, Sequence[object]]) -> None:
         """Run commands side by side; the key is the name of the log file in the work folder.
@@ -188,8 +189,9 @@ class Chain:
         config, *arguments = map(str, self.train_arguments(INTEGRAL, 'integral', *options))
         command = ['bash', str(ROOT / 'tools' / 'dist_train.sh'), config, str(processes), *arguments]
         print('$', *command, flush=True)
-        subprocess.run(command, check=True, env=dict(os.environ, PYTHON=sys.executable, PYTHONWARNINGS='ignore'),
-                       preexec_fn=ending_with_us())
+        # Bash runs a script of this project; the words are its arguments, not commands.
+        subprocess.run(command, check=True, preexec_fn=ending_with_us(),  # nosec B603
+                       env=dict(os.environ, PYTHON=sys.executable, PYTHONWARNINGS='ignore'))
 
     def evaluate(self) -> None:
         """Evaluate without and with flip test side by side, because much of the time is the start of the process."""
