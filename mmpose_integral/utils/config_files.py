@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.utils import manager
 
 from mmpose_integral.utils.errors import ExpectedError, reason_of
 from mmpose_integral.utils.files import check_file
@@ -72,12 +73,21 @@ def explain_building(where: str) -> Iterator[None]:
     try:
         yield
     except (ExpectedError, OSError):
+        _free_managers()
         raise
     except Exception as error:  # the classes that a config names raise any exception for an argument
         built = [frame.f_locals.get('obj_type') for frame, _ in traceback.walk_tb(error.__traceback__)
                  if frame.f_code.co_name == 'build_from_cfg']  # of mmengine
+        _free_managers()
         what = getattr(built[-1], '__name__', built[-1]) or 'an object' if built else 'what it describes'
         raise ConfigError(f'{where}: {what} cannot be built: {reason_of(error)}') from error
+
+
+def _free_managers() -> None:
+    """Free mmengine's lock, which it keeps if a logger or visualizer cannot be built; other threads wait for it."""
+    with contextlib.suppress(RuntimeError):  # raised if this thread does not hold it
+        while True:
+            manager._lock.release()
 
 
 def _place(error: BaseException, path: str) -> str:

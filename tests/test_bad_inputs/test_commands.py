@@ -5,10 +5,12 @@ and ``{:x}`` that of the project. Status 2 is for arguments that argparse refuse
 """
 import re
 import sys
+import threading
 
 import cv2
 import pytest
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
 from small_training import REPO, files_in
 
 from mmpose_integral.cli.main import COMMANDS, main
@@ -292,6 +294,11 @@ def test_bad_arguments_and_files_are_named(line, status, pattern, call, tmp_path
     # A training begins with its log, and keeps the traceback of a first step for developers.
     left = [name for name in files_in(tmp_path) if not re.search(r'\.log$|\.lock$|traceback|/config\.py$', name)]
     assert not left or 'save_best=nothing' in line and all('work_dirs/config/' in name for name in left)
+    # Other threads, such as those of a server, can still build loggers.
+    other = threading.Thread(target=DefaultScope.get_current_instance, daemon=True)
+    other.start()
+    other.join(10)
+    assert not other.is_alive()
 
 
 def test_every_command_has_rows():
