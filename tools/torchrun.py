@@ -1,7 +1,9 @@
 """torchrun, as tools/dist_run.sh starts it: Ctrl-C or a failed process end it without a traceback of its own.
 
-Errors of the processes are printed by them. The exit status is that of the first process that failed.
+Errors of the processes are printed by them, unless a signal ended one. The exit status is that of the first process
+that failed.
 """
+import signal
 import sys
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -14,5 +16,11 @@ if __name__ == '__main__':
     except SignalException as stop:
         sys.exit(128 + stop.sigval)
     except ChildFailedError as error:
-        status = error.get_first_failure()[1].exitcode  # negative for a signal
-        sys.exit(128 - status if status < 0 else status)
+        rank, failure = error.get_first_failure()
+        status = failure.exitcode
+        if status < 0:
+            name = signal.Signals(-status).name
+            memory = '; the system does that when the memory is full' if name == 'SIGKILL' else ''
+            print(f'Rank {rank} was ended by {name}{memory}. The other ranks were stopped.', file=sys.stderr)
+            status = 128 - status
+        sys.exit(status)

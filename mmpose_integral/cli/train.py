@@ -6,9 +6,10 @@ from pathlib import Path, PurePath
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mmpose_integral.engine import CheckWeightsHook, make_fast
+from mmpose_integral.engine import CheckpointAfterValidationHook, CheckWeightsHook, SeedEpochsHook, make_fast
 from mmpose_integral.engine.config_checks import apply_options, check_config
 from mmpose_integral.engine.tool_config import (
     add_common_arguments,
@@ -58,8 +59,13 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
         if 'auto_scale_lr' not in cfg:
             raise SystemExit(f'--auto-scale-lr: {args.config} has no auto_scale_lr = dict(base_batch_size=...)')
         cfg.auto_scale_lr.enable = True
-    # configs of mmpose and mmdet do not have this hook
-    cfg.default_hooks = dict(dict(finite_loss=dict(type='CheckFiniteLossHook')), **cfg.get('default_hooks') or {})
+    # Configs of mmpose and mmdet do not have the first hook. Their own second one removes a checkpoint before the next
+    # one is complete, so that nothing could be resumed after a kill at that moment.
+    cfg.default_hooks = dict(dict(finite_loss=dict(type='CheckFiniteLossHook'),
+                                  checkpoint=dict(type='CheckpointHook')), **cfg.get('default_hooks') or {})
+    saving = cfg.default_hooks.checkpoint
+    if saving and saving.type in ('CheckpointHook', CheckpointHook) and saving.get('by_epoch', True):
+        saving.type = CheckpointAfterValidationHook.__name__
     apply_options(cfg, args.cfg_options)
     if args.resume:
         cfg.resume = True
@@ -93,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             runner.train_loop, runner.val_loop  # noqa: B018
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         runner.register_hook(CheckWeightsHook(), priority='HIGHEST')
+        runner.register_hook(SeedEpochsHook())
         with explain_first_step(runner):
             runner.train()
     return 0

@@ -33,9 +33,7 @@ class MixedPoseDataset(CombinedDataset):
 
     def __getitem__(self, idx: int | tuple[int, int, int]) -> dict:
         if isinstance(idx, tuple):
-            entropy = np.random.SeedSequence(idx).generate_state(2)
-            np.random.seed(entropy[0])
-            random.seed(int(entropy[1]))
+            seed_augmentation(*idx)
             idx = idx[-1]
         return super().__getitem__(idx)
 
@@ -43,3 +41,10 @@ class MixedPoseDataset(CombinedDataset):
         """Sample ``idx`` after the pipeline of its source and the shared one."""
         source, index = self._get_subset_index(idx)
         return self.pipeline(self.datasets[source][index])
+
+
+def seed_augmentation(*numbers: int) -> None:
+    """Seed the generators of numpy and Python, from which transforms draw, by whole numbers such as an index."""
+    entropy = np.random.SeedSequence(numbers).generate_state(2)
+    np.random.seed(entropy[0])
+    random.seed(int(entropy[1]))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
 
-from mmpose_integral.utils.files import write_json
+from mmpose_integral.utils.files import named_in_errors, write_json
 from mmpose_integral.utils.locks import empty_folder, lock_folder
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.utils.reading import parse_json, read_json_object, read_limited
@@ -59,11 +59,11 @@ def _run(parts: Path, settings: dict, frame_ids: Sequence[int], stream: Callable
     done = _finished_frames(parts, settings, fresh)
     mine = [i for i in frame_ids if i not in done][rank::ranks]
     shown = title if ranks == 1 else f'{title} (rank 0 of {ranks})'
-    with open(parts / f'rank{rank}.jsonl', 'a') as file, \
-            progress_bar(title=shown, total=len(mine), disable=rank != 0) as bar:
+    path = parts / f'rank{rank}.jsonl'
+    with progress_bar(title=shown, total=len(mine), disable=rank != 0) as bar:
         for records in stream(mine) if mine else ():
-            file.write(''.join(json.dumps(record) + '\n' for record in records))
-            file.flush()
+            with named_in_errors(path), open(path, 'a') as file:
+                file.write(''.join(json.dumps(record) + '\n' for record in records))
             bar.update(len(records))
     barrier()
     if rank != 0:

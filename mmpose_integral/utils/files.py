@@ -45,19 +45,27 @@ def replace_when_done(path: str | Path, durable: bool = False) -> Iterator[Path]
     # Without another process that writes there, all temporary files are of killed ones.
     with share_folder(folder, functools.partial(_remove_unfinished, path.parent) if first else None):
         try:
-            yield temporary
-            if durable:  # a crash may keep the rename and lose data that was not yet on the disk
-                with open(temporary, 'r+b') as file:
-                    os.fsync(file.fileno())
-            _put_in_place(temporary, path)
-        except OSError as error:
-            if error.errno and error.filename is None:  # as of a write to a full disk
-                error.filename = str(path)
-            raise
+            with named_in_errors(path):
+                yield temporary
+                if durable:  # a crash may keep the rename and lose data that was not yet on the disk
+                    with open(temporary, 'r+b') as file:
+                        os.fsync(file.fileno())
+                _put_in_place(temporary, path)
         finally:
             if temporary.is_dir():
                 shutil.rmtree(temporary)
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named_in_errors(path: str | Path) -> Iterator[None]:
+    """Name a file in errors of the system that name none, as of a write to a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:

@@ -122,11 +122,16 @@ def test_poses_are_decoded_by_the_camera_model_that_the_checkpoint_names(inferen
 
 
 def test_the_batch_size_does_not_change_the_results(inferencer, images):
-    files = sorted(map(str, images.iterdir()))[:7]
-    one, three = ([people_of(result) for result in inferencer(files, batch_size=size)] for size in (1, 3))
-    assert list(map(len, one)) == list(map(len, three))
-    for left, right in zip(sum(one, []), sum(three, []), strict=True):
-        np.testing.assert_allclose(left['keypoints'], right['keypoints'], atol=0.5)
+    """Of detected boxes, the last bits depend on it; with given boxes, only rounding errors of the network remain."""
+    files = sorted(map(str, images.iterdir()))
+    boxes = [np.array([BOX]) for _ in files]
+    for options, largest_mm in (({}, 0.5), (dict(bboxes=boxes), 0.02)):
+        one, many = ([people_of(result) for result in inferencer(files, batch_size=size, **options)]
+                     for size in (1, 32))
+        assert list(map(len, one)) == list(map(len, many))
+        for left, right in zip(sum(one, []), sum(many, []), strict=True):
+            np.testing.assert_allclose(left['bbox'], right['bbox'], atol=1e-3)
+            np.testing.assert_allclose(left['keypoints'], right['keypoints'], atol=largest_mm)
 
 
 def test_many_people_are_predicted_in_several_passes(inferencer, images, monkeypatch):

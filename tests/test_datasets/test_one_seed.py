@@ -1,9 +1,16 @@
 """One seed decides initialisation, order of the samples and augmentation."""
+import random
+from unittest import mock
+
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from small_training import REPO, prepare, write_config
+from torch.utils.data import DataLoader, Dataset
+
+from mmpose_integral.engine import SeedEpochsHook
 
 
 @pytest.fixture(scope='module')
@@ -50,3 +57,33 @@ def test_the_configs_name_one_seed_only():
     assert headline.randomness.seed == 0
     paths = [path for path in (REPO / 'configs').rglob('*.py') if 'EqualPartsSampler' in path.read_text()]
     assert paths and all('seed' not in Config.fromfile(path).train_dataloader.sampler for path in paths)
+
+
+class Draws(Dataset):
+    """Random numbers of the two generators from which transforms draw."""
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return index, np.random.rand(), random.random()
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_draws_of_other_datasets_depend_on_seed_epoch_and_index_alone(workers):
+    def draw(seed, *epochs):
+        """Draws by epoch in a training that begins, or is resumed, at the first of the epochs."""
+        runner = mock.Mock(train_loop=mock.Mock(spec=EpochBasedTrainLoop), seed=seed, rank=0)
+        runner.train_dataloader = DataLoader(Draws(), 4, num_workers=workers, persistent_workers=workers > 0)
+        hook, found = SeedEpochsHook(), {}
+        hook.before_train(runner)
+        for runner.epoch in epochs:
+            hook.before_train_epoch(runner)
+            found[runner.epoch] = torch.cat([torch.stack(batch) for batch in runner.train_dataloader], 1).tolist()
+            found[runner.epoch].append(torch.rand(2).tolist())  # as dropout draws in the main process
+        return found
+
+    unbroken = draw(3, 0, 1, 2)
+    assert draw(3, 1, 2) == {epoch: unbroken[epoch] for epoch in (1, 2)}
+    assert unbroken[0][0] == [0, 1, 2, 3, 4, 5] and len({*unbroken[0][1], *unbroken[1][1]}) == 12
+    assert unbroken[0][3] != unbroken[1][3] and draw(4, 0)[0][1:] != unbroken[0][1:]

@@ -13,7 +13,7 @@ from mmpose_integral.formats.checkpoints import CheckpointError
 
 OTHERS = ('check_install.py', 'fuzz.py', 'fuzz_parsers.py', 'torchrun.py')
 SHIMS = sorted(path for path in (REPO / 'tools').rglob('*.py')
-               if path.parent.name != 'benchmark' and path.name not in OTHERS)
+               if path.parent.name not in ('benchmark', 'reliability') and path.name not in OTHERS)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.runner import Runner
 from small_training import prepare, run_tool, save_random_weights, write_config
 
 from mmpose_integral.utils.locks import lock_folder
@@ -113,3 +114,25 @@ def test_a_training_does_not_start_from_a_checkpoint_of_another_model(standin, f
               f'model.backbone.init_cfg.checkpoint={folder}/other.pth'], 'other.pth: none of its 1 weights fits this')):
         found = run_tool(*train, *options)
         assert message in str(found) and len(found.splitlines()) == 1, found
+
+
+def test_a_checkpoint_stays_until_its_successor_is_complete(standin, folder, one_thread, monkeypatch):
+    """Also with the hook that configs of mmpose and mmdet name, which would remove it first."""
+    config = write_config(standin, folder, folder / 'kept.py', '''
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(checkpoint=dict(type='CheckpointHook', max_keep_ckpts=1))
+''')
+    save = Runner.save_checkpoint
+
+    def stop(runner, out_dir, filename, *args, **kwargs):
+        if filename == 'epoch_2.pth':
+            raise KeyboardInterrupt
+        save(runner, out_dir, filename, *args, **kwargs)
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_tool('train', config, '--work-dir', folder / 'kept')
+    assert epochs(folder / 'kept')[0] == 1
+    monkeypatch.undo()
+    assert run_tool('train', config, '--work-dir', folder / 'kept', '--resume') == 0
+    assert epochs(folder / 'kept')[0] == 2

@@ -82,6 +82,15 @@ def test_a_rank_without_torchrun_ends_at_once(monkeypatch):
         sys.exit(cli.run_command('train', []))
 
 
+def test_a_rank_that_dies_ends_the_run_and_is_named(tmp_path):
+    script = tmp_path / 'rank.py'
+    script.write_text('import os, time\nif os.environ["RANK"] == "1":\n    os.kill(os.getpid(), 9)\ntime.sleep(600)\n')
+    run = subprocess.run(['bash', 'tools/dist_run.sh', script, '2'], cwd=Path(__file__).resolve().parents[2],
+                         env=dict(os.environ, PYTHON=sys.executable), timeout=300, capture_output=True, text=True)
+    assert run.returncode == 128 + signal.SIGKILL
+    assert 'Rank 1 was ended by SIGKILL; the system does that when the memory is full. ' in run.stderr
+
+
 @pytest.mark.parametrize('launcher, variable', [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'),
                                                 ('mpi', 'OMPI_COMM_WORLD_RANK')])
 def test_the_first_rank_is_known_before_the_group_is_opened(launcher, variable, monkeypatch):
