@@ -113,6 +113,8 @@ def _run(commands: list[Command], log: str, environment: dict[str, str]) -> None
     import torch
 
     from mmpose_integral.cli.main import run_command
+    from mmpose_integral.utils.launch import end_with
+    end_with(os.getppid())  # the server, which ends with the tool
     torch.set_num_threads(1)
     gc.freeze()  # mmengine collects garbage whenever it builds a dataset
     # The two take seconds: one asks compilers for their versions, the other formats a copy of the config.
