@@ -135,7 +135,7 @@ def test_the_batch_size_does_not_change_the_results(inferencer, images):
 
 
 def test_many_people_are_predicted_in_several_passes(inferencer, images, monkeypatch):
-    monkeypatch.setattr('mmpose_integral.apis.upright.PEOPLE_PER_PASS', 3)
+    monkeypatch.setattr('mmpose_integral.models.upright_crops.PEOPLE_PER_PASS', 3)
     sizes, model = [], inferencer.inferencer.model
     step = model.test_step
     monkeypatch.setattr(model, 'test_step', lambda data: sizes.append(len(data['inputs'])) or step(data))

@@ -1,5 +1,6 @@
 """The camera model of the labels: from the file of cameras through training and checkpoint to every decoding."""
 import json
+import re
 
 import numpy as np
 import pytest
@@ -81,8 +82,8 @@ def test_members_of_an_ensemble_must_agree(trained):
 def test_labels_of_another_model_are_refused(trained):
     folder, config, _ = trained
     options = ['train_dataloader.dataset.datasets.0.pipeline.1.type=FitWeakPerspective']
-    with pytest.raises(TypeError, match='a WeakPerspectiveCamera expected .*, got PerspectiveCamera'):
-        run_tool('train', config, '--work-dir', folder / 'other', '--cfg-options', *options)
+    message = run_tool('train', config, '--work-dir', folder / 'other', '--cfg-options', *options)
+    assert re.search('a WeakPerspectiveCamera expected .*, got PerspectiveCamera', message)
 
 
 @pytest.mark.parametrize(('options', 'message'), [

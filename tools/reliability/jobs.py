@@ -39,24 +39,29 @@ class Job:
         variables = dict([self.mark.split('=')], OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore', **environment or {})
         self.process = context.Process(target=_run, args=(list(commands), str(log), variables))
         self.process.start()
-        self.cpu_s = 0.0
+        self.cpu_s, self._others = 0.0, set[tuple[str, str]]()
 
     def members(self) -> list[int]:
         """Ids of the running processes that belong to this job: of its session, and those that inherited its mark."""
         found = []
         for pid in filter(str.isdigit, os.listdir('/proc')):
             with contextlib.suppress(OSError):
-                state, session = _stat(pid)[0], _stat(pid)[3]
-                marked = self.mark.encode() in Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
-                if state not in 'ZX' and (marked or int(session) == self.process.pid):
+                fields = _stat(pid)
+                state, session, process = fields[0], fields[3], (pid, fields[19])  # the last is its start
+                if state in 'ZX' or process in self._others:
+                    continue
+                marks = Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
+                if self.process.pid in (int(session), int(pid)) or self.mark.encode() in marks:
                     found.append(int(pid))
+                else:
+                    self._others.add(process)
         return found
 
     def run_until(self, cpu_s: float = float('inf')) -> bool:
         """Wait until the job has taken this CPU time, s; return False if it ended before."""
         deadline = time.monotonic() + _PATIENCE_S
         while self.process.exitcode is None:
-            used = 0.0
+            begun, used = time.thread_time(), 0.0
             for pid in self.members():
                 with contextlib.suppress(OSError):
                     used += sum(map(int, _stat(str(pid))[11:15])) / _TICKS  # its own and that of its ended children
@@ -64,9 +69,8 @@ class Job:
             if used >= cpu_s:
                 return True
             if time.monotonic() > deadline:
-                self.process.kill()
-                raise TimeoutError(f'a job has not ended after {_PATIENCE_S} s')
-            time.sleep(0.02)
+                return False
+            self.process.join(max(0.02, 10 * (time.thread_time() - begun)))  # so that watching takes little time
         return False
 
     def stop(self, number: int = signal.SIGKILL) -> int:
@@ -80,7 +84,10 @@ class Job:
 
     def wait(self) -> int:
         """Wait for the end; return the exit status, negative for a signal."""
-        self.run_until()
+        self.process.join(_PATIENCE_S)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise TimeoutError(f'a job has not ended after {_PATIENCE_S} s')
         return self.process.exitcode
 
     def orphans(self, patience_s: float = 20) -> list[str]:

@@ -32,6 +32,7 @@ class Trials:
         self.reset()
         self.products_before = read_products(folder)
         job = self.start()
+        job.run_until()
         if job.wait():
             raise SystemExit(f'{name}: the undisturbed run has failed, see {log}')
         self.seconds, self.expected = job.cpu_s, read_products(folder)
