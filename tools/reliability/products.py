@@ -14,13 +14,15 @@ from mmengine.fileio import load
 from mmengine.logging import HistoryBuffer
 from PIL import Image
 
-LEFT_OUT_FILES = re.compile(r'(.*/)?(\.lock|[^/]*\.(log|py)|\d{8}_\d{6}(/.*)?|RESULTS\.md)')
+LEFT_OUT_FILES = re.compile(r'(.*/)?(\.lock|[^/]*\.(log|py)|\d{8}_\d{6}(/.*)?|RESULTS\.md|[^/]*\.parts/settings\.json)')
 """Locks, which hold the number of a process; logs and folders of logs, which hold times; the config of the command that
-ran last in a work folder; the quickstart's table, which holds seconds. ``results.json`` has its other figures."""
+ran last in a work folder; the quickstart's table, which holds seconds (``results.json`` has its other figures); and
+settings of preparations, which hold hashes of files with times."""
 
-LEFT_OUT_VALUES = {'time', 'data_time', 'memory', 'cfg', 'experiment_name', 'eta', 'seconds', 'mmengine_version'}
-"""Keys of values in JSON files and checkpoints: times, memory, the config with the option that resumes, and the name of
-the run, which holds its time."""
+LEFT_OUT_VALUES = {'time', 'data_time', 'memory', 'cfg', 'experiment_name', 'eta', 'seconds', 'mmengine_version',
+                   'img_states', 'pose_states', 'hash_of_images', 'hash_of_poses'}
+"""Keys of values in JSON files, arrays and checkpoints: times, memory, the config with the option that resumes, the
+name of the run, which holds its time, and the times of rendered files."""
 
 GROWING = re.compile(r'(.*/)?(stages\.json|last_checkpoint|[^/]*\.parts/.*|[^/]*\.pth)')
 """Files that hold other complete content in the middle of a run than at its end."""
