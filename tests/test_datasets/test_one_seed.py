@@ -79,7 +79,11 @@ def test_draws_of_other_datasets_depend_on_seed_epoch_and_index_alone(workers):
         hook.before_train(runner)
         for runner.epoch in epochs:
             hook.before_train_epoch(runner)
-            found[runner.epoch] = torch.cat([torch.stack(batch) for batch in runner.train_dataloader], 1).tolist()
+            batches = []
+            for number, batch in enumerate(runner.train_dataloader):
+                hook.before_train_iter(runner, number)
+                batches.append(torch.stack(batch))
+            found[runner.epoch] = torch.cat(batches, 1).tolist()
             found[runner.epoch].append(torch.rand(2).tolist())  # as dropout draws in the main process
         return found
 

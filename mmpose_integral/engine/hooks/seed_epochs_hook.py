@@ -32,7 +32,10 @@ class SeedEpochsHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         self._epoch.fill_(runner.epoch)
-        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        # Not before the epoch: the start of worker processes also draws, and happens once in a run.
+        if batch_idx == 0 and isinstance(runner.train_loop, EpochBasedTrainLoop):
             entropy = np.random.SeedSequence((runner.seed, runner.epoch, runner.rank))
             torch.manual_seed(int(entropy.generate_state(1)[0]))
 
