@@ -22,7 +22,8 @@ export MPLBACKEND=Agg  # draws into files, no window
 # Coverage of a part of the tests says nothing, so it is only measured without arguments. torch.compile cannot trace
 # the code that SlipCover changes, so that of the operators is left out.
 coverage=()
-[ $# -gt 0 ] || coverage=(-m slipcover --source mmpose_integral --omit 'mmpose_integral/ops/*' --json --out .coverage.json)
+[ $# -gt 0 ] || coverage=(-m slipcover --source mmpose_integral --omit 'mmpose_integral/ops/*,mmpose_integral/.mim/*'
+                         --json --out .coverage.json)
 # Each test file runs in one process, in the order of tests/conftest.py. Small networks are fastest with one thread.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$environment/bin/python" ${coverage[@]+"${coverage[@]}"} -m pytest -q -n auto \
     --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
