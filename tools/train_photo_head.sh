@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the head's weights of the model `photo`: fetch the backbone, render photographs, train, and write the file of the
-# package. In one process beside other work, rendering took 9 minutes and training 45. The data have 0.8 GB. The same
+# package. In one process beside other work, rendering took 9 minutes and training 45. The data have 0.7 GB. The same
 # command continues a stopped run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -106,7 +106,7 @@ class TopdownModel:
     def settings(self) -> list:
         """Settings that the joints depend on."""
         return [fingerprint(self.model.cfg.model.to_dict(), self.pipeline), checkpoint_fingerprint(self.checkpoint),
-                self.one_based, self.upright and vars(self.upright)]
+                self.one_based, self.upright and fingerprint(vars(self.upright))]
 
     def prepare(self, frame_id: int, image: np.ndarray, bbox: list[float]) -> tuple[dict, Person]:
         """Convert an image, (H, W, 3) uint8, BGR, and a box, [x, y, w, h] in image px, to the model's input."""
