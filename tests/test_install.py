@@ -127,7 +127,7 @@ def test_wrong_python_is_refused(install):
 
 def test_full_disk(install):
     write_command(install.commands / 'df', FAKE_DF.format(free_kb=5_000_000))
-    assert_refused(install(), '11 GB are needed', str(install.environment), '5 GB are free')
+    assert_refused(install(), '7 GB are needed', str(install.environment), '5 GB are free')
     assert install(FAKE_HAS='torch').returncode == 0
 
 

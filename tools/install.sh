@@ -48,7 +48,7 @@ fi
 has() { "$python" -c "import importlib.metadata as m; m.version('$1')" 2>/dev/null; }
 if has mmcv && [ "$choice" = lock ]; then choice=keep; say 'keeping the compiled mmcv and its torch'; fi
 [ "$choice" != keep ] || has torch || die "$python has no torch that could be kept; run without --no-torch"
-free=$(df -Pk "$(dirname "$environment")" | awk 'NR == 2 {print int($4 / 1e6)}') needed=$(has torch && echo 3 || echo 11)
+free=$(df -Pk "$(dirname "$environment")" | awk 'NR == 2 {print int($4 / 1e6)}') needed=$(has torch && echo 3 || echo 7)
 [ "$free" -ge "$needed" ] || die "$needed GB are needed on the disk of $environment, $free GB are free: make room"
 
 say "installing into $environment (Python $found)"

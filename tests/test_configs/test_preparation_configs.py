@@ -76,6 +76,7 @@ def small(path, work_dir, batch_size):
     cfg.default_hooks.checkpoint.save_optimizer = False  # it has hundreds of MB
     cfg.model.backbone.init_cfg = None
     cfg.work_dir, cfg.experiment_name = str(work_dir), path.stem
+    cfg.visualizer.name = str(work_dir)  # mmengine gives one of the same name again, which writes to the first folder
     cfg.train_dataloader.update(batch_size=batch_size, num_workers=0, persistent_workers=False)
     for name in ('val_dataloader', 'test_dataloader'):
         cfg[name].update(batch_size=4, num_workers=0, persistent_workers=False)
