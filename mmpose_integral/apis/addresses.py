@@ -1,4 +1,5 @@
 """Files behind addresses: file://, and http:// and https:// with limits for time and size."""
+import base64
 import contextlib
 import http.client
 import io
@@ -10,6 +11,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from mmpose_integral.utils.errors import without_password
 
 
 class Limits(NamedTuple):
@@ -79,7 +82,8 @@ def _download(url: str, file: IO[bytes], limits: Limits) -> None:
     with _open(url) as answer:
         kind, length = answer.headers.get_content_type(), answer.headers.get('Content-Length', '')
         if kind.startswith('multipart/'):
-            raise OSError(f'{url} is a live stream; give it alone, and under an address that does not end as a file')
+            raise OSError(f'{without_password(url)} is a live stream; give it alone, and under an address that does '
+                          'not end as a file')
         with _named_errors(url):
             # read1 returns what has arrived, so that a slow server cannot hide the end of the time.
             while part := answer.read1(2**18):
@@ -106,9 +110,14 @@ def _open(url: str) -> http.client.HTTPResponse:
     """Ask for an address."""
     scheme = scheme_of(url)
     if scheme not in ('http', 'https'):
-        raise OSError(f'{url} cannot be read: addresses that begin with {scheme}:// are not supported; download the '
-                      'file first, and give its name')
-    request = urllib.request.Request(escaped(url), headers={'User-Agent': 'mmpose_integral'})
+        raise OSError(f'{without_password(url)} cannot be read: addresses that begin with {scheme}:// are not '
+                      'supported; download the file first, and give its name')
+    parts = urllib.parse.urlsplit(escaped(url))
+    account, _, host = parts.netloc.rpartition('@')
+    request = urllib.request.Request(parts._replace(netloc=host).geturl(), headers={'User-Agent': 'mmpose_integral'})
+    if account:
+        secret = base64.b64encode(urllib.parse.unquote_to_bytes(account)).decode()
+        request.add_unredirected_header('Authorization', f'Basic {secret}')  # for this host and no other
     with _named_errors(url):
         # Other schemes were refused above.
         answer = urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S)  # nosec B310
@@ -123,4 +132,4 @@ def _named_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: of a port or host that is none
-        raise OSError(f'{url} cannot be read ({str(error) or type(error).__name__})') from error
+        raise OSError(f'{without_password(url)} cannot be read ({str(error) or type(error).__name__})') from error

@@ -24,7 +24,7 @@ _UNREAD = frozenset((
     '.raf', '.raw', '.rw2', '.rwl', '.sr2', '.srf', '.srw', '.svg', '.svgz', '.x3f'))
 _JPEGS = frozenset(('.mjpeg', '.mjpg'))  # a video as a file, a live stream as an address
 _STREAMS = _JPEGS | {'.m3u8', '.mpd', '.sdp'}
-_STREAM_SCHEMES = frozenset(('rtmp', 'rtmps', 'rtp', 'rtsp', 'rtsps', 'srt', 'udp'))
+_STREAM_SCHEMES = frozenset(('rtmp', 'rtmps', 'rtp', 'rtsp', 'rtsps', 'udp'))
 # First bytes of videos: MP4 and MOV but not pictures, AVI, Matroska and WebM, FLV, MPEG, ASF, Ogg.
 _VIDEO_START = re.compile(
     rb'....(ftyp(?!heic|heix|hevc|heim|mif1|msf1|avif|avis)|moov|mdat)|RIFF....AVI |\x1a\x45\xdf\xa3|FLV\x01|'

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmpose_integral.utils.errors import without_password
 from mmpose_integral.utils.files import utf8_name
 
 from .addresses import VIDEO_LIMITS, escaped, fetched, local_path, name_of_address, scheme_of
@@ -34,6 +35,7 @@ class Video:
         name: File name, which also names the outputs.
         fps: Mean number of frames per second; 25 if unknown.
         count: Number of frames that the file states, which may be wrong; None if unknown.
+        is_silent: Whether a live stream was left because no data came for :data:`STREAM_TIMEOUT_S`.
         decoded, damaged: Number of frames so far, and of those between them that could not be decoded.
 
     Raises:
@@ -44,7 +46,7 @@ class Video:
         camera = _CAMERA.fullmatch(source)
         self.source, self.is_camera = source, camera is not None
         self.is_live = self.is_camera or is_stream
-        self.decoded = self.damaged = 0
+        self.decoded, self.damaged, self.is_silent = 0, 0, False
         if camera is not None:
             self.name, self._capture = 'webcam.mp4', cv2.VideoCapture(int(camera[1] or 0))
             if not self._capture.isOpened():
@@ -61,7 +63,8 @@ class Video:
             self._capture = cv2.VideoCapture(escaped(source), cv2.CAP_FFMPEG, [
                 cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout])
             if not self._capture.isOpened():
-                raise OSError(f'{source}: the stream cannot be opened; is it running, and is the address right?')
+                raise OSError(f'{without_password(source)}: the stream cannot be opened; is it running, and is the '
+                              'address right?')
             return
         with contextlib.ExitStack() as files:  # the file stays open when its name is gone
             if scheme_of(source):
@@ -71,7 +74,7 @@ class Video:
                 self.name = path.name
             self._capture = cv2.VideoCapture(files.enter_context(utf8_name(path)))
         if not self._capture.isOpened():
-            raise ValueError(f'{source} cannot be decoded as a video')
+            raise ValueError(f'{without_password(source)} cannot be decoded as a video')
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # turn the frames of phones upright
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, float]]:
@@ -97,13 +100,19 @@ class Video:
         """Yield each frame, and the number of frames before it that could not be decoded."""
         failures = 0
         while failures <= (0 if self.is_live else _MOST_DAMAGED):
+            start = time.monotonic()
             found, image = self._capture.read()
+            if self.is_live and time.monotonic() - start >= STREAM_TIMEOUT_S:
+                self.is_silent = True  # FFmpeg may still have frames, but would give each after another timeout
+                return
             if found:
                 yield image, failures
             failures = 0 if found else failures + 1
 
     def loss(self) -> str:
-        """Sentence about the frames that could not be decoded, after the last one; '' if there are none."""
+        """Sentence about what is missing, after the last frame; '' if nothing is."""
+        if self.is_silent:
+            return f'no data for {STREAM_TIMEOUT_S} s; reading has ended'
         expected = max(self.count or 0, self.decoded + self.damaged)
         if self.decoded == expected or self.is_live:
             return ''

@@ -28,10 +28,15 @@ def printable(text: object) -> str:
     """Text without control characters, with which a file name could change what a terminal shows.
 
     They are replaced by their codes, such as ``\\x1b``, and so are bytes of a file name that are no UTF-8. Line breaks
-    and tabs are kept.
+    and tabs are kept. Passwords in addresses are hidden.
     """
     return ''.join(char if char.isprintable() or char in '\n\t' else char.encode('unicode_escape').decode()
-                   for char in str(text))
+                   for char in without_password(str(text)))
+
+
+def without_password(text: str) -> str:
+    """Text with ``***`` for the password of each address in it, as in rtsp://name:***@camera."""
+    return re.sub(r'(\w://[^\s/:@]*:)[^\s/]+(?=@)', r'\1***', text)
 
 
 def in_line(text: object, length: int = 200) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from video_files import greys, write_video
 
-from mmpose_integral.apis import addresses
+from mmpose_integral.apis import addresses, videos
 from mmpose_integral.apis.addresses import Limits, local_path, name_of_address, read_address
 from mmpose_integral.apis.media import Media
 
@@ -60,6 +60,24 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b'x')
             time.sleep(0.05)
 
+    def send_private(self):
+        if self.headers.get('Authorization') == 'Basic YW5uYTpow6Qv':  # of anna:hä/
+            self.send_picture()
+        else:
+            self.send_error(401)
+
+    def send_elsewhere(self):
+        self.send_response(302)
+        self.send_header('Location', f'http://localhost:{self.server.server_port}/private.png')
+        self.end_headers()
+
+    def send_stalled(self):
+        self.answer('multipart/x-mixed-replace; boundary=part')
+        for jpeg in JPEGS:
+            self.wfile.write(b'--part\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n' % (
+                len(jpeg), jpeg))
+        time.sleep(6)
+
     def send_silent(self):
         time.sleep(3)
 
@@ -90,6 +108,15 @@ def test_blanks_umlauts_and_escapes_in_paths(server):
     assert Handler.asked[-3:] == ['/my%20photo%20%C3%A4.png', '/my%20photo%20%C3%A4.png',
                                   '/a.png?name=J%C3%BCrgen%20%C3%98']
     assert name_of_address(f'{server}/my%20photo%20%C3%A4.png?size=1') == 'my photo ä.png'
+
+
+def test_name_and_password_are_for_the_server_alone(server):
+    private = server.replace('//', '//anna:h%C3%A4%2F@')
+    assert read_address(f'{private}/private.png') == PNG
+    for address in (f'{server}/private.png', f'{private}/elsewhere.png'.replace('localhost', '127.0.0.1')):
+        with pytest.raises(OSError, match='Unauthorized') as info:
+            read_address(address)
+        assert 'h%C3' not in str(info.value)
 
 
 def test_addresses_of_files(tmp_path):
@@ -131,6 +158,7 @@ def test_bad_answers_end_in_bounded_time(path, message, server, monkeypatch):
     ('http:///a.jpg', 'a.jpg cannot be read'),
     ('rtsp://127.0.0.1:9/\udcff', 'cannot be read'),  # would crash OpenCV
     ('rtsp://127.0.0.1:9/camera', 'the stream cannot be opened; is it running'),
+    ('srt://127.0.0.1:9/camera', 'that begin with srt:// are not supported'),  # not in the FFmpeg of OpenCV's wheels
     ('rtmp://127.0.0.1:9/camera.mp4', 'the stream cannot be opened')])
 def test_other_addresses_are_refused_in_one_sentence(address, message):
     with pytest.raises(OSError, match=message) as info:
@@ -147,3 +175,18 @@ def test_a_stream_of_jpegs_is_live_video(server):
     np.testing.assert_allclose([frame.image.mean() for frame in frames], 25 * np.arange(8), atol=3)
     times = np.array([frame.time_s for frame in frames])
     assert (np.diff(times) > 0).all() and times[-1] > 0.2  # by the clock, and not by the rate that FFmpeg assumes
+
+
+@pytest.mark.parametrize('address', ['rtsp://anna:a:b%2F@127.0.0.1:9/camera', 'ftp://anna:a:b%2F@127.0.0.1:9/a.jpg'])
+def test_messages_hide_passwords(address):
+    with pytest.raises(OSError, match=r'://anna:\*\*\*@127.0.0.1:9/') as info:
+        list(Media(address))
+    assert 'a:b' not in str(info.value)
+
+
+def test_a_stream_without_further_data_ends(server, monkeypatch):
+    monkeypatch.setattr(videos, 'STREAM_TIMEOUT_S', 1)
+    start, media = time.monotonic(), Media(f'{server}/stalled')
+    assert len(list(media)) >= 7
+    assert media.video.loss() == 'no data for 1 s; reading has ended'
+    assert time.monotonic() - start < 4

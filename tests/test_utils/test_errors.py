@@ -14,6 +14,8 @@ from mmpose_integral.utils.outputs import OutputError, check_writable, output_fi
 @pytest.mark.parametrize('text, shown', [
     ('plain: übung, 3 °, 日本', 'plain: übung, 3 °, 日本'), ('two\nlines\tand a tab', 'two\nlines\tand a tab'),
     ('\x1b]0;title\x07\x1b[2J.jpg', '\\x1b]0;title\\x07\\x1b[2J.jpg'), ('a\rb\x9b', 'a\\rb\\x9b'),
+    ('rtsp://a:b@c/d?e=f:g@h, http://i:j%40@[::1]:8/k, rtmp://l/m:n@o',
+     'rtsp://a:***@c/d?e=f:g@h, http://i:***@[::1]:8/k, rtmp://l/m:n@o'),
     ('gpj.\u202e', 'gpj.\\u202e'), (os.fsdecode(b'a\xff'), 'a\\udcff')])
 def test_nothing_that_is_printed_controls_the_terminal(text, shown):
     assert printable(text) == shown

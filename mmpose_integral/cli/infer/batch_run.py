@@ -21,7 +21,7 @@ from mmpose_integral.apis.pictures import Frame, read_picture
 from mmpose_integral.apis.result_files import ResultFiles
 from mmpose_integral.cli.infer.command_inputs import Inputs, file_names
 from mmpose_integral.formats.people_table import FrameResult, make_table, people_arrays
-from mmpose_integral.utils.errors import named, printable
+from mmpose_integral.utils.errors import named, printable, without_password
 from mmpose_integral.utils.iteration import chunks
 from mmpose_integral.utils.progress import progress_bar
 from mmpose_integral.utils.reading import parse_json, read_json
@@ -202,7 +202,8 @@ class BatchRun:
 
     def _collect(self, number: int, path: str, frame_id: int, time_s: float, people: list[dict]) -> None:
         if self.args.csv or self.args.npz:
-            self._collected.append((number, FrameResult(str(path), frame_id, time_s, people_arrays(people))))
+            result = FrameResult(without_password(str(path)), frame_id, time_s, people_arrays(people))
+            self._collected.append((number, result))
 
     def fail(self, path: str, error: Exception) -> None:
         """Count an input or output that failed, and name it."""
