@@ -85,7 +85,7 @@ def read_image(image: np.ndarray | str | os.PathLike) -> np.ndarray:
     if isinstance(image, str | os.PathLike):
         path = os.fspath(image)
         if not os.path.isfile(path):
-            raise FileNotFoundError(f'{path}: no such file')
+            raise FileNotFoundError(f'{path}: no such file, or no regular one')
         # Of an incomplete JPEG file, imread returns a picture that is partly grey; imdecode refuses it.
         content = np.fromfile(path, dtype=np.uint8)
         try:
@@ -241,7 +241,7 @@ class OnnxIntegralPose:
             raise ImportError('OnnxIntegralPose needs onnxruntime; `pip install onnxruntime`') from error
         path = os.fspath(path)
         if not os.path.isfile(path):
-            raise FileNotFoundError(f'{path}: no such file')
+            raise FileNotFoundError(f'{path}: no such file, or no regular one')
         options = onnxruntime.SessionOptions()
         if threads is not None:
             options.intra_op_num_threads = threads

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import os.path as osp
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,9 @@ def load_config(args: argparse.Namespace, *required: str) -> Config:
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name)
     check_writable(cfg.work_dir, folder=True)
+    if cfg.get('visualizer'):
+        # With the same name, a second run of this process would get the visualizer, and the folder, of the first.
+        cfg.visualizer.name = f'{cfg.work_dir} {time.time_ns()}'
     if args.show_dir:
         cfg.default_hooks.setdefault('visualization', dict(type='IntegralVisualizationHook'))
         cfg.default_hooks.visualization.update(enable=True, out_dir=str(args.show_dir), interval=args.interval)

@@ -71,6 +71,8 @@ def load_index(path: str | Path) -> H80KIndex:
     check_rows(arrays, shapes, f'H80K index {path}', remedy, ('img_paths', ))
     if str(arrays['split']) not in SPLITS or arrays['faulty'].ndim != 1:
         raise ValueError(f'H80K index {path}: a split of {SPLITS} and a list of faults expected; {remedy}')
+    if not len(arrays['frame_ids']):
+        raise ValueError(f'H80K index {path}: it has no frames; {remedy}')
     poses = arrays.get('keypoints_mm')
     return H80KIndex(
         str(arrays['split']), arrays['frame_ids'], arrays['img_paths'], arrays['img_sizes'],

@@ -40,6 +40,9 @@ def read_config(path: str | Path, *required: str) -> Config:
         raise UnreadableFile(path, f'has more than {_MAX_BYTES / 1e6:.0f} MB, and is no config')
     try:
         cfg = Config.fromfile(path)
+    except RecursionError as error:
+        raise ConfigError(f'{path} cannot be read as a config: it is nested too deeply, or names itself or a config '
+                          'that inherits from it as _base_') from error
     except Exception as error:  # a config is a Python program, which can raise any exception
         reason = str(error.args[0] if isinstance(error, (KeyError, SyntaxError)) and error.args else error)
         raise ConfigError(f'{_place(error, path)} cannot be read as a config: {type(error).__name__}: '

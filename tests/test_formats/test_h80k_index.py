@@ -221,7 +221,10 @@ def test_files_that_are_no_index_are_refused(tmp_path):
                   faulty=np.array([], str))
     np.savez(tmp_path / 'short.npz', **arrays)
     np.savez(tmp_path / 'poses.npz', **{**arrays, 'img_paths': np.array([*'abc']), 'keypoints_mm': np.ones((3, 18, 3))})
-    for name, message in (('other', 'has no split'), ('short', r'img_paths of shape \(3,\) expected, got \(1,\)'),
+    np.savez(tmp_path / 'empty.npz', **{**arrays, 'frame_ids': np.zeros(0, int), 'img_paths': np.zeros(0, str),
+                                        'img_sizes': np.ones((0, 2))})
+    for name, message in (('other', 'has no split'), ('empty', 'it has no frames; make it with'),
+                          ('short', r'img_paths of shape \(3,\) expected, got \(1,\)'),
                           ('poses', r'keypoints_mm of shape \(3, 17, 3\) expected, got \(3, 18, 3\)')):
         with pytest.raises(ValueError, match=message):
             load_index(tmp_path / f'{name}.npz')

@@ -46,6 +46,8 @@ def test_no_worker_processes(standin, folder, one_thread):
     assert epochs(folder / 'workers')[0] == 1
     assert run_tool('test', config, folder / 'workers' / 'epoch_1.pth', '--work-dir', folder / 'test', '--cfg-options',
                     'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=True') == 0
+    for name in ('workers', 'test'):  # and not twice in the folder of the first run of this process
+        assert len([*(folder / name).glob('*/vis_data/config.py')]) == 1
 
 
 def test_an_epoch_of_one_step_with_a_warm_up(standin, folder, one_thread):

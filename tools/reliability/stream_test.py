@@ -87,8 +87,8 @@ def draw(path: Path) -> Path:
     """Write a video of H.264 with a key frame per second; the grey level of frame n is 16 + 2 (n modulo 100)."""
     grey = f'geq=lum=16+mod(N\\,{CYCLE})*2:cb=128:cr=128'
     source = f'color=black:s=320x240:r={RATE}:d={SECONDS},{grey}'
-    subprocess.run(ffmpeg('-f', 'lavfi', '-i', source, '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-g', RATE, '-bf', 0,
-                          path), check=True)
+    command = ffmpeg('-f', 'lavfi', '-i', source, '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-g', RATE, '-bf', 0, path)
+    subprocess.run(command, check=True)  # nosec B603
     return path
 
 
@@ -98,7 +98,8 @@ def running(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen
     processes: list[subprocess.Popen] = []
     try:
         for command in commands:
-            processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            processes.append(subprocess.Popen(command, **quiet))  # nosec B603
             time.sleep(1)
         yield processes
     finally:
