@@ -20,7 +20,7 @@ from mmpose.structures import PoseDataSample
 from numpy.typing import ArrayLike
 
 from mmpose_integral.formats.checkpoints import stored_dataset_meta
-from mmpose_integral.models.upright_crops import Person, predict_crops
+from mmpose_integral.models.upright_crops import Crop, Person, predict_crops
 from mmpose_integral.models.weights import load_weights
 from mmpose_integral.utils.config_files import ConfigError, explain_building
 from mmpose_integral.utils.errors import printable
@@ -281,10 +281,10 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
         people = [Person(frame.image, box, dict(img_path=frame.name))
                   for frame, found in zip(inputs['frames'], inputs['boxes'], strict=True) for box in found]
 
-        def predict(indices: Sequence[int], angles: Sequence[float]) -> list[PoseDataSample]:
-            return predict_crops(self.model, self.pipeline, self.collate_fn, [people[i] for i in indices], angles)
+        def predict(indices: Sequence[int], crops: Sequence[Crop]) -> list[PoseDataSample]:
+            return predict_crops(self.model, self.pipeline, self.collate_fn, [people[i] for i in indices], crops)
 
-        predicted = iter(predict(range(len(people)), [0.0] * len(people)) if turner is None else
+        predicted = iter(predict(range(len(people)), [Crop()] * len(people)) if turner is None else
                          turner.predict(predict, inputs['frames'], inputs['boxes']))
         results = []
         for frame, boxes in zip(inputs['frames'], inputs['boxes'], strict=True):

@@ -1,4 +1,4 @@
-"""Crops that are turned until the trunk stands upright, for people who lie, bend or are upside down in the image.
+"""Second crops, in which the trunk stands and the person has the expected size, for people in any pose.
 
 Frames: image px. Angles are degrees from "up" in the image towards x, from -180 to 180.
 """
@@ -16,8 +16,17 @@ from mmpose_integral.utils.iteration import chunks
 
 # Largest number of crops per forward pass, however many people are in the images of a batch.
 PEOPLE_PER_PASS = 32
-# Predicts people, given by their indices, in crops that are turned by the angles.
-Predict = Callable[[Sequence[int], Sequence[float]], list[PoseDataSample]]
+_SMALLEST_RADIUS = 1.0  # px
+
+
+class Crop(NamedTuple):
+    """Where a person is cut out of the image."""
+    angle: float = 0.0
+    box: np.ndarray | None = None  # (4,) x1, y1, x2, y2 px, the person's own box by default
+
+
+# Predicts people, given by their indices, in crops.
+Predict = Callable[[Sequence[int], Sequence[Crop]], list[PoseDataSample]]
 
 
 class Person(NamedTuple):
@@ -27,23 +36,24 @@ class Person(NamedTuple):
     info: dict[str, Any]  # further entries for the pipeline
 
 
-def crop_person(pipeline: Callable, dataset_meta: dict[str, Any], person: Person, angle: float = 0.0) -> dict:
-    """Cut the crop of a person, turned by an angle, with a test pipeline."""
+def crop_person(pipeline: Callable, dataset_meta: dict[str, Any], person: Person, crop: Crop) -> dict:
+    """Cut the crop of a person with a test pipeline."""
+    box = person.box[:4] if crop.box is None else crop.box
     return pipeline(dict(dataset_meta, **person.info, img=person.image,
-                         bbox=turned_box(person.box[:4], angle)[None], bbox_score=person.box[4:],
-                         bbox_rotation=np.array([angle], np.float32)))
+                         bbox=turned_box(box, crop.angle)[None], bbox_score=person.box[4:],
+                         bbox_rotation=np.array([crop.angle], np.float32)))
 
 
 def predict_crops(model: torch.nn.Module, pipeline: Callable, collate: Callable, people: Sequence[Person],
-                  angles: Sequence[float]) -> list[PoseDataSample]:
-    """Predict people in crops of given angles.
+                  crops: Sequence[Crop]) -> list[PoseDataSample]:
+    """Predict people in given crops.
 
     Args:
         model: Pose model.
         pipeline: Test pipeline, which cuts the crop.
         collate: Function that joins results of the pipeline to a batch.
         people: People.
-        angles: Angle of each person's crop.
+        crops: Crop of each person.
 
     Returns:
         Predictions in image px, with the given boxes.
@@ -51,11 +61,11 @@ def predict_crops(model: torch.nn.Module, pipeline: Callable, collate: Callable,
     Raises:
         ValueError: If the pipeline does not rotate crops, and an angle is not 0.
     """
-    crops = (crop_person(pipeline, model.dataset_meta, person, angle)
-             for person, angle in zip(people, angles, strict=True))
-    samples = [sample for chunk in chunks(crops, PEOPLE_PER_PASS) for sample in model.test_step(collate(chunk))]
-    for sample, person, angle in zip(samples, people, angles, strict=True):
-        if angle and 'input_rotation' not in sample.metainfo:
+    inputs = (crop_person(pipeline, model.dataset_meta, person, crop)
+              for person, crop in zip(people, crops, strict=True))
+    samples = [sample for chunk in chunks(inputs, PEOPLE_PER_PASS) for sample in model.test_step(collate(chunk))]
+    for sample, person, crop in zip(samples, people, crops, strict=True):
+        if crop.angle and 'input_rotation' not in sample.metainfo:
             raise ValueError("upright: the config's test pipeline does not rotate crops; TopdownAffine3D and "
                              'PackPose3DInputs expected, or upright=False')
         sample.pred_instances.bboxes = person.box[None, :4]
@@ -86,8 +96,10 @@ class UprightCrops:
     """Predicts people in turned crops.
 
     A person whose trunk leans by more than ``min_angle`` is predicted a second time, in a crop that is turned by this
-    angle. Of the two predictions, the one with the higher score is kept, or, without ``compare``, the second. The score
-    of a prediction is its ``crop_scores``, or, of models without them, the mean of its ``keypoint_scores``.
+    angle. If the model also predicts the circle around a person (``person_circles``), all people are predicted a second
+    time, in a crop around this circle that is turned by the angle of the trunk. Of the two predictions, the one with
+    the higher score is kept, or, without ``compare``, the second. The score of a prediction is its ``crop_scores``, or,
+    of models without them, the mean of its ``keypoint_scores``.
 
     Args:
         min_angle: Largest lean of a crop that is left as it is, 0 to 180 degrees.
@@ -120,30 +132,31 @@ class UprightCrops:
         Args:
             predict: Function that predicts people.
             count: Number of people.
-            known: Angles of people whose crops are turned by them at once, without a second prediction.
+            known: Angles of people whose first crops are turned by them. Their lean is no reason for a second one.
 
         Returns:
-            Predictions of all people in order, in image px; and the angles of their trunks, without those whose turned
-            crop had the lower score.
+            Predictions of all people in order, in image px; and the angles of their trunks, without those of whom a
+            crop that was turned further had the lower score.
         """
         known = known or {}
         unknown = [i for i in range(count) if i not in known]
-        turns = [angle if abs(angle) > self.min_angle else 0.0 for angle in known.values()]
+        turns = [Crop(angle if abs(angle) > self.min_angle else 0.0) for angle in known.values()]
         best = dict(zip(known, predict(list(known), turns), strict=True)) | self._first_crops(predict, unknown)
-        leaning = {i: trunk_angle(_pose(best[i])) for i in unknown if self._leans(best[i])}
-        turned = dict(zip(leaning, predict(list(leaning), list(leaning.values())), strict=True))
-        kept = {i: sample for i, sample in turned.items() if not self.compare or _score(sample) > _score(best[i])}
+        leaning = {i for i in unknown if self._leans(best[i])}
+        second = {i: crop for i, sample in best.items() if (crop := _second_crop(sample, i in leaning)) is not None}
+        again = dict(zip(second, predict(list(second), list(second.values())), strict=True))
+        kept = {i: sample for i, sample in again.items() if not self.compare or _score(sample) > _score(best[i])}
         best |= kept
         angles = {i: trunk_angle(_pose(best[i])) for i in range(count) if i not in leaning or i in kept}
         return [best[i] for i in range(count)], angles
 
     def _first_crops(self, predict: Predict, people: Sequence[int]) -> dict[int, PoseDataSample]:
         """Predict people whose angle is unknown in the crop of the best rotation."""
-        first, *others = ([float(angle)] * len(people) for angle in self.rotations)
+        first, *others = ([Crop(float(angle))] * len(people) for angle in self.rotations)
         best = dict(zip(people, predict(people, first), strict=True))
         asked = {i: _score(sample) + self.margin for i, sample in best.items() if _score(sample) < self.sure}
-        for angles in others:
-            for i, sample in zip(asked, predict(list(asked), angles[:len(asked)]), strict=True):
+        for crops in others:
+            for i, sample in zip(asked, predict(list(asked), crops[:len(asked)]), strict=True):
                 if _score(sample) > asked[i]:
                     best[i], asked[i] = sample, _score(sample)
         return best
@@ -152,6 +165,15 @@ class UprightCrops:
         """Whether the trunk leans too much in the crop of a prediction."""
         lean = trunk_angle(_pose(sample)) - sample.metainfo.get('input_rotation', 0.0)
         return abs((lean + 180) % 360 - 180) > self.min_angle
+
+
+def _second_crop(sample: PoseDataSample, leans: bool) -> Crop | None:
+    """The crop in which a person is predicted a second time; None if there is no reason for one."""
+    angle, circle = trunk_angle(_pose(sample)), sample.pred_instances.get('person_circles')
+    if circle is not None and circle[0, 2] > _SMALLEST_RADIUS:
+        (x, y, radius), = circle
+        return Crop(angle, np.array([x - radius, y - radius, x + radius, y + radius], np.float32))
+    return Crop(angle) if leans else None
 
 
 def _pose(sample: PoseDataSample) -> np.ndarray:

@@ -10,7 +10,7 @@ from mmpose.apis import init_model
 from mmpose.structures import PoseDataSample
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
-from mmpose_integral.models.upright_crops import Person, UprightCrops, crop_person, predict_crops
+from mmpose_integral.models.upright_crops import Crop, Person, UprightCrops, crop_person, predict_crops
 from mmpose_integral.models.weights import load_weights_file
 from mmpose_integral.preparation.detection import checkpoint_fingerprint
 from mmpose_integral.preparation.sharded_job import fingerprint
@@ -72,7 +72,7 @@ def merge_by_score(keypoints: np.ndarray, scores: np.ndarray) -> tuple[np.ndarra
 class TopdownModel:
     """Top-down 2D model, or 3D model of this package, whose x and y are used.
 
-    If the config has ``upright``, people who lean are predicted a second time (:class:`UprightCrops`).
+    If the config has ``upright``, people are predicted in several crops (:class:`UprightCrops`).
 
     Args:
         config: Config file of a top-down model in MPII or COCO format, or of this package.
@@ -112,7 +112,7 @@ class TopdownModel:
         """Convert an image, (H, W, 3) uint8, BGR, and a box, [x, y, w, h] in image px, to the model's input."""
         box = np.append(bbox_xywh2xyxy(np.array([bbox], dtype=np.float32)), np.float32(1))
         person = Person(image, box, dict(img_id=frame_id))
-        crop = crop_person(self.pipeline, self.model.dataset_meta, person)
+        crop = crop_person(self.pipeline, self.model.dataset_meta, person, Crop())
         return crop, person if self.upright else person._replace(image=image[:0])  # a large image is slow to send
 
     @torch.no_grad()
@@ -122,13 +122,13 @@ class TopdownModel:
         Returns:
             Joints (N, 18, 2), image px, 0-based, and scores (N, 18).
         """
-        def predict(people: Sequence[int], angles: Sequence[float]) -> list[PoseDataSample]:
-            if not any(angles):  # these crops were made by ``prepare``
+        def predict(people: Sequence[int], crops: Sequence[Crop]) -> list[PoseDataSample]:
+            if all(not crop.angle and crop.box is None for crop in crops):  # these crops were made by ``prepare``
                 return self.model.test_step(pseudo_collate([inputs[i][0] for i in people])) if len(people) else []
-            return predict_crops(self.model, self.pipeline, pseudo_collate, [inputs[i][1] for i in people], angles)
+            return predict_crops(self.model, self.pipeline, pseudo_collate, [inputs[i][1] for i in people], crops)
 
         everyone = range(len(inputs))
-        samples = self.upright.predict(predict, len(inputs))[0] if self.upright else predict(everyone, [0.0])
+        samples = self.upright.predict(predict, len(inputs))[0] if self.upright else predict(everyone, [])
         found = [sample.pred_instances for sample in samples]
         keypoints = np.concatenate([f.keypoints for f in found])[..., :2] - float(self.one_based)
         return to_h80k_joints(keypoints, np.concatenate([f.keypoint_scores for f in found]), self.format)

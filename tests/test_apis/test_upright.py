@@ -155,10 +155,10 @@ class Scene:
     def __init__(self, score):
         self.score, self.truth, self.calls = score, [], []
 
-    def predict(self, people, angles):
-        self.calls.append([round(angle) for angle in angles])
+    def predict(self, people, crops):
+        self.calls.append([round(crop.angle) for crop in crops])
         samples = []
-        for i, angle in zip(people, angles, strict=True):
+        for i, (angle, _) in zip(people, crops, strict=True):
             pose = np.zeros((1, 18, 3))
             pose[0, THORAX, :2] = rotation(self.truth[i]) @ [0, -50]
             sample = PoseDataSample(metainfo=dict(input_rotation=angle))
@@ -198,14 +198,40 @@ def test_the_score_of_a_crop_comes_before_those_of_the_joints():
     scene = Scene(abs)
     predict = scene.predict
 
-    def with_crop_scores(people, angles):
-        samples = predict(people, angles)
+    def with_crop_scores(people, crops):
+        samples = predict(people, crops)
         for sample in samples:
             sample.pred_instances.crop_scores = -sample.pred_instances.keypoint_scores.mean(1)
         return samples
 
     scene.predict = with_crop_scores
     assert scene.frame(make_upright(Pictures, True), [0], 70) == ([[0], [70]], [70])
+
+
+def test_crops_around_the_circle_of_a_person():
+    scene, boxes, radius = Scene(lambda lean: -abs(lean)), [], 40
+    predict = scene.predict
+
+    def with_circles(people, crops):
+        boxes.extend(crop.box for crop in crops)
+        samples = predict(people, crops)
+        for i, sample in zip(people, samples, strict=True):
+            sample.pred_instances.person_circles = np.array([[70 + i, 90, radius]])
+        return samples
+
+    scene.predict = with_circles
+    assert scene.frame(make_upright(Pictures, True), [0, 0], 3, -70) == ([[0, 0], [3, -70]], [3, -70])
+    assert boxes[:2] == [None, None]
+    np.testing.assert_array_equal(boxes[2:], [[30, 50, 110, 130], [31, 50, 111, 130]])
+    turner = make_upright(Video, True)
+    assert scene.frame(turner, [0.0], 70) == ([[0], [70]], [70])
+    assert scene.frame(turner, [0.1], 80) == ([[70], [80]], [80])  # also where the angle is known
+    radius = 0.5  # the network found no circle
+    assert scene.frame(make_upright(Pictures, True), [0, 0], 3, -70) == ([[0, 0], [-70]], [0, -70])
+    scene.score, radius = abs, 40
+    turner = make_upright(Video, True)
+    assert scene.frame(turner, [0.0], 0.4) == ([[0], [0]], [0])
+    assert scene.frame(turner, [0.1], 20) == ([[0], [20]], [0])
 
 
 def test_a_video_takes_the_angle_of_the_last_frame():

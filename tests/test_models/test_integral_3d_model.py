@@ -96,6 +96,22 @@ def test_predictions_for_a_rotated_crop_are_rotated_back(head, degrees):
                                    np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)), rtol=1e-3)
 
 
+@pytest.mark.parametrize('degrees', [0., -120.])
+def test_circles_around_people_are_converted_to_image_px(head, degrees):
+    model, samples = MODELS.build(estimator(HEAD)), make_samples(2)
+    predictions, circle = head.predict(feature_maps(), samples), np.float32([[11, 23, 7]])
+    for pred, sample in zip(predictions, samples, strict=True):
+        pred.person_circles = circle.copy()
+        sample.set_metainfo(dict(input_rotation=degrees))
+    for sample in model.add_pred_to_datasample(predictions, None, samples):
+        matrix = get_warp_matrix(
+            np.array([100., 80.]), sample.metainfo['input_scale'], degrees, (WIDTH, HEIGHT), inv=True)
+        (x, y, radius), = sample.pred_instances.person_circles
+        expected = cv2.transform(np.float64([[[11, 23], [11 + 7, 23]]]), matrix)[0]
+        np.testing.assert_allclose([x, y], expected[0], atol=1e-3)
+        assert radius == pytest.approx(np.linalg.norm(expected[1] - expected[0]), rel=1e-4)
+
+
 def test_flip_test_averages_mirrored_coordinates(head):
     feats, feats_flip = feature_maps(), feature_maps()
     merged = head.predict([feats, feats_flip], make_samples(2), dict(flip_test=True))

@@ -75,6 +75,20 @@ def test_the_score_of_a_crop_is_the_mean_maximum_of_the_heat_maps(head):
         np.testing.assert_allclose([pred.crop_scores for pred in preds], expected, rtol=1e-5)
 
 
+def test_the_circle_around_a_person_is_that_of_numpy(head):
+    heatmaps, world = features()
+    feats, mirrored = tensors(heatmaps, world), tensors(heatmaps[..., ::-1] + 1, world)
+    rows, columns = np.mgrid[:14, :10] * 4 + 1.5
+    shares = softmax(SHARPNESS * heatmaps[:, 33:35], axis=(2, 3))
+    centre, point = np.moveaxis(np.stack([(shares * columns).sum((2, 3)), (shares * rows).sum((2, 3))], axis=-1), 1, 0)
+    expected = np.concatenate([centre, np.hypot(*(point - centre).T)[:, None]], axis=1)
+    samples = [PoseDataSample(metainfo=dict(flip_indices=flip_indices())) for _ in heatmaps]
+    for given, options in ((feats, {}), ([feats, mirrored], dict(flip_test=True))):
+        with torch.no_grad():
+            preds = head.predict(given, samples, options)
+        np.testing.assert_allclose(np.concatenate([pred.person_circles for pred in preds]), expected, rtol=1e-4)
+
+
 def test_the_correction_and_the_standard_deviations_are_trained(head):
     feats = tensors(*features())
     labels = torch.full((3, 18, 3), 0.4)

@@ -14,6 +14,7 @@ from mmpose_integral.ops import soft_argmax_3d
 from mmpose_integral.structures.landmarks import LANDMARK_NAMES, landmark_weights
 
 _HIPS = [LANDMARK_NAMES.index(f'{side}_hip') for side in ('left', 'right')]
+_CIRCLE = slice(len(LANDMARK_NAMES), len(LANDMARK_NAMES) + 2)  # maps of the circle around the person
 _PX_PER_METRE = (0.08, 1.6)  # limits of the scale, as a share of the crop's width
 _LARGEST_FEATURE = 6.0  # standard deviations
 
@@ -70,11 +71,7 @@ class Landmark3DHead(Coordinate3DHead):
             (B, K, 3), normalised x, y and z, and (B, 3 K + 117).
         """
         heatmaps, world = feats[0][:, :len(LANDMARK_NAMES)].float(), feats[1].flatten(1).unflatten(1, (-1, 3)).float()
-        landmarks = cast(torch.Tensor, soft_argmax_3d(self.sharpness * heatmaps[:, :, None], self.backend))[..., :2]
-        # A cell of a map is in the middle of its stride, not at its start, where the grid of the integral is.
-        height, width = heatmaps.shape[2:]
-        cells, size = heatmaps.new_tensor([width, height]), heatmaps.new_tensor(self.decoder.input_size)
-        landmarks = landmarks + 0.5 / cells - 0.5 / size
+        landmarks, size = self._integrate(heatmaps), heatmaps.new_tensor(self.decoder.input_size)
         world = world - world[:, _HIPS].mean(1, keepdim=True)
         flat, deep = self.joint_weights @ landmarks, self.joint_weights @ world[:, :len(LANDMARK_NAMES)]
         across = (deep[..., :2]).square().sum((1, 2)).clamp(min=1e-6)
@@ -85,6 +82,13 @@ class Landmark3DHead(Coordinate3DHead):
         features = torch.cat([flat.flatten(1), peaks, (scale[..., None] * world).flatten(1)], dim=1)
         return first, self.standardize(features).clamp(-_LARGEST_FEATURE, _LARGEST_FEATURE)
 
+    def _integrate(self, heatmaps: torch.Tensor) -> torch.Tensor:
+        """Points (B, N, 2), normalised, of heat maps (B, N, h, w), logits."""
+        points = cast(torch.Tensor, soft_argmax_3d(self.sharpness * heatmaps[:, :, None], self.backend))[..., :2]
+        # A cell of a map is in the middle of its stride, not at its start, where the grid of the integral is.
+        height, width = heatmaps.shape[2:]
+        return points + 0.5 / points.new_tensor([width, height]) - 0.5 / points.new_tensor(self.decoder.input_size)
+
     def forward(self, feats: FeatureMaps, return_std: bool = False) -> Coordinates:
         """Predict (B, K, 3), normalised, float32, and, with ``return_std``, standard deviations of the same shape."""
         first, features = self.estimate(feats)
@@ -93,15 +97,22 @@ class Landmark3DHead(Coordinate3DHead):
 
     def predict(self, feats: FeatureMaps | list[FeatureMaps], batch_data_samples: list[PoseDataSample],
                 test_cfg: dict | None = None) -> list[InstanceData]:
-        """Predict as :meth:`Coordinate3DHead.predict`, and ``crop_scores`` (1,): mean over the heat maps' maxima.
+        """Predict as :meth:`Coordinate3DHead.predict`, and two further fields, both from the plain crop.
 
-        These logits are high where the network recognises a person who stands upright in the crop.
+        ``crop_scores`` (1,) is the mean over the maxima of the heat maps. These logits are high where the network
+        recognises a person who stands upright in the crop. ``person_circles`` (1, 3) is the circle around the whole
+        person, x, y and radius in input px: the network has one map for its centre, between the hips, and one for a
+        point on it. It was trained with crops around this circle.
         """
         preds = super().predict(feats, batch_data_samples, test_cfg)
         plain = cast(FeatureMaps, feats[0] if (test_cfg or {}).get('flip_test', False) else feats)
-        scores = to_numpy(plain[0][:, :len(LANDMARK_NAMES)].float().amax((2, 3)).mean(1, keepdim=True))
-        for pred, score in zip(preds, scores, strict=True):
-            pred.crop_scores = score
+        heatmaps = plain[0].float()
+        scores = to_numpy(heatmaps[:, :len(LANDMARK_NAMES)].amax((2, 3)).mean(1, keepdim=True))
+        points = self._integrate(heatmaps[:, _CIRCLE]) * heatmaps.new_tensor(self.decoder.input_size)
+        radius = (points[:, 1] - points[:, 0]).norm(dim=-1, keepdim=True)
+        circles = to_numpy(torch.cat([points[:, 0], radius], dim=-1))
+        for pred, score, circle in zip(preds, scores, circles, strict=True):
+            pred.crop_scores, pred.person_circles = score, circle[None]
         return preds
 
     def loss(self, feats: FeatureMaps, batch_data_samples: list[PoseDataSample],

@@ -28,13 +28,16 @@ def rotate_back(pred: InstanceData, center: np.ndarray, degrees: float) -> None:
     image are those of x cos - y sin and x sin + y cos. Depth is unchanged.
 
     Args:
-        pred: ``keypoints`` (1, K, 2 | 3) and optional ``keypoint_std`` (1, K, 3), image px, before the rotation.
+        pred: ``keypoints`` (1, K, 2 | 3), and optional ``keypoint_std`` (1, K, 3) and ``person_circles`` (1, 3), image
+            px, before the rotation.
         center: (2,) x, y of the crop's centre, image px.
         degrees: Rotation of the crop in the image.
     """
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     rotation = np.array([[cos, -sin], [sin, cos]])
-    pred.keypoints[..., :2] = (pred.keypoints[..., :2] - center) @ rotation.T + center
+    for points in (pred.keypoints, pred.get('person_circles')):
+        if points is not None:
+            points[..., :2] = (points[..., :2] - center) @ rotation.T + center
     if 'keypoint_std' in pred:
         pred.keypoint_std[..., :2] = np.sqrt(np.square(pred.keypoint_std[..., :2]) @ np.square(rotation).T)
 
@@ -44,7 +47,8 @@ class Integral3DEstimator(TopdownPoseEstimator):
     """mmpose's top-down estimator, with depth and standard deviations converted to image px as x and y are.
 
     Predictions are ``pred_instances.keypoints`` (1, K, 3) and, from heads with a volume, ``keypoint_std`` (1, K, 3),
-    both in image px with z in the same px (root near 0), and ``keypoint_scores`` (1, K).
+    both in image px with z in the same px (root near 0), and ``keypoint_scores`` (1, K). Other fields of the head are
+    kept; ``person_circles`` (1, 3), x, y and radius, are also converted to image px.
 
     ``test_cfg`` has two options beside mmpose's ``flip_test``:
 
@@ -102,6 +106,9 @@ class Integral3DEstimator(TopdownPoseEstimator):
             pred.keypoints[..., 2:] *= px_per_input_px  # empty with the 2D codec
             if 'keypoint_std' in pred:
                 pred.keypoint_std *= px_per_input_px
+            if 'person_circles' in pred:
+                pred.person_circles *= px_per_input_px
+                pred.person_circles[:, :2] += sample.metainfo['input_center'] - sample.metainfo['input_scale'] / 2
         samples = super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields, batch_data_samples)
         for sample in samples if factors else ():
             pred = sample.pred_instances
