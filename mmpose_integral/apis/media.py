@@ -96,8 +96,9 @@ class Media:
 
     @property
     def files(self) -> list[Path]:
-        """Files of this machine that are read."""
-        sources = self._pictures if self.video is None else [self.video.source]
+        """Files of this machine that are read, or that were read before as frames."""
+        pictures = [item.name if isinstance(item, Frame) else item for item in self._pictures]
+        sources = pictures if self.video is None else [self.video.source]
         return [local_path(str(item)) for item in sources if isinstance(item, (str, Path)) and not scheme_of(str(item))]
 
     def __iter__(self) -> Iterator[Frame]:

@@ -68,7 +68,7 @@ def load_aliases() -> dict[str, ModelAlias]:
                          'again') from error
 
 
-def _load_sound_aliases() -> dict[str, ModelAlias]:
+def load_sound_aliases() -> dict[str, ModelAlias]:
     """Read the registered aliases; give a warning for a damaged file, without which the models of the index work."""
     try:
         return load_aliases()
@@ -80,7 +80,7 @@ def _load_sound_aliases() -> dict[str, ModelAlias]:
 def list_aliases() -> dict[str, str]:
     """Configs of all aliases, those of the index and those registered on this machine."""
     listed = {entry['Alias']: entry['Config'] for entry in indexed_models().values() if 'Alias' in entry}
-    return listed | {name: alias.config for name, alias in _load_sound_aliases().items()}
+    return listed | {name: alias.config for name, alias in load_sound_aliases().items()}
 
 
 def check_alias(name: str) -> str:
@@ -177,7 +177,7 @@ def _look_up(name: str) -> tuple[str, str | None] | None:
     """
     weights: str | None
     entry = indexed_models().get(name)
-    aliases = load_aliases() if entry is None else _load_sound_aliases()
+    aliases = load_aliases() if entry is None else load_sound_aliases()
     if name in aliases:
         config, weights = aliases[name]
     elif entry is not None:

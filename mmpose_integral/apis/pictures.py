@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import mmcv
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from mmpose_integral.utils.reading import check_regular
 
@@ -85,10 +85,13 @@ def decode(content: bytes, name: str) -> np.ndarray:
         ValueError: If it cannot be decoded, or its header declares so many px that Pillow refuses them; a small file
             can declare a picture that fills the memory.
     """
+    orientation = None
     try:
         with warnings.catch_warnings(), contextlib.suppress(OSError, SyntaxError, ValueError):
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            Image.open(io.BytesIO(content), formats=_HEADERS).close()
+            with Image.open(io.BytesIO(content), formats=_HEADERS) as header:
+                if header.format == 'AVIF':  # OpenCV ignores the orientation of this format only
+                    orientation = header.getexif().get(ExifTags.Base.Orientation)
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise ValueError(f'{name} is too large: at most {limit:.0f} megapixels are accepted; make it smaller '
@@ -99,4 +102,8 @@ def decode(content: bytes, name: str) -> np.ndarray:
         image = None
     if image is None:
         raise ValueError(f'{name} cannot be decoded as an image')
-    return image
+    if orientation is None:
+        return image
+    stored = Image.fromarray(image)
+    stored.getexif()[ExifTags.Base.Orientation] = orientation
+    return np.asarray(ImageOps.exif_transpose(stored))

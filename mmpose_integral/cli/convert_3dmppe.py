@@ -14,7 +14,7 @@ from mmpose_integral.models.official_checkpoint import load_official
 from mmpose_integral.models.posenet_checkpoint import convert_posenet
 from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 
 PAGE = 'https://github.com/mks0601/3DMPPE_POSENET_RELEASE'
 # Alias and config in configs/3dmppe, by the number of joints.
@@ -35,6 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out')
     path = fetch(args.source, PAGE, 'convert-3dmppe')
     snapshot = load_official(path)
     try:

@@ -27,7 +27,7 @@ from mmpose_integral.models.official_checkpoint import OfficialArchitecture, con
 from mmpose_integral.structures.skeleton import build_metainfo
 from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
-from mmpose_integral.utils.outputs import check_writable, output_file
+from mmpose_integral.utils.outputs import check_arguments, check_writable, output_file
 
 DEFAULT_CONFIG = index_file().parent / 'configs' / 'official' / 'integral_r152_train_288x384.py'
 
@@ -108,6 +108,7 @@ def store(weights: dict[str, torch.Tensor], architecture: OfficialArchitecture, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out')
     check_file(args.config, 'config file')
     cfg = read_config(args.config)
     source = args.source or cfg.get('released_weights')

@@ -72,9 +72,9 @@ def make_examples(folder: Path) -> list[Path]:
 def run(args: argparse.Namespace, folder: Path) -> None:
     """Load the model and serve until Ctrl-C; the examples are written to ``folder``."""
     from mmpose_integral.apis import MMPoseInferencer
-    from mmpose_integral.apis.model_zoo import is_image_based, load_aliases
+    from mmpose_integral.apis.model_zoo import is_image_based, load_sound_aliases
     from mmpose_integral.web.app import build_app, launch_app
-    args.model = args.model or ('photo' if 'photo' in load_aliases() else 'standin')
+    args.model = args.model or ('photo' if 'photo' in load_sound_aliases() else 'standin')
     if not is_image_based(args.model):
         raise ValueError(f'--model {args.model}: a model of this package expected, such as standin, official, or a '
                          'config with a --checkpoint')

@@ -15,7 +15,7 @@ from mmpose_integral.evaluation.metrics import H80KMetric, SubmissionMetric
 from mmpose_integral.formats.h80k_index import load_index_with_poses
 from mmpose_integral.formats.predictions import INTRINSICS, STD, load_predictions, to_records
 from mmpose_integral.utils.files import write_json
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -68,6 +68,7 @@ def attach_truth(records: list[dict], index_file: str) -> list[dict]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out', 'out_predictions', 'submission')
     index_files = {split: str(args.annotations / f'h80k_{split}.npz') for split in ('train', 'val')}
     records = average_files(args.predictions, args.weights)
     metric: H80KMetric | SubmissionMetric

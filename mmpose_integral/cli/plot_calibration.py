@@ -25,7 +25,7 @@ from mmpose_integral.evaluation.functional.uncertainty import SCORE_RADIUS_MM
 from mmpose_integral.formats.predictions import load_predictions
 from mmpose_integral.structures.skeleton import JOINT_NAMES, NUM_FILE_JOINTS
 from mmpose_integral.utils.files import write_json
-from mmpose_integral.utils.outputs import PICTURES, output_file
+from mmpose_integral.utils.outputs import PICTURES, check_arguments, output_file
 from mmpose_integral.visualization import draw_calibration, save_picture
 
 
@@ -93,6 +93,7 @@ def to_figures(result: PoseCalibration) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out', 'json', 'store')
     file = load_predictions(args.predictions)
     result = calibrate_file(file, args.predictions, args.bins)
     figures = to_figures(result)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmpose_integral.cli.argument_types import finite
-from mmpose_integral.utils.outputs import PICTURES, output_file
+from mmpose_integral.utils.outputs import PICTURES, check_arguments, output_file
 from mmpose_integral.visualization import draw_curves, read_scalars, save_picture
 
 
@@ -23,6 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out')
     folder = args.work_dir.parent if args.work_dir.is_file() else args.work_dir
     out = args.out or folder / 'curve.png'
     title = folder.absolute().name if args.title is None else args.title

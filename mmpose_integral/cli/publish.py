@@ -15,7 +15,7 @@ import mmpose_integral
 from mmpose_integral.formats.checkpoints import find_weights
 from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,6 +54,7 @@ def publish(path: str, config: Config, half: bool = True, head_only: bool = Fals
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out')
     check_file(args.config, 'config file')
     check_file(args.checkpoint, 'checkpoint')
     small = publish(args.checkpoint, read_config(args.config), not args.full_precision, args.head_only)

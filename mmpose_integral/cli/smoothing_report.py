@@ -24,7 +24,7 @@ from mmpose_integral.preparation.detection import PersonDetector
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 from mmpose_integral.synthetic.videos import render_video
 from mmpose_integral.utils.files import read_arrays, write_arrays
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 from mmpose_integral.utils.progress import progress_bar
 
 QUICKSTART = index_file().parent / 'configs' / 'quickstart'
@@ -139,6 +139,7 @@ def report(data: dict[str, np.ndarray], args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'predictions')
     if args.predictions and args.predictions.is_file():
         data = read_arrays(args.predictions, 'file of predictions', ('boxes', 'keypoints', 'truth'),
                            'delete it, so that it is made again')

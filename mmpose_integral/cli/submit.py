@@ -26,7 +26,7 @@ from mmpose_integral.formats.submission import find_faults
 from mmpose_integral.structures.bone_length import check_bone_length
 from mmpose_integral.utils.errors import printable
 from mmpose_integral.utils.files import check_file, write_whole
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 
 USUAL_INDEX = 'data/h80k/annotations/h80k_test.npz'
 SAME_MM = 0.005
@@ -164,6 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.check is not None:
         return check(args)
+    check_arguments(args, 'out', 'predictions')
     cfg = read_config(args)
     checkpoints = check_checkpoints(args, cfg.model.get('members'))
     length = args.bone_length or stored_bone_length(checkpoints)

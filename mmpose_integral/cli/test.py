@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmpose_integral.engine.config_checks import apply_options
 from mmpose_integral.engine.tool_config import add_common_arguments, explain_first_step, load_config, make_runner
 from mmpose_integral.utils.files import check_file, replace_when_done
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 
 EXPECTED_ERRORS = (FileNotFoundError, )  # a ValueError during an evaluation needs its traceback
 
@@ -52,6 +52,7 @@ def apply_arguments(cfg: Config, args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out', 'predictions', 'dump')
     cfg = load_config(args, 'test_dataloader', 'test_evaluator')
     apply_arguments(cfg, args)
     runner = make_runner(cfg)

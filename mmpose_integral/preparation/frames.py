@@ -19,7 +19,7 @@ from mmpose_integral.utils.config_files import read_config
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.launch import LAUNCHERS, join_gloo_group
 from mmpose_integral.utils.number_arguments import at_least_one, at_least_zero
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 
 # Timeout of a rank, s. Ranks are synchronised only at the start and at the end of a job, which may take hours.
 DAY_S = 24 * 3600
@@ -44,7 +44,9 @@ def load_frames(args: argparse.Namespace) -> H80KIndex:
 
     Raises:
         FileNotFoundError, ValueError: If it is no index, or images in the root have changed since they were indexed.
+        OutputError: If the product would replace the index or another input.
     """
+    check_arguments(args, 'out')
     index = load_index(args.index)
     check_images(index, args.index, args.root)
     return index

@@ -6,8 +6,9 @@ cannot be written is then reported at once, and not after hours.
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mmpose_integral.utils.errors import ExpectedError
 
@@ -41,16 +42,39 @@ def check_writable(path: str | Path, folder: bool = False) -> None:
 
 
 def check_originals(outputs: Iterable[str | Path], originals: Iterable[str | Path]) -> None:
-    """Check that no output would replace one of the files that are read; links are resolved.
+    """Check that no output would replace one of the files that are read, or another output; links are resolved.
 
     Raises:
         OutputError: If one would; the message names it.
     """
-    kept = {os.path.realpath(path) for path in originals}
+    kept, written = {os.path.realpath(path) for path in originals}, set[str]()
     for path in outputs:
-        if os.path.realpath(path) in kept:
-            raise OutputError(f'{path} would replace an input of this call; choose another folder or name for the '
-                              'output')
+        place = os.path.realpath(path)
+        if place in kept or place in written:
+            raise OutputError(f'{path} would replace {"an input" if place in kept else "another output"} of this call; '
+                              'choose another folder or name for the output')
+        written.add(place)
+
+
+def check_arguments(args: argparse.Namespace, *outputs: str) -> None:
+    """Run :func:`check_originals` for a command: no output may replace a file that another argument names.
+
+    Args:
+        args: Arguments of the command.
+        outputs: Names of those of them that are outputs; they may be None.
+    """
+    values = vars(args)
+    check_originals(_paths_in([values[name] for name in outputs]),
+                    _paths_in([value for name, value in values.items() if name not in outputs]))
+
+
+def _paths_in(value: Any) -> Iterator[str | Path]:
+    """All texts and paths in lists of lists."""
+    if isinstance(value, (str, Path)):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _paths_in(part)
 
 
 def output_file(*suffixes: str, of: Callable[[str], str | Path] = str) -> Callable[[str], str | Path]:

@@ -12,6 +12,7 @@ from video_files import damage_frame, write_video
 
 from mmpose_integral.apis import MMPoseInferencer
 from mmpose_integral.apis.people import convert_people
+from mmpose_integral.apis.pictures import read_picture
 from mmpose_integral.evaluation.functional import skeleton_length
 from mmpose_integral.structures.skeleton import NUM_JOINTS
 
@@ -121,7 +122,7 @@ def test_a_damaged_video_states_times_and_loss(inferencer, images, tmp_path, mon
     assert said == ['walk.avi: 4 of 5 frames could be decoded; the others are damaged']
 
 
-@pytest.mark.parametrize('place', ['same', 'link', 'dots', 'file', 'json'])
+@pytest.mark.parametrize('place', ['same', 'link', 'dots', 'file', 'json', 'frame'])
 def test_originals_are_never_replaced(place, inferencer, photos, tmp_path, monkeypatch):
     monkeypatch.setattr('mmpose_integral.apis.media.read_picture', None)  # the check comes before any work
     before = {path: path.read_bytes() for path in photos.iterdir()}
@@ -129,7 +130,9 @@ def test_originals_are_never_replaced(place, inferencer, photos, tmp_path, monke
     monkeypatch.chdir(photos)
     inputs, options = str(photos), dict(
         same=dict(vis_out_dir=str(photos)), link=dict(vis_out_dir=str(tmp_path / 'link')), dots=dict(vis_out_dir='.'),
-        file=dict(vis_out_dir='00002.jpg'), json=dict(pred_out_dir='.'))[place]
+        file=dict(vis_out_dir='00002.jpg'), json=dict(pred_out_dir='.'), frame=dict(vis_out_dir='.'))[place]
+    if place == 'frame':
+        inputs = read_picture('00002.jpg')
     if place == 'file':
         inputs = '00002.jpg'
     if place == 'json':

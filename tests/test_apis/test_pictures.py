@@ -3,14 +3,16 @@ import cv2
 import numpy as np
 import pytest
 from bad_pictures import declare_size, png
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from mmpose_integral.apis.media import Media
 from mmpose_integral.apis.pictures import read_picture
 
 
 @pytest.mark.parametrize('name, options', [
-    ('a.jpg', dict(quality=100, subsampling=0)), ('a.png', {}), ('a.webp', dict(lossless=True)), ('a.tiff', {})])
+    ('a.jpg', dict(quality=100, subsampling=0)), ('a.png', {}), ('a.webp', dict(lossless=True)), ('a.tiff', {}),
+    pytest.param('a.avif', dict(quality=100), marks=pytest.mark.skipif(
+        not (features.check('avif') and cv2.haveImageWriter('.avif')), reason='no AVIF in this Pillow or OpenCV'))])
 @pytest.mark.parametrize('orientation', [2, 3, 6, 8])
 def test_the_exif_orientation_is_applied_in_all_formats(name, options, orientation, tmp_path):
     stored = Image.fromarray(np.uint8(np.mgrid[:40, :60].sum(axis=0))).convert('RGB')

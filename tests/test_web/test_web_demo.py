@@ -124,6 +124,8 @@ def test_the_reason_for_a_failed_start_is_given(capsys, monkeypatch, tmp_path, f
 def test_a_page_for_the_network_is_announced(args, words, counting, capsys, monkeypatch, tmp_path, free_port):
     launched = []
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+    monkeypatch.setenv('MMPOSE_INTEGRAL_HOME', str(tmp_path))
+    (tmp_path / 'aliases.json').write_text('{')  # damaged; models of the index do not need it
     monkeypatch.setattr(mmpose_integral.apis, 'MMPoseInferencer', lambda **kwargs: counting)
     monkeypatch.setattr(app, 'launch_app', lambda app, *rest: launched.append(rest))
     more = ['--port', str(free_port), '--max-size-mb', '3', '--trusted-host', 'a.org', '--trusted-host', 'b.org']

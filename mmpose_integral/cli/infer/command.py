@@ -65,12 +65,14 @@ def check_inputs(args: argparse.Namespace, inputs: Inputs) -> None:
 
 
 def check_outputs(args: argparse.Namespace, inputs: Inputs) -> None:
-    """Raise OutputError if one of the outputs cannot be written, or would replace an input."""
+    """Raise OutputError if one of the outputs cannot be written, or would replace an input or another output."""
     for path in (args.vis_out_dir, args.pred_out_dir, args.csv, args.npz):
         if path:
             check_writable(path, folder=path == args.pred_out_dir or path == args.vis_out_dir and not names_file(path))
     tables = [path for path in (args.csv, args.npz) if path]
-    check_originals([*tables, *outputs_of(inputs, args.vis_out_dir, args.pred_out_dir)], originals_of(inputs))
+    models = filter(None, (args.pose3d, args.pose3d_weights, args.det_model, args.det_weights))
+    check_originals([*tables, *outputs_of(inputs, args.vis_out_dir, args.pred_out_dir)],
+                    [*originals_of(inputs), *models])
 
 
 def call_arguments(args: argparse.Namespace) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mmpose_integral.formats.origin import check_images
 from mmpose_integral.preparation.camera_statistics import fit_statistics, load_truth, summarise, write_table
 from mmpose_integral.structures import FocalLength, estimate_focal_length, middle_of_image
 from mmpose_integral.utils.files import write_json
-from mmpose_integral.utils.outputs import output_file
+from mmpose_integral.utils.outputs import check_arguments, output_file
 from mmpose_integral.visualization.camera_figure import draw_report
 
 
@@ -51,6 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    check_arguments(args, 'out')
     index, keypoints_mm = load_index_with_poses(args.index)
     if args.root:
         check_images(index, args.index, args.root)
