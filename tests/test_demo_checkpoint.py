@@ -57,7 +57,9 @@ def test_it_predicts_poses_that_are_not_in_its_training_data(frames):
 
 
 def test_publish_halves_weights_and_refuses_checkpoints_without_lengths(tmp_path):
-    full = dict(state_dict={'a': torch.randn(5, 4), 'n': torch.tensor(7)}, optimizer=dict(big=torch.ones(100)),
+    weights = {name: value.float() for name, value in torch.load(CHECKPOINT)['state_dict'].items()}
+    weights['backbone.bn1.num_batches_tracked'] = torch.tensor(7)
+    full = dict(state_dict=weights, optimizer=dict(big=torch.ones(100)),
                 meta=dict(epoch=3, dataset_meta=dict(skeleton_length={'train': 4500.0})))
     command = 'publish', CONFIG, tmp_path / 'full.pth', tmp_path / 'small.pth'
     assert 'full.pth: no such checkpoint' in run_tool(*command)
@@ -65,10 +67,19 @@ def test_publish_halves_weights_and_refuses_checkpoints_without_lengths(tmp_path
     assert run_tool(*command) == 0
     small = torch.load(tmp_path / 'small.pth')
     assert set(small) == {'state_dict', 'meta'} and small['meta']['epoch'] == 3
-    torch.testing.assert_close(small['state_dict']['a'].float(), full['state_dict']['a'], atol=1e-3, rtol=1e-3)
-    assert small['state_dict']['a'].dtype == torch.float16 and small['state_dict']['n'] == 7
-    names = ('backbone.a', 'head.b')
-    torch.save(dict(full, state_dict={name: torch.ones(2) for name in names}), tmp_path / 'full.pth')
-    assert run_tool(*command, '--head-only') == 0 and list(torch.load(command[3])['state_dict']) == ['head.b']
+    assert small['state_dict'].keys() == weights.keys()
+    assert small['state_dict']['backbone.bn1.num_batches_tracked'] == 7
+    first = small['state_dict']['backbone.conv1.weight']
+    assert first.dtype == torch.float16
+    torch.testing.assert_close(first.float(), weights['backbone.conv1.weight'], atol=1e-3, rtol=1e-3)
+    head = [name for name in weights if name.startswith('head.')]
+    assert run_tool(*command, '--head-only') == 0 and [*torch.load(command[3])['state_dict']] == head
+    for name, value, message in (('backbone.layer1.2.conv1.weight', torch.ones(1), 'of this config: the model has no'),
+                                 (head[0], weights[head[0]] * float('nan'), 'values that are not finite'),
+                                 (head[0], weights[head[0]] + 1e5, 'above 65504')):
+        torch.save(dict(full, state_dict={**weights, name: value}), tmp_path / 'full.pth')
+        said = run_tool(*command)
+        assert 'full.pth: ' in said and name in said and message in said
+    assert run_tool(*command, '--full-precision') == 0
     torch.save(dict(full, meta={}), tmp_path / 'full.pth')
     assert 'SkeletonLengthHook' in run_tool(*command)

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.config import Config
-from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner.checkpoint import save_checkpoint
 
 import mmpose_integral
 from mmpose_integral.formats.checkpoints import find_weights
-from mmpose_integral.utils.config_files import read_config
+from mmpose_integral.models.weights import find_not_finite, load_weights_file
+from mmpose_integral.utils.config_files import explain_building, read_config
 from mmpose_integral.utils.files import check_file
 from mmpose_integral.utils.outputs import check_arguments, output_file
 
@@ -40,15 +42,24 @@ def publish(path: str, config: Config, half: bool = True, head_only: bool = Fals
 
     With ``head_only``, the weights of the backbone are left out.
 
-    ValueError is raised if a pose model has no mean skeleton lengths, which the conversion to millimetres needs.
+    Raises:
+        CheckpointError: If the checkpoint is not of this config, see :func:`load_weights_file`.
+        ValueError: If a pose model has no mean skeleton lengths, which the conversion to millimetres needs, or a weight
+            is too large for float16.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    init_default_scope(config.get('default_scope', 'mmpose'))
+    with explain_building(str(config.filename)):
+        model = MODELS.build(config.model)
+    checkpoint = load_weights_file(model, path)
     meta = checkpoint.get('meta') or {}
     dataset_meta = meta.get('dataset_meta') or {}
     if 'skeleton_length' not in dataset_meta and 'classes' not in dataset_meta:
         raise ValueError(f'{path}: its dataset_meta has no skeleton_length; train with SkeletonLengthHook')
     weights = {name: value.half() if half and value.is_floating_point() else value
                for name, value in find_weights(checkpoint).items() if not head_only or name.startswith('head.')}
+    if too_large := find_not_finite(weights):
+        raise ValueError(f'{path}: {too_large} has values above 65504, the largest number of float16; use '
+                         '--full-precision')
     return pack(weights, dataset_meta, config, meta.get('epoch'))
 
 
@@ -57,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_arguments(args, 'out')
     check_file(args.config, 'config file')
     check_file(args.checkpoint, 'checkpoint')
-    small = publish(args.checkpoint, read_config(args.config), not args.full_precision, args.head_only)
+    small = publish(args.checkpoint, read_config(args.config, 'model'), not args.full_precision, args.head_only)
     save_checkpoint(small, args.out, backend_args=dict(backend='atomic_local'))
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     return 0

@@ -1,6 +1,9 @@
 import os.path as osp
+from logging import WARNING
 
 import numpy as np
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
@@ -10,6 +13,7 @@ from mmpose_integral.formats.boxes import load_boxes, usable_boxes
 from mmpose_integral.formats.cameras import load_cameras, model_of
 from mmpose_integral.formats.h80k_index import H80KIndex, load_index
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
+from mmpose_integral.formats.origin import check_images
 from mmpose_integral.structures.skeleton import build_metainfo
 
 BOX_SOURCES = ('detector', 'keypoints', 'keypoints_2d', 'image')
@@ -66,6 +70,7 @@ class H80KDataset(BaseCocoStyleDataset):
     def load_data_list(self) -> list[dict]:
         """List one dict per frame; see the class."""
         index = load_index(self.ann_file)
+        self._warn_of_changes(index)
         arrays = {} if index.keypoints_mm is None else dict(keypoints_mm=index.keypoints_mm)
         cameras = load_cameras(self._paths['cameras'], index) if 'cameras' in self._paths else None
         if cameras is not None:
@@ -99,6 +104,16 @@ class H80KDataset(BaseCocoStyleDataset):
             raise ValueError(f'{self.ann_file}: no frame is left to train on, because {source} gives no box for any of '
                              'them; run detect_boxes.py with another detector')
         return samples
+
+    def _warn_of_changes(self, index: H80KIndex) -> None:
+        """Give a warning if the images are not those that were indexed, whose boxes and cameras may be wrong."""
+        try:
+            if is_main_process():
+                check_images(index, self.ann_file, self.data_prefix['img'])
+        except FileNotFoundError:
+            return  # reading the first image names the folder
+        except ValueError as error:
+            print_log(str(error), 'current', WARNING)
 
     def _load_boxes(self, index: H80KIndex) -> np.ndarray:
         """Boxes (N, 4) in the order of the index, xyxy, image px; NaN where there is none."""

@@ -96,7 +96,7 @@ def _default_of(node: Any, name: str, place: str, key: str) -> Any:
     known, strict = _entries_of(node, place)
     if name in known or name in _REMOVED_FIRST:
         return known.get(name, _UNSET)
-    close = difflib.get_close_matches(name, {*known, *node}, 1, _CLOSE)
+    close = difflib.get_close_matches(name, {*known, *node} - {name}, 1, _CLOSE)
     if strict or close:
         raise ConfigError(f'{key}: {place or "the config"} has no entry {name}; ' + (
             f'did you mean {close[0]}?' if close else f'known are {", ".join(sorted(known))}'))
@@ -145,6 +145,9 @@ def check_config(cfg: Config) -> None:
             if place.endswith('optimizer') and isinstance(kind, str) and not _find_classes(kind):
                 raise ConfigError(f'{cfg.filename}: {place}.type={kind}: there is no such optimizer')
             known, strict = _entries_of(node, place)
+            for entry, value in node.items() if place == 'model.test_cfg' else ():
+                default = _default_of(node, entry, place, str(cfg.filename))
+                _check_kind(f'{cfg.filename}: {place}.{entry}', default, value)
             for entry in node if strict else ():
                 if entry not in known and entry not in _REMOVED_FIRST:
                     raise ConfigError(f'{cfg.filename}: {place}: {node.get("type", "it")} has no argument {entry}; '

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -138,6 +139,19 @@ def test_products_are_of_the_images_and_poses_of_the_index(prepared, tmp_path):
     assert len(h80k(prepared, ann_file=str(tmp_path / 'train.npz'), camera_file=None, **joints)) == 11  # poses changed
     save_index(index._replace(img_states=None, pose_states=None), tmp_path / 'train.npz')  # of an earlier version
     assert len(h80k(prepared, ann_file=str(tmp_path / 'train.npz'), **joints)) == 11
+
+
+def test_images_that_have_changed_since_they_were_indexed_are_said(prepared, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmpose_integral.datasets.h80k_dataset.print_log', lambda text, *_: said.append(text))
+    options = dict(camera_file=None, keypoints_2d_file=f'{prepared[1]}/h80k_train_keypoints_2d.npz')
+    root = shutil.copytree(prepared[0] / 'h80k', tmp_path / 'h80k')  # keeps the times
+    h80k(prepared, data_root=str(root), **options)
+    assert said == []
+    (root / 'Train/IMG/00002.jpg').touch()
+    assert len(h80k(prepared, data_root=str(root), **options)) == 11
+    assert len(said) == 1
+    assert '1 of its 12 images are not the same' in said[0] and 'IMG/00002.jpg has changed' in said[0]
 
 
 @pytest.mark.parametrize('options, message', [

@@ -95,6 +95,8 @@ def test_arguments_that_a_class_does_not_have(standin, folder, checkpoint):
     for number, (extra, message) in enumerate((
             ("model['head']['lose'] = dict(type='CoordinateL1Loss')", 'Integral3DHead has no argument lose'),
             ("model['head']['type'] = 'Integral3DHaed'", 'Integral3DHaed cannot be built: Integral3DHaed is not in'),
+            ("model['test_cfg'] = dict(flip_test='ture')", 'model.test_cfg.flip_test=ture: true or false is expected'),
+            ("model['test_cfg'] = dict(flip_tset=True)", 'has no entry flip_tset; did you mean flip_test?'),
             ("evaluation_set['box_source'] = 'foo'", 'H80KDataset cannot be built: box_source: one of'))):
         path = write_config(standin, folder, folder / f'class{number}.py', f'\n{extra}\n')
         found = run_tool('test', path, checkpoint, '--work-dir', folder / 'test')
