@@ -245,7 +245,7 @@ class IntegralPose3DInferencer(BaseMMPoseInferencer):
                                predictions=[sample if return_datasamples else persons],
                                **further_entries(frame, sample, media.is_video))
             if loss := media.video.loss() if media.video else left_out and f'{left_out} of {index} images left out':
-                print_log(f'{media.name or "inputs"}: {loss}', logger='current', level=logging.WARNING)
+                print_log(f'{printable(media.name) or "inputs"}: {loss}', logger='current', level=logging.WARNING)
 
     def preprocess(self, inputs: Input | Media, batch_size: int = 1, bboxes: Sequence | np.ndarray | None = None,
                    bbox_thr: float = 0.3, nms_thr: float = 0.3) -> Iterator[tuple[dict[str, Any], list[Frame]]]:

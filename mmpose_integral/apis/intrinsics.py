@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from PIL import ExifTags, Image
 
 from mmpose_integral.structures import middle_of_image
-from mmpose_integral.utils.errors import to_numbers
+from mmpose_integral.utils.errors import printable, to_numbers
 
 DEFAULT_FIELD_OF_VIEW_DEG = 55.0
 """Angle across the longer side of a picture without a known focal length, between those of common phones and lenses."""
@@ -105,6 +105,7 @@ def read_exif_focal_length(content: bytes) -> float | None:
 
 def warn_of_default(name: str) -> None:
     """Log that the focal length of a picture is assumed."""
-    print_log(f'{name}: the focal length is not known; a field of view of {DEFAULT_FIELD_OF_VIEW_DEG:.0f} degrees '
-              'across the longer side is assumed here and for further such pictures. Give focal_length=',
+    print_log(f'{printable(name)}: the focal length is not known; a field of view of '
+              f'{DEFAULT_FIELD_OF_VIEW_DEG:.0f} degrees across the longer side is assumed here and for further such '
+              'pictures. Give focal_length=',
               logger='current', level=logging.WARNING)

@@ -10,6 +10,8 @@ from typing import cast
 import numpy as np
 from mmengine.logging import print_log
 
+from mmpose_integral.utils.errors import printable
+
 from .addresses import local_path, scheme_of
 from .file_kinds import images_of, kind_of, left_out_of
 from .pictures import Frame, Picture, name_of, read_picture
@@ -55,7 +57,7 @@ class Media:
         if local is not None and local.is_dir():
             self._pictures += images_of(local)
             if others := left_out_of(local):
-                print_log(f'{path}: {others}', logger='current', level=logging.WARNING)
+                print_log(printable(f'{path}: {others}'), logger='current', level=logging.WARNING)
         elif is_camera(path):
             self.video = Video(path)
         elif (kind := kind_of(path)) != 'picture':

@@ -119,7 +119,7 @@ def merge_people(samples: list[PoseDataSample], name: str, image: np.ndarray) ->
     """Join the predictions for the people of one image, in px; a warning names an image without people."""
     if samples:
         return merge_data_samples(samples)
-    print_log(f'{name}: no person was detected; give bboxes=, a lower bbox_thr, or det_model="whole_image"',
+    print_log(f'{printable(name)}: no person was detected; give bboxes=, a lower bbox_thr, or det_model="whole_image"',
               logger='current', level=logging.WARNING)
     return nobody(name, image)
 

@@ -15,6 +15,7 @@ from mmpose_integral.formats.h80k_index import H80KIndex, load_index
 from mmpose_integral.formats.keypoints_2d import load_keypoints_2d
 from mmpose_integral.formats.origin import check_images
 from mmpose_integral.structures.skeleton import build_metainfo
+from mmpose_integral.utils.errors import printable
 
 BOX_SOURCES = ('detector', 'keypoints', 'keypoints_2d', 'image')
 
@@ -113,7 +114,7 @@ class H80KDataset(BaseCocoStyleDataset):
         except FileNotFoundError:
             return  # reading the first image names the folder
         except ValueError as error:
-            print_log(str(error), 'current', WARNING)
+            print_log(printable(error), 'current', WARNING)
 
     def _load_boxes(self, index: H80KIndex) -> np.ndarray:
         """Boxes (N, 4) in the order of the index, xyxy, image px; NaN where there is none."""

@@ -12,6 +12,7 @@ from mmpose.apis import inference_topdown, init_model
 from mmpose.registry import INFERENCERS
 
 from mmpose_integral.apis import IntegralPose3DInferencer, MMPoseInferencer, register_alias
+from mmpose_integral.apis.pictures import Frame
 from mmpose_integral.evaluation.functional import mpjpe, px_to_mm, skeleton_length
 
 REPO = Path(__file__).parents[2]
@@ -181,8 +182,8 @@ def test_drawing_options_change_the_picture(inferencer, weak, images):
 def test_an_image_without_people_gives_a_warning(inferencer, monkeypatch):
     said, grey = [], np.full((200, 300, 3), 127, np.uint8)
     monkeypatch.setattr('mmpose_integral.apis.people.print_log', lambda text, **kwargs: said.append(text))
-    result = next(inferencer(grey, bbox_thr=0.9, return_vis=True))
-    assert said == ['000000.jpg: no person was detected; give bboxes=, a lower bbox_thr, or det_model="whole_image"']
+    result = next(inferencer(Frame(grey, '\x1b[2J.jpg'), bbox_thr=0.9, return_vis=True))
+    assert said == ['\\x1b[2J.jpg: no person was detected; give bboxes=, a lower bbox_thr, or det_model="whole_image"']
     assert result['predictions'] == [[]] and result['visualization'][0].ndim == 3
     whole = MMPoseInferencer(pose3d='standin', det_model='whole_image', device='cpu')
     assert [person['bbox'] for person in people_of(next(whole(grey)))] == [[[0, 0, 300, 200]]]

@@ -53,6 +53,13 @@ def test_replaced_files_are_noticed_whatever_the_times_of_the_folders(root, caps
     assert load_index(index).img_states[1].tolist() == [len(content), image.stat().st_mtime_ns]
 
 
+def test_names_of_new_files_do_not_control_the_terminal(root, capsys):
+    index_h80k.main([str(root)])
+    capsys.readouterr()
+    (root / 'Test/IMG/\x1b[2J.txt').touch()
+    assert rescanned(root, capsys, '--skip-faulty').endswith(r'(first: IMG/\x1b[2J.txt is new)')
+
+
 def test_a_folder_of_indexes_is_not_taken_for_that_of_another_root(root, tmp_path, capsys):
     shared, other = tmp_path / 'shared', shutil.copytree(root, tmp_path / 'other', copy_function=shutil.copy)
     assert rescanned(root, capsys, '--out-dir', shared) == ''

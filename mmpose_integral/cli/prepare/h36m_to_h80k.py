@@ -26,6 +26,7 @@ from mmpose_integral.preparation.h36m import (
     read_cameras,
 )
 from mmpose_integral.preparation.sharded_job import fingerprint
+from mmpose_integral.utils.errors import printable
 from mmpose_integral.utils.files import replace_when_done, write_arrays, write_json, write_whole
 from mmpose_integral.utils.locks import lock_folder
 from mmpose_integral.utils.outputs import output_folder
@@ -100,7 +101,7 @@ def present(frames: H36MFrames, args: argparse.Namespace) -> H36MFrames:
     found = f'{(~exists).sum()} of {len(exists)} images do not exist, the first of them is {first}'
     if not args.skip_missing or not exists.any():
         raise FileNotFoundError(f'{found}; extract them, or leave out these frames with --skip-missing')
-    print(f'{found}: these frames are left out')
+    print(f'{printable(found)}: these frames are left out')
     return frames.take(exists)
 
 

@@ -47,7 +47,7 @@ def current_index(path: Path, root: Path, split: str) -> H80KIndex | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        print(error)
+        print(printable(error))
         return None
     if index.split != split:
         reason = f'it is of {index.split}'
@@ -60,7 +60,7 @@ def current_index(path: Path, root: Path, split: str) -> H80KIndex | None:
         reason = f'{len(changes)} files differ from those of {index.root} that were indexed (first: {name} {change})'
     else:
         return index
-    print(f'{path} is scanned again: {reason}')
+    print(printable(f'{path} is scanned again: {reason}'))
     return None
 
 
