@@ -313,6 +313,24 @@ def test_other_files_are_refused(exported, tmp_path):
             runtime.OnnxIntegralPose(tmp_path / f'{name}.onnx')
 
 
+def test_weights_in_other_files_are_read_from_the_folder_of_the_model_only(exported, tmp_path):
+    folder, secret = tmp_path / 'model', tmp_path / 'secret'
+    folder.mkdir()
+    program = onnx.load(exported)
+    onnx.save(program, folder / 'a.onnx', save_as_external_data=True, location='a.data')
+    runtime.OnnxIntegralPose(folder / 'a.onnx')
+    (folder / 'a.data').rename(secret)
+    (folder / 'link').symlink_to(secret)
+    for place in (str(secret), '../secret', 'link'):
+        program = onnx.load(folder / 'a.onnx', load_external_data=False)
+        for tensor in program.graph.initializer:
+            for entry in tensor.external_data:
+                entry.value = place if entry.key == 'location' else entry.value
+        onnx.save(program, folder / 'b.onnx')
+        with pytest.raises(ValueError, match='b.onnx: onnxruntime .* cannot load it'):
+            runtime.OnnxIntegralPose(folder / 'b.onnx')
+
+
 def test_a_collapsed_skeleton_is_named(exported, photo, tmp_path):
     flat = changed(exported, tmp_path / 'a.onnx', lambda facts: facts.update(parents=list(range(18))))
     with pytest.raises(ValueError, match=r'bboxes\[0\].*length 0'):
