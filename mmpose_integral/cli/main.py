@@ -1,4 +1,5 @@
 """The script `mmpose-integral`, which is also `python -m mmpose_integral`: one command per module of this package."""
+import io
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -46,6 +47,8 @@ def run_command(command: str, argv: Sequence[str] | None = None) -> int:
     """
     def run() -> int | None:
         end_with_torchrun()
+        if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no UTF-8; stderr is so from the start
+            sys.stdout.reconfigure(errors='backslashreplace')
         module = import_module(f'mmpose_integral.cli.{COMMANDS[command][0]}')
         return run_safely(lambda: module.main(argv), getattr(module, 'EXPECTED_ERRORS', (OSError, ValueError)),
                           getattr(module, 'AFTER_CTRL_C', ''))

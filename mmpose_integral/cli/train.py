@@ -81,7 +81,7 @@ def latest_checkpoint(work_dir: str) -> str | None:
     note = Path(work_dir) / 'last_checkpoint'
     if not note.is_file():
         return None
-    beside = note.with_name(PurePath(note.read_text().strip()).name)
+    beside = note.with_name(PurePath(note.read_text(errors='surrogateescape').strip()).name)
     return str(beside) if beside.is_file() else None
 
 

@@ -228,6 +228,8 @@ def _check_entry(keypoints: Any, pose: np.ndarray | None) -> None:
         raise ValueError('keypoints hold something that is not a number, [[51 numbers]] expected')
     if values.shape != (1, NUM_FILE_JOINTS * 3):
         raise ValueError(f'keypoints have shape {values.shape}, (1, 51) expected')
+    if any(isinstance(value, bool) for value in keypoints[0]):  # numpy takes true among numbers for 1
+        raise ValueError('keypoints hold true or false, [[51 numbers]] expected')
     values = _check_pose(values.reshape(NUM_FILE_JOINTS, 3))
     if pose is not None and (difference := np.abs(values - pose).max()) > ROUNDING_MM:
         raise ValueError(f'differs from its CSV file by up to {difference:.2f} mm')

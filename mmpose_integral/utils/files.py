@@ -94,10 +94,11 @@ def _remove_unfinished(folder: Path) -> None:
 def write_whole(path: str | Path, content: bytes | str, durable: bool = False) -> None:
     """Write a file, text as UTF-8, so that a kill at any moment leaves either the old or the new content.
 
-    The other arguments are those of :func:`replace_when_done`.
+    Bytes in the name of a file that are no UTF-8, which Python reads as surrogates, are written as they are. The other
+    arguments are those of :func:`replace_when_done`.
     """
     with replace_when_done(path, durable) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content.encode(errors='surrogateescape') if isinstance(content, str) else content)
 
 
 def write_json(path: str | Path, value: object, indent: int | None = 1) -> None:

@@ -126,6 +126,7 @@ SPOILED_ENTRIES = {
     'image_id 3: keypoints have shape (51,)': lambda e: e.update(keypoints=e['keypoints'][0]),
     'image_id 3: keypoints are ragged': lambda e: e.update(keypoints=[[1, [2, 3]]]),
     'image_id 3: keypoints hold something': lambda e: e['keypoints'][0].__setitem__(4, '1.0'),
+    'image_id 3: keypoints hold true or false': lambda e: e['keypoints'][0].__setitem__(0, False),
     'image_id 3: has values that are not finite': lambda e: e['keypoints'][0].__setitem__(4, float('inf')),
     'image_id 3: is not root-relative': lambda e: e['keypoints'][0].__setitem__(1, 2.0),
     'image_id 3: differs from its CSV file by up to 0.02': lambda e: e['keypoints'][0].__setitem__(

@@ -1,5 +1,6 @@
 """The script `mmpose-integral`: its commands, its exit statuses, and what it prints for errors."""
 import errno
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -54,6 +55,15 @@ def test_tools_and_module_call_the_same_command():
         run = subprocess.run([sys.executable, '-W', 'ignore', *start, 'nowhere'], cwd=REPO, text=True,
                              capture_output=True, check=False)
         assert run.returncode == 1 and run.stderr.startswith('nowhere: no <time>/vis_data/scalars.json'), run.stderr
+
+
+def test_names_that_are_no_utf_8_are_printed(monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), 'utf-8')
+    monkeypatch.setattr(sys, 'stdout', stdout)
+    monkeypatch.setattr(cli, 'import_module', lambda name: SimpleNamespace(main=lambda argv: print('\udcfc.png ü')))
+    assert run_command('plot-curve') == 0
+    stdout.flush()
+    assert stdout.buffer.getvalue().decode() == '\\udcfc.png ü\n'
 
 
 @pytest.mark.parametrize('expected', [{}, dict(EXPECTED_ERRORS=(FileNotFoundError, ))])

@@ -1,7 +1,6 @@
 """Trainings without worker processes, with one step per epoch, and in folders that were moved or copied."""
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -35,7 +34,8 @@ def folder(standin, tmp_path_factory):
 
 
 def epochs(work_dir):
-    checkpoint = torch.load(Path((work_dir / 'last_checkpoint').read_text()), map_location='cpu')
+    last = os.fsdecode((work_dir / 'last_checkpoint').read_bytes())
+    checkpoint = torch.load(last, map_location='cpu')
     return checkpoint['meta']['epoch'], checkpoint['meta']['iter']
 
 
@@ -75,7 +75,7 @@ def test_warm_up(length, factors):
 @pytest.mark.parametrize('transfer', [shutil.move, shutil.copytree])
 def test_resume_in_a_folder_that_was_moved_or_copied(standin, folder, one_thread, transfer):
     config = write_config(standin, folder, folder / 'resume.py', "\ntrain_cfg = dict(max_epochs=1)\n")
-    first, second = folder / 'first', folder / transfer.__name__
+    first, second = folder / 'first', folder / os.fsdecode(f'{transfer.__name__} ü'.encode('latin-1'))  # no UTF-8
     shutil.rmtree(first, ignore_errors=True)
     assert run_tool('train', config, '--work-dir', first) == 0
     transfer(first, second)
@@ -85,7 +85,7 @@ def test_resume_in_a_folder_that_was_moved_or_copied(standin, folder, one_thread
     old = sorted(path.name for path in first.iterdir()) if first.exists() else None
     options = ['train_cfg.max_epochs=3', 'default_hooks.checkpoint.rule=greater']  # so that the score improves
     assert run_tool('train', config, '--work-dir', second, '--resume', '--cfg-options', *options) == 0
-    assert epochs(second)[0] == 3 and str(second) in (second / 'last_checkpoint').read_text()
+    assert epochs(second)[0] == 3 and os.fsencode(second) in (second / 'last_checkpoint').read_bytes()
     assert not (second / 'epoch_1.pth').exists() and len(list(second.glob('best_*.pth'))) == 1
     assert old is None or old == sorted(path.name for path in first.iterdir())
 

@@ -107,6 +107,11 @@ def test_text_in_csv_files_is_no_formula(tmp_path):
         "'=1+1.jpg", "'@a", "'+x", "'-x", "'\t=1", '-1.5', '+2e3', 'a=b', '-1.5', '3', 'a,"b"', 'b\\udcff']
 
 
+def test_names_that_are_no_utf_8_are_written_as_they_are(tmp_path):
+    write_whole(tmp_path / 'a', os.fsdecode(b'\xfc.pth ') + 'ü')
+    assert (tmp_path / 'a').read_bytes() == b'\xfc.pth \xc3\xbc'
+
+
 @pytest.mark.parametrize('items', [[], [1], [dict(a=1), dict(b=[2])]])
 def test_json_has_one_item_per_line(items, tmp_path):
     write_json_lines_list(tmp_path / 'list.json', items)

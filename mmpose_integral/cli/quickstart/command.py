@@ -134,7 +134,7 @@ class Chain:
     def checkpoint(self, work: str) -> Path:
         """The best checkpoint of a training, or its last one if there is no best one."""
         folder = self.work / work
-        return best_checkpoint(folder) or Path((folder / 'last_checkpoint').read_text().strip())
+        return best_checkpoint(folder) or Path((folder / 'last_checkpoint').read_text(errors='surrogateescape').strip())
 
     def make_data(self) -> None:
         flags = [f'--{key.replace("_", "-")}={value}' for key, value in self.size.items()
