@@ -15,9 +15,9 @@ from .tracking import PersonTracker
 class UprightPeople:
     """Predicts people in turned crops (:class:`UprightCrops`), with less work in a video.
 
-    In a video, a person's first crop is turned by the angle of the last frame. A lean is a reason for a second prediction
-    only where no angle is known, or where the turned crop had the lower score. All frames of a batch use the angles
-    before the batch.
+    In a video, a person's first crop is turned by the angle of the last frame. A lean is a reason for a second
+    prediction only where no angle is known, or where the turned crop had the lower score. All frames of a batch use the
+    angles before the batch.
 
     Args:
         media: Input. The frames of a video are tracked.
