@@ -120,7 +120,7 @@ class TopdownModel:
         """Predict the joints of N results of ``prepare``.
 
         Returns:
-            Joints (N, 18, 2), image px, 0-based, and scores (N, 18).
+            Joints (N, 18, 2), image px, 0-based, and scores (N, 18); those of models of this package are 1.
         """
         def predict(people: Sequence[int], crops: Sequence[Crop]) -> list[PoseDataSample]:
             if all(not crop.angle and crop.box is None for crop in crops):  # these crops were made by ``prepare``
@@ -131,7 +131,10 @@ class TopdownModel:
         samples = self.upright.predict(predict, len(inputs))[0] if self.upright else predict(everyone, [])
         found = [sample.pred_instances for sample in samples]
         keypoints = np.concatenate([f.keypoints for f in found])[..., :2] - float(self.one_based)
-        return to_h80k_joints(keypoints, np.concatenate([f.keypoint_scores for f in found]), self.format)
+        scores = np.concatenate([f.keypoint_scores for f in found])
+        if self.format == 'h80k':
+            scores = np.ones_like(scores)  # the model's are for positions from the root, not for px
+        return to_h80k_joints(keypoints, scores, self.format)
 
 
 def with_padding(pipeline: list[dict], padding: float) -> list[dict]:
