@@ -1,11 +1,11 @@
-"""The option ``upright`` of the inferencer: turned crops, whose angles are kept from frame to frame in a video."""
+"""The option ``upright`` of the inferencer: turned crops, which are kept from frame to frame in a video."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmpose.structures import PoseDataSample
 
-from mmpose_integral.models.upright_crops import Predict, UprightCrops
+from mmpose_integral.models.upright_crops import Crop, Predict, UprightCrops
 
 from .media import Media
 from .pictures import Frame
@@ -15,9 +15,10 @@ from .tracking import PersonTracker
 class UprightPeople:
     """Predicts people in turned crops (:class:`UprightCrops`), with less work in a video.
 
-    In a video, a person's first crop is turned by the angle of the last frame. A lean is a reason for a second
-    prediction only where no angle is known, or where the turned crop had the lower score. All frames of a batch use the
-    angles before the batch.
+    In a video, a person is predicted once, in the crop that the prediction in the last frame gives, moved as the
+    person's box has moved. People without such a crop are predicted as in a picture: new people, those of whom the
+    turned crop had the lower score, and those whom the model does not recognise well. All frames of a batch use the
+    crops before the batch.
 
     Args:
         media: Input. The frames of a video are tracked.
@@ -31,7 +32,7 @@ class UprightPeople:
     def __init__(self, media: Media, tracking_thr: float | None = None, **options: Any) -> None:
         self.crops = UprightCrops(**options)
         self._tracker = PersonTracker(tracking_thr or 0.3, 0.5) if media.is_video else None
-        self._angles: dict[int, float] = {}  # by track id
+        self._crops: dict[int, tuple[Crop, np.ndarray]] = {}  # by track id: crop, and centre of the person's box
 
     def predict(self, predict: Predict, frames: Sequence[Frame], boxes: Sequence[np.ndarray]) -> list[PoseDataSample]:
         """Predict the people of a batch.
@@ -49,13 +50,18 @@ class UprightPeople:
             return self.crops.predict(predict, count)[0]
         found = [self._tracker.update(each[:, :4], frame.time_s) for frame, each in zip(frames, boxes, strict=True)]
         ids, alive = np.concatenate(found).tolist(), set(self._tracker.tracks['id'].tolist())
-        self._angles = {number: angle for number, angle in self._angles.items() if number in alive}
-        known = {i: self._angles[number] for i, number in enumerate(ids) if number in self._angles}
-        samples, angles = self.crops.predict(predict, count, known)
+        centers = [(box[:2] + box[2:4]) / 2 for box in np.concatenate(boxes)]
+        self._crops = {number: kept for number, kept in self._crops.items() if number in alive}
+        known = {}
         for i, number in enumerate(ids):
-            self._angles.pop(number, None)
-            if i in angles:
-                self._angles[number] = angles[i]
+            if number in self._crops:
+                crop, center = self._crops[number]
+                known[i] = crop.moved(centers[i] - center)
+        samples, good = self.crops.predict(predict, count, known)
+        for i, number in enumerate(ids):
+            self._crops.pop(number, None)
+            if i in good:
+                self._crops[number] = good[i], centers[i]
         return samples
 
 

@@ -24,6 +24,10 @@ class Crop(NamedTuple):
     angle: float = 0.0
     box: np.ndarray | None = None  # (4,) x1, y1, x2, y2 px, the person's own box by default
 
+    def moved(self, shift: np.ndarray) -> 'Crop':
+        """The crop after a motion of the person by ``shift`` (2,) px."""
+        return self if self.box is None else self._replace(box=self.box + np.tile(shift, 2))
+
 
 # Predicts people, given by their indices, in crops.
 Predict = Callable[[Sequence[int], Sequence[Crop]], list[PoseDataSample]]
@@ -126,29 +130,31 @@ class UprightCrops:
         self.sure, self.margin = sure, margin
 
     def predict(self, predict: Predict, count: int,
-                known: Mapping[int, float] | None = None) -> tuple[list[PoseDataSample], dict[int, float]]:
+                known: Mapping[int, Crop] | None = None) -> tuple[list[PoseDataSample], dict[int, Crop]]:
         """Predict people.
 
         Args:
             predict: Function that predicts people.
             count: Number of people.
-            known: Angles of people whose first crops are turned by them. Their lean is no reason for a second one.
+            known: Good crops of people, such as those of the last frame of a video. These people are predicted once,
+                except those whose score is below ``sure``, if there are several rotations.
 
         Returns:
-            Predictions of all people in order, in image px; and the angles of their trunks, without those of whom a
-            crop that was turned further had the lower score.
+            Predictions of all people in order, in image px; and the crop that is good for each of them, without those
+            of whom a crop that was turned further had the lower score.
         """
         known = known or {}
-        unknown = [i for i in range(count) if i not in known]
-        turns = [Crop(angle if abs(angle) > self.min_angle else 0.0) for angle in known.values()]
-        best = dict(zip(known, predict(list(known), turns), strict=True)) | self._first_crops(predict, unknown)
+        best = dict(zip(known, predict(list(known), list(known.values())), strict=True))
+        unknown = [i for i in range(count) if i not in best
+                   or (len(self.rotations) > 1 and _score(best[i]) < self.sure < math.inf)]
+        best |= self._first_crops(predict, unknown)
         leaning = {i for i in unknown if self._leans(best[i])}
-        second = {i: crop for i, sample in best.items() if (crop := _second_crop(sample, i in leaning)) is not None}
+        second = {i: crop for i in unknown if (crop := _crop_around(best[i])).box is not None or i in leaning}
         again = dict(zip(second, predict(list(second), list(second.values())), strict=True))
         kept = {i: sample for i, sample in again.items() if not self.compare or _score(sample) > _score(best[i])}
         best |= kept
-        angles = {i: trunk_angle(_pose(best[i])) for i in range(count) if i not in leaning or i in kept}
-        return [best[i] for i in range(count)], angles
+        good = {i: _crop_around(best[i], self.min_angle) for i in range(count) if i not in leaning or i in kept}
+        return [best[i] for i in range(count)], good
 
     def _first_crops(self, predict: Predict, people: Sequence[int]) -> dict[int, PoseDataSample]:
         """Predict people whose angle is unknown in the crop of the best rotation."""
@@ -167,13 +173,16 @@ class UprightCrops:
         return abs((lean + 180) % 360 - 180) > self.min_angle
 
 
-def _second_crop(sample: PoseDataSample, leans: bool) -> Crop | None:
-    """The crop in which a person is predicted a second time; None if there is no reason for one."""
+def _crop_around(sample: PoseDataSample, min_angle: float = 0.0) -> Crop:
+    """The crop in which the trunk of a predicted person stands, around the circle if there is one.
+
+    Crops without a circle are not turned by less than ``min_angle``.
+    """
     angle, circle = trunk_angle(_pose(sample)), sample.pred_instances.get('person_circles')
     if circle is not None and circle[0, 2] > _SMALLEST_RADIUS:
         (x, y, radius), = circle
         return Crop(angle, np.array([x - radius, y - radius, x + radius, y + radius], np.float32))
-    return Crop(angle) if leans else None
+    return Crop(angle if abs(angle) > min_angle else 0.0)
 
 
 def _pose(sample: PoseDataSample) -> np.ndarray:

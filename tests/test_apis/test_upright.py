@@ -167,11 +167,11 @@ class Scene:
             samples.append(sample)
         return samples
 
-    def frame(self, turner, times, *truth):
+    def frame(self, turner, times, *truth, box=(0, 0, 50, 50)):
         """Passes for frames of one person each: the angles of the crops by pass, and those that were kept."""
         self.truth, self.calls = list(truth), []
         frames = [Frame(np.zeros((9, 9, 3), np.uint8), 'a', time_s) for time_s in times]
-        kept = turner.predict(self.predict, frames, [np.array([[0, 0, 50, 50, 1.]])] * len(times))
+        kept = turner.predict(self.predict, frames, [np.array([[*box, 1.0]])] * len(times))
         return [call for call in self.calls if call], [round(sample.input_rotation) for sample in kept]
 
 
@@ -223,15 +223,32 @@ def test_crops_around_the_circle_of_a_person():
     assert scene.frame(make_upright(Pictures, True), [0, 0], 3, -70) == ([[0, 0], [3, -70]], [3, -70])
     assert boxes[:2] == [None, None]
     np.testing.assert_array_equal(boxes[2:], [[30, 50, 110, 130], [31, 50, 111, 130]])
-    turner = make_upright(Video, True)
-    assert scene.frame(turner, [0.0], 70) == ([[0], [70]], [70])
-    assert scene.frame(turner, [0.1], 80) == ([[70], [80]], [80])  # also where the angle is known
     radius = 0.5  # the network found no circle
     assert scene.frame(make_upright(Pictures, True), [0, 0], 3, -70) == ([[0, 0], [-70]], [0, -70])
-    scene.score, radius = abs, 40
-    turner = make_upright(Video, True)
-    assert scene.frame(turner, [0.0], 0.4) == ([[0], [0]], [0])
-    assert scene.frame(turner, [0.1], 20) == ([[0], [20]], [0])
+
+
+def test_a_video_takes_the_circle_of_the_last_frame():
+    scene, boxes, circle = Scene(lambda lean: -abs(lean)), [], [70, 90, 40]
+    predict = scene.predict
+
+    def with_circles(people, crops):
+        boxes.extend(crop.box for crop in crops)
+        samples = predict(people, crops)
+        for sample in samples:
+            sample.pred_instances.person_circles = np.array([circle])
+        return samples
+
+    scene.predict = with_circles
+    turner = make_upright(Video, dict(rotations=(0, 90), sure=-30))
+    assert scene.frame(turner, [0.0], 5) == ([[0], [5]], [5])
+    circle = [72, 91, 38]
+    assert scene.frame(turner, [0.1], 8, box=[3, -2, 55, 48]) == ([[5]], [5])  # 4 and -2 px further
+    np.testing.assert_array_equal(boxes[2], [34, 48, 114, 128])
+    assert scene.frame(turner, [0.2], 80, box=[3, -2, 55, 48]) == ([[8], [0], [90], [80]], [80])  # not recognised
+    np.testing.assert_array_equal(boxes[3], [34, 53, 110, 129])
+    assert boxes[4:6] == [None, None]
+    np.testing.assert_array_equal(boxes[6], boxes[3])
+    assert scene.frame(turner, [0.3], 85, box=[3, -2, 55, 48]) == ([[80]], [80])
 
 
 def test_a_video_takes_the_angle_of_the_last_frame():

@@ -1,9 +1,41 @@
-"""Fixtures of the tests of the command infer."""
+"""Fixtures of the tests of commands."""
+import sys
+import textwrap
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from small_training import run_tool
+
+# Landmark k is at (k / 100, k / 200) of the crop. There is no pose in crops that are less than 30 px wide.
+FAKE = '''
+    from types import SimpleNamespace as Space
+    class Pose:
+        def __init__(self, static_image_mode, model_complexity, min_detection_confidence):
+            if model_complexity == 2:
+                raise OSError('no network')
+        def __enter__(self):
+            return self
+        def __exit__(self, *error):
+            pass
+        def process(self, image):
+            if image.shape[1] < 30:
+                return Space(pose_landmarks=None)
+            flat = [Space(x=k / 100, y=k / 200, visibility=1 - k / 100) for k in range(33)]
+            world = [Space(x=0.01 * k, y=0.02 * k, z=-0.001 * k * k) for k in range(33)]
+            return Space(pose_landmarks=Space(landmark=flat), pose_world_landmarks=Space(landmark=world))
+    solutions = Space(pose=Space(Pose=Pose))
+'''
+
+
+@pytest.fixture
+def fake_mediapipe(tmp_path, monkeypatch):
+    """Python interpreter that has a made-up package mediapipe."""
+    (tmp_path / 'packages').mkdir()
+    (tmp_path / 'packages' / 'mediapipe.py').write_text(textwrap.dedent(FAKE))
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path / 'packages'))
+    return sys.executable
 
 
 @pytest.fixture(scope='module')

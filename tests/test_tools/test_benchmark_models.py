@@ -1,10 +1,13 @@
 """The benchmarks with models: their contestants, the arithmetic of stages, and one small run each."""
 import json
+import os
+from functools import partial
 from types import SimpleNamespace
 
 import data_loading
 import measure
 import numpy as np
+import photo
 import pytest
 import run
 import training_step
@@ -88,6 +91,41 @@ def test_exported_models(tmp_path, one_thread):
     eager, exported = rows_of(tmp_path, 'onnx_runtime')
     assert (eager['contestant'], exported['contestant']) == ('torch, eager', 'TorchScript')
     assert exported['difference'] < 1e-4
+
+
+def test_photo_model_beside_mediapipe(tmp_path, one_thread, fake_mediapipe):
+    cores = os.sched_getaffinity(0)
+    rows = rows_of(tmp_path, 'photo', '--photo-model', 'standin', '--photo-mediapipe', fake_mediapipe,
+                   '--photo-mediapipe-models', 'full')
+    names = {}
+    for row in rows:
+        names.setdefault(row['case'], []).append(row['contestant'])
+    both = ['MediaPipe full', 'inferencer', 'inferencer, one crop']
+    assert [names['given box, 2 people'], names['whole picture, 2 people']] == [[*both, 'ONNX file, one crop'], both]
+    assert max(row['difference'] or 0 for row in rows) < 0.5 and os.sched_getaffinity(0) == cores
+    assert rows[4]['wall_ratio'][1] == 1, 'MediaPipe is the baseline'
+
+
+def test_photo_people_take_turns(tmp_path):
+    seen = {'ours': [], 'other': []}
+
+    def pose(name, person):
+        seen[name].append(person)
+        return None if (name, person) == ('other', 'b') else np.zeros(3)
+
+    args, copies = SimpleNamespace(quick=False, rounds=3), 1 + photo.REPEATS
+    rows = photo.in_turns('case', args, 'abc', {name: partial(pose, name) for name in seen})
+    assert rows[0]['case'] == 'case, 2 people' and rows[0]['units'] == photo.REPEATS
+    for calls in seen.values():  # an untimed and the timed copies, in a warm-up and three rounds
+        assert ''.join(calls[-4 * copies:]) == 2 * ('a' * copies + 'c' * copies)
+    with pytest.raises(ValueError, match='no person is found by all of ours, other; give other pictures'):
+        photo.in_turns('case', args, 'b', {name: partial(pose, name) for name in seen})
+
+
+def test_mediapipe_that_does_not_start_is_named(fake_mediapipe):
+    with pytest.raises(ValueError, match='MediaPipe heavy in .*: OSError: no network'), \
+            photo.mediapipe(fake_mediapipe, 'heavy', video=True):
+        pass
 
 
 def test_both_visualizers_draw_the_person_over_the_image(tmp_path, monkeypatch):

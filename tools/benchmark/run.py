@@ -28,7 +28,7 @@ from mmpose_integral.utils.outputs import output_folder
 
 # In the order of docs/benchmarks.md. A scenario is a module beside this file; README.md describes its members.
 SCENARIOS = ('cameras', 'metrics', 'preparation', 'soft_argmax', 'data_loading', 'training_step', 'inference',
-             'visualizer', 'onnx_runtime')
+             'visualizer', 'onnx_runtime', 'photo')
 COMMON = ('quick', 'rounds', 'threads', 'device')
 
 
