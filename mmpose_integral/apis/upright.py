@@ -16,9 +16,9 @@ class UprightPeople:
     """Predicts people in turned crops (:class:`UprightCrops`), with less work in a video.
 
     In a video, a person is predicted once, in the crop that the prediction in the last frame gives, moved as the
-    person's box has moved. People without such a crop are predicted as in a picture: new people, those of whom the
-    turned crop had the lower score, and those whom the model does not recognise well. All frames of a batch use the
-    crops before the batch.
+    person's box has moved. New people, and those whose second crop had the lower score, are predicted as in a picture,
+    and so are those whose score in that crop is low (:meth:`UprightCrops.predict`). All frames of a batch use the crops
+    before the batch.
 
     Args:
         media: Input. The frames of a video are tracked.
@@ -48,20 +48,22 @@ class UprightPeople:
         count = sum(map(len, boxes))
         if self._tracker is None:
             return self.crops.predict(predict, count)[0]
+        if not frames:  # the detector refused all frames of the batch
+            return []
         found = [self._tracker.update(each[:, :4], frame.time_s) for frame, each in zip(frames, boxes, strict=True)]
         ids, alive = np.concatenate(found).tolist(), set(self._tracker.tracks['id'].tolist())
         centers = [(box[:2] + box[2:4]) / 2 for box in np.concatenate(boxes)]
         self._crops = {number: kept for number, kept in self._crops.items() if number in alive}
-        known = {}
+        last_crops = {}
         for i, number in enumerate(ids):
             if number in self._crops:
                 crop, center = self._crops[number]
-                known[i] = crop.moved(centers[i] - center)
-        samples, good = self.crops.predict(predict, count, known)
+                last_crops[i] = crop.moved(centers[i] - center)
+        samples, next_crops = self.crops.predict(predict, count, last_crops)
         for i, number in enumerate(ids):
             self._crops.pop(number, None)
-            if i in good:
-                self._crops[number] = good[i], centers[i]
+            if i in next_crops:
+                self._crops[number] = next_crops[i], centers[i]
         return samples
 
 

@@ -130,31 +130,36 @@ class UprightCrops:
         self.sure, self.margin = sure, margin
 
     def predict(self, predict: Predict, count: int,
-                known: Mapping[int, Crop] | None = None) -> tuple[list[PoseDataSample], dict[int, Crop]]:
+                last_crops: Mapping[int, Crop] | None = None) -> tuple[list[PoseDataSample], dict[int, Crop]]:
         """Predict people.
 
         Args:
             predict: Function that predicts people.
             count: Number of people.
-            known: Good crops of people, such as those of the last frame of a video. These people are predicted once,
-                except those whose score is below ``sure``, if there are several rotations.
+            last_crops: Crops that the last frame of a video gives. These people are predicted once; with several
+                rotations and a finite ``sure``, those whose score is below ``sure`` are also predicted as the others.
 
         Returns:
-            Predictions of all people in order, in image px; and the crop that is good for each of them, without those
-            of whom a crop that was turned further had the lower score.
+            Predictions of all people in order, in image px; and the crop for the next frame, without the people whose
+            second crop had the lower score.
         """
-        known = known or {}
-        best = dict(zip(known, predict(list(known), list(known.values())), strict=True))
-        unknown = [i for i in range(count) if i not in best
-                   or (len(self.rotations) > 1 and _score(best[i]) < self.sure < math.inf)]
-        best |= self._first_crops(predict, unknown)
-        leaning = {i for i in unknown if self._leans(best[i])}
-        second = {i: crop for i in unknown if (crop := _crop_around(best[i])).box is not None or i in leaning}
+        last_crops = last_crops or {}
+        tracked = dict(zip(last_crops, predict(list(last_crops), list(last_crops.values())), strict=True))
+        # Where the score is low, the person may have turned, or the crop may have lost the person.
+        lost = {i for i, sample in tracked.items()
+                if len(self.rotations) > 1 and _score(sample) < self.sure < math.inf}
+        unknown = [i for i in range(count) if i not in tracked or i in lost]
+        best = tracked | self._first_crops(predict, unknown)
+        # The lean in the first crop decides, so that the second one is turned by any angle.
+        second = {i: crop for i in unknown if (crop := _crop_around(best[i])).box is not None or self._leans(best[i])}
         again = dict(zip(second, predict(list(second), list(second.values())), strict=True))
         kept = {i: sample for i, sample in again.items() if not self.compare or _score(sample) > _score(best[i])}
         best |= kept
-        good = {i: _crop_around(best[i], self.min_angle) for i in range(count) if i not in leaning or i in kept}
-        return [best[i] for i in range(count)], good
+        still = {i: tracked[i] for i in lost if _score(tracked[i]) >= _score(best[i])}
+        best |= still
+        next_crops = {i: _crop_around(best[i], self.min_angle) for i in range(count)
+                      if i not in second or i in kept or i in still}
+        return [best[i] for i in range(count)], next_crops
 
     def _first_crops(self, predict: Predict, people: Sequence[int]) -> dict[int, PoseDataSample]:
         """Predict people whose angle is unknown in the crop of the best rotation."""

@@ -223,6 +223,10 @@ def test_crops_around_the_circle_of_a_person():
     assert scene.frame(make_upright(Pictures, True), [0, 0], 3, -70) == ([[0, 0], [3, -70]], [3, -70])
     assert boxes[:2] == [None, None]
     np.testing.assert_array_equal(boxes[2:], [[30, 50, 110, 130], [31, 50, 111, 130]])
+    turner, scene.score = make_upright(Video, True), abs
+    for time_s in (0.0, 0.1):  # the crop around the circle has the lower score, so that the next frame begins again
+        assert scene.frame(turner, [time_s], 10) == ([[0], [10]], [0])
+    scene.score = lambda lean: -abs(lean)
     radius = 0.5  # the network found no circle
     assert scene.frame(make_upright(Pictures, True), [0, 0], 3, -70) == ([[0, 0], [-70]], [0, -70])
 
@@ -249,6 +253,17 @@ def test_a_video_takes_the_circle_of_the_last_frame():
     assert boxes[4:6] == [None, None]
     np.testing.assert_array_equal(boxes[6], boxes[3])
     assert scene.frame(turner, [0.3], 85, box=[3, -2, 55, 48]) == ([[80]], [80])
+
+
+def test_the_crop_of_the_last_frame_is_kept_if_no_other_is_better():
+    scene, turner = Scene(lambda lean: -abs(lean)), make_upright(Video, dict(rotations=(0, 90), sure=-10))
+    assert scene.frame(turner, [0.0], 40) == ([[0], [90], [40]], [40])
+    assert scene.frame(turner, [0.1], 60) == ([[40], [0], [90], [60]], [60])
+    scene.score = lambda lean: -90 if 40 < lean < 70 else -20  # the second crop of the person scores low
+    assert scene.frame(turner, [0.2], 60) == ([[60], [0], [90], [60]], [60])
+    scene.score = lambda lean: -20 if lean == 5 else -90
+    assert scene.frame(turner, [0.3], 65) == ([[60], [0], [90], [65]], [60])
+    assert turner.predict(scene.predict, [], []) == []
 
 
 def test_a_video_takes_the_angle_of_the_last_frame():

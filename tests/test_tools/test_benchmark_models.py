@@ -113,10 +113,10 @@ def test_photo_people_take_turns(tmp_path):
         seen[name].append(person)
         return None if (name, person) == ('other', 'b') else np.zeros(3)
 
-    args, copies = SimpleNamespace(quick=False, rounds=3), 1 + photo.REPEATS
+    args, copies = SimpleNamespace(quick=False, rounds=3), 2 + photo.REPEATS
     rows = photo.in_turns('case', args, 'abc', {name: partial(pose, name) for name in seen})
     assert rows[0]['case'] == 'case, 2 people' and rows[0]['units'] == photo.REPEATS
-    for calls in seen.values():  # an untimed and the timed copies, in a warm-up and three rounds
+    for calls in seen.values():  # untimed and timed copies, in a warm-up and three rounds
         assert ''.join(calls[-4 * copies:]) == 2 * ('a' * copies + 'c' * copies)
     with pytest.raises(ValueError, match='no person is found by all of ours, other; give other pictures'):
         photo.in_turns('case', args, 'b', {name: partial(pose, name) for name in seen})

@@ -6,6 +6,7 @@ COMPLEXITY is 0 lite, 1 full or 2 heavy. VIDEO is 1 for a model that follows a p
 The first line of the output is {}, or has ``error`` if the model cannot be loaded. Then each line of the input is a
 JSON object with ``file`` and ``crop``, x1, y1, x2, y2 px, and gets one line: the result of ``find_pose``.
 """
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -20,8 +21,10 @@ def main(complexity: int, video: bool) -> None:
         import mediapipe
         from mediapipe_worker import find_pose
         cv2.setNumThreads(1)
-        pose = mediapipe.solutions.pose.Pose(static_image_mode=not video, model_complexity=complexity,
-                                             min_detection_confidence=0.01)
+        with contextlib.redirect_stdout(sys.stderr):  # it prints a line when it downloads a model
+            # The lowest threshold: a person is known to be in each crop.
+            pose = mediapipe.solutions.pose.Pose(static_image_mode=not video, model_complexity=complexity,
+                                                 min_detection_confidence=0.01)
     except Exception as error:  # of many kinds, by version: no module, no download, no such model
         print(json.dumps(dict(error=f'{type(error).__name__}: {error}')), flush=True)
         return
