@@ -94,15 +94,18 @@ def test_pretrained_weights_are_used_unless_told_otherwise(scratch, tmp_path, mo
     monkeypatch.setenv('STANDIN_ROOT', '')  # the chain sets it, and monkeypatch restores it
     chain, calls = command.Chain(command.parse_args(['--work-dir', str(tmp_path)] + ['--from-scratch'] * scratch)), []
     monkeypatch.setattr(command.torch.cuda, 'is_available', lambda: True)  # one process
-    monkeypatch.setattr(chain, 'run_together', lambda commands: calls.append(commands['keypoints_2d']))
+    monkeypatch.setattr(chain, 'run_together', lambda commands: calls.extend(commands.values()))
     monkeypatch.setattr(chain, 'run', lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(chain, 'checkpoint', lambda work: tmp_path / f'{work}.pth')
     monkeypatch.setattr(chain, 'call', lambda *arguments: calls.append(arguments))
     chain.train_models()
     chain.train_integral()
     chain.cameras()
-    keypoints_2d, integral, cameras = (' '.join(map(str, call)) for call in calls)
+    detector, keypoints_2d, integral, cameras = (' '.join(map(str, call)) for call in calls)
     whole = f'model.init_cfg.checkpoint={command.START}'
     assert command.START.is_file() and (whole in keypoints_2d) == (whole in integral) == (not scratch)
+    detector_start = f'model.init_cfg.checkpoint={command.DETECTOR_START}'
+    assert command.DETECTOR_START.is_file() and (detector_start in detector) == (not scratch)
+    assert ('train_cfg.max_epochs=6' in detector) == ('optimizer.lr=2.5e-3' in detector) == scratch
     assert (f'model.backbone.init_cfg.checkpoint={tmp_path}/keypoints_2d.pth' in integral) == scratch
     assert ('lr=2e-3' in keypoints_2d) == ('lr=4e-3' in integral) == ('--focal-length 293.12' in cameras) == scratch

@@ -21,10 +21,12 @@ def both_clocks() -> np.ndarray:
     return np.array((time.perf_counter(), time.process_time()))
 
 
-def same_within(tolerance: float) -> Check:
-    """Make a check of arrays, or of sequences of arrays, by their largest difference.
+def same_within(tolerance: float, rms: bool = False) -> Check:
+    """Make a check of arrays, or of sequences of arrays, which returns their largest difference.
 
-    Both are compared up to the length of the shorter one, because a baseline may handle the first units only.
+    The check compares the largest difference with ``tolerance``, or with ``rms`` the root mean square of the
+    differences. Arrays are compared up to the length of the shorter one, because a baseline may handle the first units
+    only.
     """
     def check(expected: Any, found: Any) -> float:
         pairs = zip(expected, found, strict=True) if isinstance(expected, (tuple, list)) else [(expected, found)]
@@ -32,10 +34,12 @@ def same_within(tolerance: float) -> Check:
         for number, (first, second) in enumerate(pairs):
             first, second = np.atleast_1d(first), np.atleast_1d(second)
             length = min(len(first), len(second))
-            difference = float(np.abs(first[:length] - second[:length]).max())
-            if not difference <= tolerance:  # also true for NaN
-                raise ResultsDiffer(f'array {number} differs by up to {difference:.3g}, at most {tolerance:g} expected')
-            largest = max(largest, difference)
+            differences = np.abs(first[:length] - second[:length])
+            judged = float(np.sqrt((differences ** 2).mean()) if rms else differences.max())
+            if not judged <= tolerance:  # also true for NaN
+                how = 'by a root mean square of' if rms else 'by up to'
+                raise ResultsDiffer(f'array {number} differs {how} {judged:.3g}, at most {tolerance:g} expected')
+            largest = max(largest, float(differences.max()))
         return largest
     return check
 
