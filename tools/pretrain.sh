@@ -15,6 +15,7 @@ pretrain() {
     local config=configs/quickstart/$1.py work=work_dirs/$1
     PYTHON=$python bash tools/dist_run.sh tools/train.py 2 "$config" --work-dir "$work" --resume --cfg-options \
         train_dataloader.batch_size=16 train_dataloader.num_workers=0 train_dataloader.persistent_workers=False
+    # shellcheck disable=SC2086  # the name of the best checkpoint has a *
     "$python" tools/publish_checkpoint.py "$config" "$work"/$2 "mmpose_integral/assets/$3"
 }
 pretrain pretrain_rtmdet_nano 'epoch_12.pth' detector_rtmdet_nano_standin.pth

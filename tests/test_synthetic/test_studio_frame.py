@@ -4,10 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmpose_integral.synthetic.body import PART_IDS
+from mmpose_integral.synthetic.camera import wild_camera
 from mmpose_integral.synthetic.studio import studio_background
 from mmpose_integral.synthetic.studio_frame import render_frame, stage_frame
+from mmpose_integral.synthetic.wild_frame import draw_scene
 
 REPO = Path(__file__).parents[2]
+PRETRAINING_SEED = int(re.search(r'--seed (\d+)', (REPO / 'tools' / 'pretrain.sh').read_text())[1])
 
 
 @pytest.fixture(scope='module')
@@ -118,14 +122,25 @@ def test_random_people_are_other_people_in_other_clothes():
 
 
 def test_the_data_of_the_pretrained_weights_share_no_person_clothes_or_pose():
-    seed = int(re.search(r'--seed (\d+)', (REPO / 'tools' / 'pretrain.sh').read_text())[1])
-    others = [stage_frame(seed, 'train', index, 128, random_person=True)[0] for index in range(60)]
-    others += [stage_frame(seed, 'val', index, 128, random_person=True)[0] for index in range(20)]
+    others = [stage_frame(PRETRAINING_SEED, 'train', index, 128, random_person=True)[0] for index in range(60)]
+    others += [stage_frame(PRETRAINING_SEED, 'val', index, 128, random_person=True)[0] for index in range(20)]
     own = [stage_frame(0, split, index, 128)[0] for split in ('train', 'val', 'test') for index in range(60)]
     for content in (lambda stage: stage.actor.body[:12], lambda stage: (*stage.actor.outfit.shirt,),
                     lambda stage: (*stage.pose.arms.ravel(), *stage.pose.legs.ravel())):
         first, second = ({tuple(np.round(content(stage), 6)) for stage in stages} for stages in (others, own))
         assert len(first) == 80 and not first & second
+
+
+def test_the_data_of_the_pretrained_weights_share_no_person_with_the_mpii_and_coco_parts():
+    def people(seed, part):
+        for index in range(20):
+            rng = np.random.default_rng((seed, PART_IDS[part], index))
+            yield from draw_scene(rng, wild_camera(rng, (48, 40)), 48).actors
+    others, own = ([actor for part in ('mpii', 'coco') for actor in people(seed, part)]
+                   for seed in (PRETRAINING_SEED, 0))
+    for content in (lambda actor: actor.body[:12], lambda actor: actor.figure.joints.ravel()):
+        first, second = ({tuple(np.round(content(actor), 6)) for actor in actors} for actors in (others, own))
+        assert len(first) == len(others) > 40 and not first & second
 
 
 def test_random_backgrounds_change_the_scene_and_not_the_person():
