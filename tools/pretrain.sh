@@ -18,5 +18,5 @@ pretrain() {
     # shellcheck disable=SC2086  # the name of the best checkpoint has a *
     "$python" tools/publish_checkpoint.py "$config" "$work"/$2 "mmpose_integral/assets/$3"
 }
-pretrain pretrain_rtmdet_nano 'epoch_12.pth' detector_rtmdet_nano_standin.pth
+pretrain pretrain_rtmdet_nano 'epoch_12.pth' pretrained_rtmdet_nano_standin.pth
 pretrain pretrain_r18_standin 'best_*.pth' pretrained_r18_standin.pth

@@ -6,8 +6,9 @@ from typing import Any
 
 from jobs import Command
 
-from mmpose_integral.cli.quickstart.command import DETECTOR_START, INTEGRAL, KEYPOINTS_2D, START, Chain, pretrained
+from mmpose_integral.cli.quickstart.command import INTEGRAL, KEYPOINTS_2D, START, Chain, pretrained
 
+DETECTOR_WEIGHTS = START.with_name('detector_rtmdet_nano_standin.pth')
 _EPOCHS = 'train_cfg.max_epochs=3'
 
 
@@ -49,7 +50,7 @@ class SmallChain(Chain):
             self.call(command, *args)
 
     def checkpoint(self, work: str) -> Path:
-        return DETECTOR_START if work == 'detector' else super().checkpoint(work)
+        return DETECTOR_WEIGHTS if work == 'detector' else super().checkpoint(work)
 
     def train_2d(self) -> None:
         self.call('train', *self.train_arguments(KEYPOINTS_2D, 'keypoints_2d', _EPOCHS, *pretrained('model', START)))

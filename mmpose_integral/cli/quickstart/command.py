@@ -34,8 +34,8 @@ ROOT = index_file().parent
 CONFIGS = ROOT / 'configs' / 'quickstart'
 DETECTOR, KEYPOINTS_2D, INTEGRAL = (CONFIGS / f'{name}.py' for name in (
     'detector_rtmdet_nano', 'keypoints_2d_r18_mpii', 'integral_r18_standin'))
-START = Path(__file__).resolve().parents[2] / 'assets' / 'pretrained_r18_standin.pth'
-DETECTOR_START = START.with_name('detector_rtmdet_nano_standin.pth')
+START, DETECTOR_START = (Path(__file__).resolve().parents[2] / 'assets' / f'pretrained_{name}_standin.pth'
+                         for name in ('r18', 'rtmdet_nano'))
 SPLITS = ('train', 'val', 'test')
 
 # Number of images of each part. `options` apply to the three trainings; with the full size, the trainings follow their
