@@ -145,9 +145,12 @@ class Chain:
         self.call('make-standin', '--root', self.data, *flags, '--preview', self.work / 'standin_preview.jpg')
 
     def train_models(self) -> None:
-        trainings = (('detector', DETECTOR, DETECTOR_START), ('keypoints_2d', KEYPOINTS_2D, START))
-        self.run_together({work: ['train', *self.train_arguments(config, work, *(
-            SCRATCH[config] if self.from_scratch else pretrained('model', start)))] for work, config, start in trainings})
+        def words(work: str, config: Path, start: Path) -> list[object]:
+            options = SCRATCH[config] if self.from_scratch else pretrained('model', start)
+            return ['train', *self.train_arguments(config, work, *options)]
+
+        self.run_together({'detector': words('detector', DETECTOR, DETECTOR_START),
+                           'keypoints_2d': words('keypoints_2d', KEYPOINTS_2D, START)})
 
     def boxes(self) -> None:
         for split in SPLITS:
