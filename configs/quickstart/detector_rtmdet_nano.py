@@ -52,8 +52,8 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
-    # In bilinear interpolation, pictures that are much larger than those of the training become sharper than them, and
-    # one person in six is not found well. For the pictures of the training, 'area' and 'bilinear' are the same.
+    # With bilinear interpolation, pictures that are much larger than those of the training become too sharp, and one
+    # person in six is not found. For pictures of 256 px, both are the same.
     dict(type='Resize', scale=input_size, keep_ratio=True, interpolation='area'),
     pad,
     dict(type='LoadAnnotations', with_bbox=True),
