@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the pretrained weights of the quickstart: render other people, train on them, and write the files of the package.
-# It takes about 90 minutes on two cores and 1.5 GB. The same command continues a stopped run.
+# It takes about 90 minutes on two cores, and 1.5 GB of disk space. The same command continues a stopped run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=$(cd "${VIRTUAL_ENV:-.venv}/bin" && pwd)/python
@@ -10,7 +10,7 @@ export STANDIN_ROOT=data/pretrain
     --num-train 24000 --num-val 400 --num-test 0 --num-mpii 10000 --num-coco 16000
 "$python" -c "import sys; from mmpose_integral.synthetic.prepare import prepare_from_truth
 prepare_from_truth(sys.argv[1], splits=('train', 'val'))" "$STANDIN_ROOT"
-# pretrain CONFIG CHECKPOINT FILE: train in two processes, and write the checkpoint of that name into a file of the package
+# pretrain CONFIG CHECKPOINT FILE: train in two processes; write CHECKPOINT of the work folder to FILE of the package
 pretrain() {
     local config=configs/quickstart/$1.py work=work_dirs/$1
     PYTHON=$python bash tools/dist_run.sh tools/train.py 2 "$config" --work-dir "$work" --resume --cfg-options \

@@ -31,7 +31,7 @@ model = dict(
         anchor_generator=dict(type='MlvlPointGenerator', offset=0, strides=[8, 16, 32]),
         bbox_coder=dict(type='DistancePointBBoxCoder'),
         loss_cls=dict(type='QualityFocalLoss', use_sigmoid=True, beta=2.0, loss_weight=1.0),
-        # five times RTMDet's: there is one class, and after few minutes only the box is imprecise
+        # five times RTMDet's: there is one class, and after a short training, only the box is imprecise
         loss_bbox=dict(type='GIoULoss', loss_weight=10.0)),
     train_cfg=dict(
         assigner=dict(type='DynamicSoftLabelAssigner', topk=13), allowed_border=-1, pos_weight=-1, debug=False),
@@ -44,7 +44,8 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='RandomResize', scale=input_size, ratio_range=(0.5, 1.1), keep_ratio=True),
     dict(type='RandomCrop', crop_size=input_size),
-    # Without these strong changes of brightness and contrast, boxes are too wide in the room of the CHALL_H80K part.
+    # Without these strong changes of brightness, contrast and colours, boxes are too wide in the room of the CHALL_H80K
+    # part.
     dict(type='PhotoMetricDistortion'),
     dict(type='RandomFlip', prob=0.5),
     pad,
@@ -53,7 +54,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile', color_type='color_ignore_orientation'),
     # With bilinear interpolation, pictures that are much larger than those of the training become too sharp, and one
-    # person in six is not found. For pictures of 256 px, both are the same.
+    # person in six is not found. A picture of 256x256 px is halved by both in the same way.
     dict(type='Resize', scale=input_size, keep_ratio=True, interpolation='area'),
     pad,
     dict(type='LoadAnnotations', with_bbox=True),

@@ -1,7 +1,7 @@
 """The detector of the quickstart, trained for about ten minutes on two CPU cores.
 
-The quickstart starts from its weights. The people, clothes, poses and scenes are other ones than those of the stand-in
-data. ``tools/pretrain.sh`` renders them, trains this config and writes the weights that the package contains.
+The quickstart starts from its weights. The people, clothes, poses and scenes differ from those of the stand-in data.
+``tools/pretrain.sh`` renders them, trains this config and writes the weights that the package contains.
 """
 _base_ = './detector_rtmdet_nano.py'
 

@@ -135,7 +135,8 @@ def test_the_data_of_the_pretrained_weights_share_no_person_with_the_mpii_and_co
     def people(seed, part):
         for index in range(20):
             rng = np.random.default_rng((seed, PART_IDS[part], index))
-            yield from draw_scene(rng, wild_camera(rng, (48, 40)), 48).actors
+            size = int(48 * rng.uniform(0.85, 1.3)), int(48 * rng.uniform(0.85, 1.1))  # as in render_wild
+            yield from draw_scene(rng, wild_camera(rng, size), 48).actors
     others, own = ([actor for part in ('mpii', 'coco') for actor in people(seed, part)]
                    for seed in (PRETRAINING_SEED, 0))
     for content in (lambda actor: actor.body[:12], lambda actor: actor.figure.joints.ravel()):

@@ -24,9 +24,9 @@ def both_clocks() -> np.ndarray:
 def same_within(tolerance: float, rms: bool = False) -> Check:
     """Make a check of arrays, or of sequences of arrays, which returns their largest difference.
 
-    The check compares the largest difference with ``tolerance``, or with ``rms`` the root mean square of the
-    differences. Arrays are compared up to the length of the shorter one, because a baseline may handle the first units
-    only.
+    The check compares the largest difference with ``tolerance``. With ``rms``, it compares the root mean square of the
+    differences instead. Arrays are compared up to the length of the shorter one, because a baseline may handle the
+    first units only.
     """
     def check(expected: Any, found: Any) -> float:
         pairs = zip(expected, found, strict=True) if isinstance(expected, (tuple, list)) else [(expected, found)]

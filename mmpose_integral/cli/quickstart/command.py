@@ -1,8 +1,9 @@
 """Run the whole chain on stand-in data, from rendering the data to a validated challenge submission.
 
 The person detector, the 2D model and the integral model start from weights in the package, which were trained on other
-rendered people (docs/standin.md). They have the place of the paper's ImageNet weights. With ``--from-scratch``, the
-detector and the 2D model start from random weights, and the integral model from the backbone of the 2D model.
+rendered people (docs/standin.md). These weights take the place of the paper's ImageNet weights. With ``--from-
+scratch``, the detector and the 2D model start from random weights, and the integral model from the backbone of the 2D
+model.
 
 Every stage prints its command. A second run continues at the first unfinished stage.
 """
@@ -38,16 +39,17 @@ START, DETECTOR_START = (Path(__file__).resolve().parents[2] / 'assets' / f'pret
                          for name in ('r18', 'rtmdet_nano'))
 SPLITS = ('train', 'val', 'test')
 
-# Number of images of each part. `options` apply to the three trainings; with the full size, the trainings follow their
-# configs. A detector that was trained on a few frames alone gives low scores, so the tiny size accepts the best box of
-# each frame.
+# Number of images of each part. `options` apply to the three trainings; with the full size and pretrained weights, the
+# trainings follow their configs. With `--from-scratch`, the detector of the tiny size is trained on a few images only
+# and gives low scores. The tiny size therefore trains it for longer and accepts the best box of each frame.
 SIZES: dict[str, dict[str, Any]] = dict(
     full=dict(num_train=2800, num_val=400, num_test=200, num_mpii=1800, num_coco=2000, image_size=256, score_thr=0.1,
-              options=[]),
+              options=[], scratch_detector=[]),
     tiny=dict(num_train=24, num_val=12, num_test=6, num_mpii=32, num_coco=24, image_size=128, score_thr=0.0,
               options=['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8',
                        *(f'{split}_dataloader.{option}' for split in SPLITS
-                         for option in ('num_workers=0', 'persistent_workers=False'))]))
+                         for option in ('num_workers=0', 'persistent_workers=False'))],
+              scratch_detector=['train_cfg.max_epochs=12', 'optim_wrapper.optimizer.lr=6e-3']))
 # Without pretrained weights, the trainings need higher learning rates than those of their configs, and the detector
 # needs twice as many epochs. With a learning rate of 6e-3, one of three seeds ended with half the average precision.
 SCRATCH = {DETECTOR: ['optim_wrapper.optimizer.lr=2.5e-3', 'train_cfg.max_epochs=6', 'train_cfg.val_interval=6',
@@ -146,7 +148,9 @@ class Chain:
 
     def train_models(self) -> None:
         def words(work: str, config: Path, start: Path) -> list[object]:
-            options = SCRATCH[config] if self.from_scratch else pretrained('model', start)
+            options = pretrained('model', start)
+            if self.from_scratch:
+                options = [*SCRATCH[config], *(self.size['scratch_detector'] if config == DETECTOR else ())]
             return ['train', *self.train_arguments(config, work, *options)]
 
         self.run_together({'detector': words('detector', DETECTOR, DETECTOR_START),
