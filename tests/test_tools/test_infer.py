@@ -120,8 +120,7 @@ def test_people_in_a_video_are_tracked_and_smoothed(infer, video, frames, tmp_pa
     image = shutil.copy(frames[1], tmp_path / 'walk.jpg')
     plain, smooth = tmp_path / 'plain', tmp_path / 'smooth'
     for out, options in ((plain, []), (smooth, ['--smooth'])):
-        files = ['--out-dir', out, '--npz', out / 'all.npz']
-        assert infer(video, image, *options, '--bbox-thr', 0.5, '--batch-size', 3, *files) == 0
+        assert infer(video, image, *options, '--batch-size', 3, '--out-dir', out, '--npz', out / 'all.npz') == 0
         printed, err = capsys.readouterr()
         assert printed.startswith('1 image (1 person, 0 without a person), 1 video (7 frames, 7 poses, 0 without')
         assert not err and files_in(out / 'visualizations') == ['walk.mp4', 'walk_1.jpg']

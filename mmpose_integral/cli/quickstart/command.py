@@ -1,9 +1,9 @@
 """Run the whole chain on stand-in data, from rendering the data to a validated challenge submission.
 
 The person detector, the 2D model and the integral model start from weights in the package, which were trained on other
-rendered people (docs/standin.md). These weights take the place of the paper's ImageNet weights. With ``--from-
-scratch``, the detector and the 2D model start from random weights, and the integral model from the backbone of the 2D
-model.
+rendered people (docs/standin.md). These weights take the place of the paper's ImageNet weights. With
+``--from-scratch``, the detector and the 2D model start from random weights, and the integral model from the backbone of
+the 2D model.
 
 Every stage prints its command. A second run continues at the first unfinished stage.
 """
