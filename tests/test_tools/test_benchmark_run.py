@@ -68,6 +68,11 @@ def test_wrong_results_are_not_timed():
     for wrong in (np.full(3, .2), np.array([0, np.nan, 0])):
         with pytest.raises(measure.ResultsDiffer, match='fit: b against a: array 0 differs by up to'):
             measure.compare('fit', dict(a=lambda: np.zeros(3), b=lambda wrong=wrong: wrong), 1, check=same)
+    lenient = measure.compare('fit', dict(a=lambda: 0.0, b=lambda: 0.05, c=lambda: 0.3), 1, check=same,
+                              checks=dict(c=measure.same_within(0.5)))
+    assert [row['difference'] for row in lenient] == [None, 0.05, 0.3]
+    with pytest.raises(measure.ResultsDiffer, match='fit: c against a'):
+        measure.compare('fit', dict(a=lambda: 0.0, b=lambda: 0.05, c=lambda: 0.3), 1, check=same)
     rms = measure.same_within(0.5, rms=True)
     assert rms(np.zeros(4), np.array([0, 0, 0, 1.])) == 1, 'the largest difference; the root mean square is 0.5'
     with pytest.raises(measure.ResultsDiffer, match='by a root mean square of 0.707, at most 0.5'):

@@ -68,7 +68,8 @@ def take_turns(calls: Mapping[str, Callable], rounds: int, warmup: int = 1,
 
 def compare(case: str, contestants: Mapping[str, Callable | tuple[Callable, int]], rounds: int, *, unit: str = 'call',
             warmup: int = 1, targets: Mapping[str, float] | None = None, check: Check | None = None,
-            judge: str = 'cpu', before: Mapping[str, Callable] | None = None) -> list[Row]:
+            checks: Mapping[str, Check] | None = None, judge: str = 'cpu',
+            before: Mapping[str, Callable] | None = None) -> list[Row]:
     """Check that all contestants give the same results (raises ResultsDiffer), then time them in turns.
 
     Args:
@@ -79,6 +80,7 @@ def compare(case: str, contestants: Mapping[str, Callable | tuple[Callable, int]
         warmup: Number of calls per contestant before the timed ones, in addition to the one for ``check``.
         targets: Wanted ratios of the baseline's time to the candidate's, by candidate.
         check: Function of the baseline's and a candidate's result, which returns the largest difference.
+        checks: Functions that replace ``check``, by candidate.
         judge: Clock whose ratio is compared with the target, 'cpu' or 'wall'.
         before: See :func:`take_turns`.
 
@@ -92,7 +94,7 @@ def compare(case: str, contestants: Mapping[str, Callable | tuple[Callable, int]
         results = {name: call() for name, (call, _) in calls.items()}
         for name in list(calls)[1:]:
             try:
-                differences[name] = check(results[baseline], results[name])
+                differences[name] = (checks or {}).get(name, check)(results[baseline], results[name])
             except ResultsDiffer as error:
                 raise ResultsDiffer(f'{case}: {name} against {baseline}: {error}') from None
     seconds = take_turns({name: call for name, (call, _) in calls.items()}, rounds, warmup, before)
