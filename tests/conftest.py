@@ -1,6 +1,7 @@
 """Fixtures that all tests share, such as a tiny stand-in data set."""
 import gc
 import os
+import signal
 from pathlib import Path
 from unittest import mock
 
@@ -71,6 +72,14 @@ def mmpose_scope():
     """Make mmpose the default scope of the registries, also after a test that used mmdet in this process."""
     from mmengine.registry import init_default_scope
     init_default_scope('mmpose')
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers():
+    """Fail a test that leaves another handler, which later tests and their processes would inherit."""
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    yield
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 @pytest.fixture

@@ -6,12 +6,15 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ..structures.bone_length import mean_skeleton_length
+from ..utils.errors import ExpectedError
 from ..utils.files import write_json
 from ..utils.launch import end_with
 from ..utils.locks import LOCK_NAME
@@ -57,6 +60,7 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
     Raises:
         ValueError: If a number is out of range, or ``root`` has stand-in data made with other parameters.
         FileExistsError: If ``fresh`` is set for a folder that this function did not make.
+        ExpectedError: If a process was killed. The next call continues.
     """
     counts = dict(train=num_train, val=num_val, test=num_test, mpii=num_mpii, coco=num_coco)
     _check_numbers(counts, image_size, seed)
@@ -124,17 +128,20 @@ def _start_worker(parent: int) -> None:
 
 def _run(jobs: list[tuple], num_workers: int, progress: bool) -> None:
     """Draw all chunks, in this process or in a pool."""
-    if not jobs:
-        return
+    num_workers = min(num_workers, len(jobs))
+    results: Iterable[int] = map(draw_chunk, jobs)
     with contextlib.ExitStack() as stack:
-        results: Iterable[int] = map(draw_chunk, jobs)
         if num_workers > 1:
             # Forked workers do not import torch and mmpose again, which would take longer than drawing a small set.
             method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-            pool = multiprocessing.get_context(method).Pool(
-                min(num_workers, len(jobs)), _start_worker, (os.getpid(), ))
-            results = stack.enter_context(pool).imap_unordered(draw_chunk, jobs)
+            pool = ProcessPoolExecutor(num_workers, multiprocessing.get_context(method), _start_worker, (os.getpid(), ))
+            stack.callback(pool.shutdown, cancel_futures=True)
+            results = (future.result() for future in as_completed([pool.submit(draw_chunk, job) for job in jobs]))
         total = sum(job[-1] - job[-2] for job in jobs)
         bar = stack.enter_context(progress_bar(title='Rendering', total=total, disable=not progress))
-        for drawn in results:
-            bar.update(drawn)
+        try:
+            for drawn in results:
+                bar.update(drawn)
+        except BrokenProcessPool:
+            raise ExpectedError('a process that drew pictures was killed; the system does so when the memory is full. '
+                                'The same command continues; fewer processes (num_workers) need less memory') from None

@@ -1,11 +1,12 @@
 """Start of processes: ranks on GPUs and on CPUs, and children that do not outlive the process that started them."""
+import contextlib
 import ctypes
 import datetime
 import functools
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -22,12 +23,15 @@ _LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None  # not loaded bet
 
 
 def end_with(parent: int) -> None:
-    """Let the system send SIGTERM to this process when its parent ends, also after ``kill -9`` of that (on Linux).
+    """Let the system end this process by SIGTERM when its parent ends, also after ``kill -9`` of that (on Linux).
+
+    A handler for SIGTERM that a fork has from its parent is removed.
 
     Args:
         parent: Number of the parent. If that has ended already, this process ends, too.
     """
     if _LIBC is not None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -56,6 +60,16 @@ def end_with_torchrun() -> None:
     if os.environ.get('MMPOSE_INTEGRAL_TORCHRUN') and sys.platform == 'linux':
         if b'torchrun' not in Path(f'/proc/{parent}/cmdline').read_bytes():
             raise SystemExit('torchrun, which has started this process, has ended')
+
+
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Give SIGTERM, which schedulers send, the effect of Ctrl-C in this block."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @functools.cache

@@ -103,23 +103,33 @@ class _Page:
                 self.download = gr.DownloadButton('Download JSON', interactive=False, elem_id='download')
         self.figure = gr.Textbox(visible='hidden')  # Plotly's JSON
         self.answer = gr.State(None, time_to_live=_KEEP_S)  # the session's people at the default length
+        self.latest = gr.State([])  # what the page asked for last; a running analysis sees the change
 
     def _connect(self, events: list[Callable]) -> None:
         shown = [self.figure, self.table, self.download]
+        # By default, gradio ignores events during the analysis of an earlier photo.
+        each: dict[str, Any] = dict(trigger_mode='always_last', api_visibility='private')
         show: dict[str, Any] = dict(fn=self._show, inputs=[self.answer, self.length], outputs=shown,
-                                    show_progress='hidden', api_visibility='private')
+                                    show_progress='hidden', **each)
         for event in events:
             # The page is cleared first, so that no result is shown beside another picture.
-            event(lambda: (None, None, *self._show(None, 0)), None, [self.answer, self.picture, *shown],
-                  api_visibility='private').then(
-                self._analyse, [self.photo, self.whole, self.focal], [self.answer, self.picture], preprocess=False,
-                concurrency_limit=1, concurrency_id='network', api_visibility='private').then(**show)
-        self.length.change(**show, trigger_mode='always_last')
+            event(self._clear, [self.photo, self.whole, self.latest], [self.answer, self.picture, *shown],
+                  preprocess=False, **each).then(
+                self._analyse, [self.photo, self.whole, self.focal, self.latest], [self.answer, self.picture],
+                preprocess=False, concurrency_limit=1, concurrency_id='network', **each).then(**show)
+        self.length.change(**show)
         self.figure.change(None, self.figure, None, js=_DRAW)
 
-    def _analyse(self, upload: dict[str, Any] | None, whole: bool,
-                 focal_length: float | None) -> tuple[People | None, np.ndarray | None]:
+    def _clear(self, upload: dict[str, Any] | None, whole: bool, latest: list) -> tuple:
+        """Note what is asked for, and empty the page."""
+        latest[:] = [(str(upload['path']) if upload else None, whole)]
+        return (None, None, *self._show(None, 0))
+
+    def _analyse(self, upload: dict[str, Any] | None, whole: bool, focal_length: float | None,
+                 latest: list) -> tuple[People | None, np.ndarray | None] | dict[str, Any]:
         """Run the network on an upload; return people at the default length, and the picture.
+
+        The page stays empty if the visitor has sent another photo in the meantime.
 
         The upload is gradio's dict (``preprocess=False``). The preprocessing of gr.Image would fail with a traceback
         for a file that is no photo, and would remove a photo's EXIF data.
@@ -127,6 +137,8 @@ class _Page:
         if not upload:
             return None, None
         path = str(upload['path'])
+        if latest not in ([], [(path, whole)]):
+            return gr.skip()
         try:
             check_photo(path, self.max_bytes)
             # The inferencer gets a frame, because it treats a path by the file's name, for example as a video.
@@ -140,6 +152,8 @@ class _Page:
             raise gr.Error('The photo is no longer on the server; send it again.', print_exception=False) from None
         except ValueError as error:
             raise gr.Error(str(error).replace(path, 'The photo'), print_exception=False) from None
+        if latest not in ([], [(path, whole)]):
+            return gr.skip()
         if not people:
             gr.Warning('No person was detected in this picture.')
         return people, draw_picture(np.ascontiguousarray(image[..., ::-1]), people)

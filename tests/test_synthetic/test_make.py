@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import cv2
 import pytest
@@ -6,6 +8,7 @@ import pytest
 from mmpose_integral.cli.main import run_command
 from mmpose_integral.synthetic import make_standin, parts
 from mmpose_integral.synthetic.preview import save_preview
+from mmpose_integral.utils.errors import ExpectedError
 
 _SMALL = dict(num_train=5, num_val=3, num_test=2, num_mpii=3, num_coco=2, image_size=64, progress=False)
 _ONE_FRAME = dict(num_train=1, num_val=0, num_test=0, num_mpii=0, num_coco=0, num_workers=0, progress=False)
@@ -52,6 +55,20 @@ def test_stopped_run_continues_and_finished_run_draws_nothing(tmp_path, monkeypa
     assert make_standin(tmp_path, num_workers=1, **_SMALL)['images'] == 10
     assert make_standin(tmp_path, num_workers=1, **_SMALL)['images'] == 0
     assert not (tmp_path / 'parts').exists()
+
+
+def test_a_killed_worker_ends_the_run_with_a_message_and_the_next_run_continues(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, 'CHUNK', 2)
+
+    def be_killed(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, 'render_frame', be_killed)
+        with pytest.raises(ExpectedError, match='was killed.* The same command continues'):
+            make_standin(tmp_path, num_workers=2, **_SMALL)
+    make_standin(tmp_path, num_workers=2, **_SMALL)
+    assert len(list((tmp_path / 'h80k' / 'Train' / 'IMG').iterdir())) == 5 and not (tmp_path / 'parts').exists()
 
 
 def test_other_parameters_in_the_same_folder_are_refused(tmp_path):

@@ -64,12 +64,19 @@ def test_a_killed_process_leaves_none_of_its_children(start, tmp_path):
 
 
 def test_a_child_whose_parent_has_ended_before_ends_at_once():
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)  # commands that ran in this process have set another handler
-    child = FORK.Process(target=launch.end_with, args=(os.getpid() + 1, ))
-    child.start()
-    signal.signal(signal.SIGTERM, before)
+    with launch.sigterm_as_ctrl_c():  # the child, which inherits this, ends by the signal all the same
+        child = FORK.Process(target=launch.end_with, args=(os.getpid() + 1, ))
+        child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGTERM
+
+
+def test_sigterm_has_the_effect_of_ctrl_c_in_the_block_only():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), launch.sigterm_as_ctrl_c():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_rank_without_torchrun_ends_at_once(monkeypatch):

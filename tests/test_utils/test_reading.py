@@ -41,6 +41,7 @@ def outcome(function, *args):
     process = os.fork()
     if not process:
         try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # pytest-timeout has set another handler
             signal.alarm(60)
             used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))

@@ -111,8 +111,8 @@ class Visitor:
         self.http, self.session = httpx.Client(base_url=url, timeout=60), secrets.token_hex(8)
         self.http.get('/')
         config = self.http.get('/config').json()
-        self.analyse, = [each['id'] for each in config['dependencies'] if len(each['inputs']) == 3][:1]
-        self.show, = [each['id'] for each in config['dependencies'] if len(each['inputs']) == 2][:1]
+        self.show, self.clear, self.analyse = (
+            next(each['id'] for each in config['dependencies'] if len(each['inputs']) == count) for count in (2, 3, 4))
         self.load, = [each['id'] for each in config['dependencies'] if not each['queue']][:1]
 
     def upload(self, path):

@@ -45,11 +45,35 @@ def test_focal_length_of_a_model_with_perspective_labels(pictures, tmp_path):
         page = app._Page(inferencer, 1_000_000, [])
     assert page.focal.visible
     for given, source in ((None, 'exif'), (0, 'exif'), (444, 'argument')):  # gradio may send 0 for an empty field
-        people, _ = page._analyse(dict(path=str(path)), False, given)
+        people, _ = page._analyse(dict(path=str(path)), False, given, [])
         expected = next(inferencer(str(path), **(dict(focal_length=given) if given else {})))['predictions'][0]
         assert people == expected and people[0]['camera']['focal_length_source'] == source
     with pytest.raises(app.gr.Error, match='focal_length: a positive number of px'):
-        page._analyse(dict(path=str(path)), False, -3)
+        page._analyse(dict(path=str(path)), False, -3, [])
+
+
+@pytest.mark.parametrize('sent, during', [('new.jpg', 0), (None, 0), ('new.jpg', 1), (None, 1)])
+def test_a_result_is_returned_only_for_the_photo_that_was_sent_last(counting, pictures, sent, during):
+    with app.gr.Blocks():
+        page = app._Page(counting, 1_000_000, [])
+    photo, latest, calls = dict(path=str(pictures / 'one_person.jpg')), [], counting.calls
+
+    def send(path):
+        page._clear(path and dict(path=path), False, latest)
+
+    def analyse(*args, **kwargs):
+        send(sent)
+        return counting(*args, **kwargs)
+
+    send(photo['path'])
+    people, picture = page._analyse(photo, False, None, latest)
+    assert len(people) == 1 and picture.ndim == 3 and counting.calls == calls + 1
+    if during:
+        page.inferencer = analyse
+    else:
+        send(sent)
+    assert page._analyse(photo, False, None, latest) == app.gr.skip()
+    assert counting.calls == calls + 1 + during
 
 
 def test_picture_table_and_view_of_two_people(counting, pictures):

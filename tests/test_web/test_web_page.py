@@ -2,6 +2,7 @@
 import json
 import shutil
 import socket
+import threading
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 FLAGS = ['--headless', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync', '--use-gl=angle', '--use-angle=swiftshader',
          '--enable-unsafe-swiftshader']
+expect = playwright.expect  # waits until it is so
+expect.set_options(timeout=60_000)  # of a busy machine
 VIEW = "document.querySelector('#view_3d .js-plotly-plot')"
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason='no chromium on the PATH: the page cannot be tried in a browser'),
@@ -44,7 +47,7 @@ class Page:
 
     def __init__(self, browser, url):
         self.page = browser.new_page(viewport=dict(width=900, height=1000), accept_downloads=True)
-        self.page.set_default_timeout(60_000)  # of a busy machine
+        self.page.set_default_timeout(60_000)
         self.requests = []
         self.page.on('request', lambda request: self.requests.append(request.url))
         self.page.goto(url)
@@ -55,9 +58,12 @@ class Page:
         """Restore the state of a new visit; loading the page again takes seconds."""
         self.page.uncheck('#whole input')
         self.page.click('#bone_length button')
+        self.remove_photo()
+        self.people(0)
+
+    def remove_photo(self):
         for button in self.page.locator('#photo button[aria-label*="lear"], #photo button[aria-label*="emove"]').all():
             button.click()
-        self.people(0)
 
     def send(self, path):
         self.page.set_input_files('#photo input[type=file]', str(path))
@@ -144,8 +150,8 @@ def test_a_visit_from_upload_to_download(site, visit, counting, pictures, tmp_pa
 def test_rotated_photos_photos_without_people_and_whole_images(visit, counting, pictures, tmp_path):
     visit.send(pictures / 'nobody.png')
     visit.message('No person was detected')
-    assert 'No person was detected' in visit.page.inner_text('#people')
-    assert visit.page.locator('#picture img').is_visible()  # the plain picture
+    expect(visit.page.locator('#people')).to_contain_text('No person was detected')
+    expect(visit.page.locator('#picture img')).to_be_visible()  # the plain picture
     visit.page.check('#whole input')
     visit.people(1)
     visit.send(pictures / 'turned.jpg')
@@ -155,6 +161,23 @@ def test_rotated_photos_photos_without_people_and_whole_images(visit, counting, 
     counting.check(people, pictures / 'turned.jpg', bboxes=np.array([[0, 0, 90, 120.]]))
     visit.page.uncheck('#whole input')
     visit.page.locator('.gallery-item').first.click()
+    assert len(visit.people(2)) == 2
+
+
+def test_a_photo_that_is_replaced_during_its_analysis(visit, counting, pictures, monkeypatch):
+    begun, go_on, analyse = threading.Event(), threading.Event(), type(counting).__call__
+
+    def wait_and_analyse(*args, **kwargs):
+        begun.set()
+        assert go_on.wait(60)
+        return analyse(*args, **kwargs)
+
+    monkeypatch.setattr(type(counting), '__call__', wait_and_analyse)
+    visit.send(pictures / 'one_person.jpg')
+    assert begun.wait(60)
+    visit.remove_photo()
+    visit.send(pictures / 'two_people.jpg')
+    go_on.set()
     assert len(visit.people(2)) == 2
 
 
@@ -168,4 +191,5 @@ def test_other_files_are_refused_and_clear_the_page(visit, counting, pictures):
         visit.message(words)
     assert counting.calls == calls
     visit.people(0)
-    assert visit.page.inner_text('#people').strip() == '' and visit.page.locator('#download').is_disabled()
+    expect(visit.page.locator('#people')).to_have_text('')
+    expect(visit.page.locator('#download')).to_be_disabled()

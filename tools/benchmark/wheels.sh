@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=${VIRTUAL_ENV:-.venv}/bin/python
 
 names='mmengine mmdet mmpose mmcv-lite addict yapf platformdirs json-tricks munkres pycocotools shapely terminaltables termcolor
-pyyaml rich markdown-it-py mdurl pygments six tqdm packaging pytest pytest-xdist execnet iniconfig pluggy'
+pyyaml rich markdown-it-py mdurl pygments six tqdm packaging pytest pytest-timeout pytest-xdist execnet iniconfig pluggy'
 # The versions of requirements.lock for the other Python. pip's own markers would be those of this Python.
 wanted=$("$python" - "$version" $names <<'PYTHON'
 import sys

@@ -9,8 +9,6 @@ import argparse
 import json
 import math
 import os
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from mmpose_integral.cli.argument_types import at_least_one, seed
 from mmpose_integral.cli.trainings import PROGRAM, Step, best_checkpoint, run_chains
 from mmpose_integral.engine.shrink import shrink_config
 from mmpose_integral.utils.files import write_whole
+from mmpose_integral.utils.launch import sigterm_as_ctrl_c
 from mmpose_integral.utils.locks import lock_folder
 from mmpose_integral.utils.outputs import output_folder
 
@@ -179,10 +178,9 @@ class Ablation:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the trainings end with this process
     ablation = Ablation(args)
     if not args.collect:
-        with lock_folder(args.work_dir, 'ablation'):
+        with sigterm_as_ctrl_c(), lock_folder(args.work_dir, 'ablation'):  # its trainings end with this process
             ablation.run()
     print(write_report(ablation.folder, args))
     return 0

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import io
 import os
-import signal
 import urllib.error
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,7 @@ from mmpose_integral.cli.infer.batch_run import BatchRun, say
 from mmpose_integral.cli.infer.command_inputs import Inputs, find_inputs, originals_of, outputs_of
 from mmpose_integral.formats.people_table import write_csv, write_npz
 from mmpose_integral.utils.errors import explain, printable
+from mmpose_integral.utils.launch import sigterm_as_ctrl_c
 from mmpose_integral.utils.outputs import check_originals, check_writable
 from mmpose_integral.visualization import check_window
 from mmpose_integral.visualization.view_3d import resolve_view
@@ -163,10 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.show_alias:
         print('\n'.join(f'{name:20} {config}' for name, config in sorted(list_aliases().items())))
         return 0
-    if argv is None:  # SIGTERM, which schedulers send, has the effect of Ctrl-C
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with quiet():
+        with quiet(), sigterm_as_ctrl_c():
             return run(args)
     except KeyboardInterrupt:
         say('interrupted before any input was finished')
