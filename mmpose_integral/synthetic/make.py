@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -60,7 +60,7 @@ def make_standin(root: str | Path, num_train: int = 2000, num_val: int = 500, nu
     Raises:
         ValueError: If a number is out of range, or ``root`` has stand-in data made with other parameters.
         FileExistsError: If ``fresh`` is set for a folder that this function did not make.
-        ExpectedError: If a process was killed. The next call continues.
+        ExpectedError: If a process that draws pictures was killed. The next call continues.
     """
     counts = dict(train=num_train, val=num_val, test=num_test, mpii=num_mpii, coco=num_coco)
     _check_numbers(counts, image_size, seed)
@@ -127,21 +127,32 @@ def _start_worker(parent: int) -> None:
 
 
 def _run(jobs: list[tuple], num_workers: int, progress: bool) -> None:
-    """Draw all chunks, in this process or in a pool."""
-    num_workers = min(num_workers, len(jobs))
-    results: Iterable[int] = map(draw_chunk, jobs)
-    with contextlib.ExitStack() as stack:
-        if num_workers > 1:
-            # Forked workers do not import torch and mmpose again, which would take longer than drawing a small set.
-            method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-            pool = ProcessPoolExecutor(num_workers, multiprocessing.get_context(method), _start_worker, (os.getpid(), ))
-            stack.callback(pool.shutdown, cancel_futures=True)
-            results = (future.result() for future in as_completed([pool.submit(draw_chunk, job) for job in jobs]))
-        total = sum(job[-1] - job[-2] for job in jobs)
-        bar = stack.enter_context(progress_bar(title='Rendering', total=total, disable=not progress))
+    """Draw all chunks."""
+    if not jobs:
+        return
+    with progress_bar(title='Rendering', total=sum(job[-1] - job[-2] for job in jobs), disable=not progress) as bar, \
+            contextlib.closing(_draw(jobs, min(num_workers, len(jobs)))) as results:
+        for drawn in results:
+            bar.update(drawn)
+
+
+def _draw(jobs: list[tuple], num_workers: int) -> Generator[int, None, None]:
+    """Draw chunks in this process or in a pool, and yield the number of images of each."""
+    if num_workers <= 1:
+        yield from map(draw_chunk, jobs)
+        return
+    # Forked workers do not import torch and mmpose again, which would take longer than drawing a small set.
+    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(num_workers, context, _start_worker, (os.getpid(), )) as pool:
         try:
-            for drawn in results:
-                bar.update(drawn)
+            for future in as_completed([pool.submit(draw_chunk, job) for job in jobs]):
+                yield future.result()
         except BrokenProcessPool:
-            raise ExpectedError('a process that drew pictures was killed; the system does so when the memory is full. '
-                                'The same command continues; fewer processes (num_workers) need less memory') from None
+            raise ExpectedError(
+                'a process that drew pictures has ended early, perhaps because the memory was full. The same command '
+                'continues. Fewer processes (num_workers=, --num-workers) need less memory') from None
+        except BaseException:  # a worker takes seconds for a chunk, which nobody waits for any more
+            for worker in list(pool._processes.values()):  # from Python 3.14 on, there is pool.kill_workers()
+                worker.kill()
+            raise

@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,7 +65,13 @@ def end_with_torchrun() -> None:
 
 @contextlib.contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Give SIGTERM, which schedulers send, the effect of Ctrl-C in this block."""
+    """Give SIGTERM, which schedulers send, the effect of Ctrl-C in this block.
+
+    Without effect in another thread than the main one, where Python cannot set handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

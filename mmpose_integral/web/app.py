@@ -103,60 +103,62 @@ class _Page:
                 self.download = gr.DownloadButton('Download JSON', interactive=False, elem_id='download')
         self.figure = gr.Textbox(visible='hidden')  # Plotly's JSON
         self.answer = gr.State(None, time_to_live=_KEEP_S)  # the session's people at the default length
-        self.latest = gr.State([])  # what the page asked for last; a running analysis sees the change
+        # The number of a request is compared with that of the last one, in a list that all calls of a session share.
+        self.request, self.latest = gr.Number(0, visible='hidden', elem_id='request'), gr.State([0])
 
     def _connect(self, events: list[Callable]) -> None:
         shown = [self.figure, self.table, self.download]
-        # By default, gradio ignores events during the analysis of an earlier photo.
+        # By default, gradio ignores the events of a photo that is sent while an earlier one is analysed.
         each: dict[str, Any] = dict(trigger_mode='always_last', api_visibility='private')
         show: dict[str, Any] = dict(fn=self._show, inputs=[self.answer, self.length], outputs=shown,
                                     show_progress='hidden', **each)
         for event in events:
             # The page is cleared first, so that no result is shown beside another picture.
-            event(self._clear, [self.photo, self.whole, self.latest], [self.answer, self.picture, *shown],
-                  preprocess=False, **each).then(
-                self._analyse, [self.photo, self.whole, self.focal, self.latest], [self.answer, self.picture],
-                preprocess=False, concurrency_limit=1, concurrency_id='network', **each).then(**show)
+            event(self._clear, self.latest, [self.request, self.answer, self.picture, *shown], **each).then(
+                self._analyse, [self.photo, self.whole, self.focal, self.request, self.latest],
+                [self.answer, self.picture], preprocess=False, concurrency_limit=1, concurrency_id='network',
+                **each).then(**show)
         self.length.change(**show)
         self.figure.change(None, self.figure, None, js=_DRAW)
 
-    def _clear(self, upload: dict[str, Any] | None, whole: bool, latest: list) -> tuple:
-        """Note what is asked for, and empty the page."""
-        latest[:] = [(str(upload['path']) if upload else None, whole)]
-        return (None, None, *self._show(None, 0))
+    def _clear(self, latest: list[int]) -> tuple:
+        """Begin a request: return its number, and an empty page."""
+        latest[0] += 1
+        return (latest[0], None, None, *self._show(None, 0))
 
-    def _analyse(self, upload: dict[str, Any] | None, whole: bool, focal_length: float | None,
-                 latest: list) -> tuple[People | None, np.ndarray | None] | dict[str, Any]:
+    def _analyse(self, upload: dict[str, Any] | None, whole: bool, focal_length: float | None, request: int,
+                 latest: list[int]) -> tuple[People | None, np.ndarray | None] | dict[str, Any]:
         """Run the network on an upload; return people at the default length, and the picture.
 
-        The page stays empty if the visitor has sent another photo in the meantime.
+        A message tells why there are none. Nothing is changed if the visitor has made another request meanwhile. No
+        error is raised, because gradio would then forget that request.
 
         The upload is gradio's dict (``preprocess=False``). The preprocessing of gr.Image would fail with a traceback
         for a file that is no photo, and would remove a photo's EXIF data.
         """
-        if not upload:
-            return None, None
-        path = str(upload['path'])
-        if latest not in ([], [(path, whole)]):
+        people, picture, message = None, None, ''
+        if upload and request == latest[0]:
+            path = str(upload['path'])
+            try:
+                check_photo(path, self.max_bytes)
+                # The inferencer gets a frame, because it treats a path by the file's name, for example as a video.
+                frame = read_picture(path)
+                image = frame.image
+                boxes = np.array([[0, 0, *image.shape[1::-1]]], dtype=np.float32) if whole else None
+                results = self.inferencer(frame, bboxes=boxes, bone_length=self.default,
+                                          focal_length=focal_length or None)
+                people = next(results)['predictions'][0]
+                picture = draw_picture(np.ascontiguousarray(image[..., ::-1]), people)
+                message = '' if people else 'No person was detected in this picture.'
+            except FileNotFoundError:
+                message = 'The photo is no longer on the server; send it again.'
+            except ValueError as error:
+                message = str(error).replace(path, 'The photo')
+        if request != latest[0]:
             return gr.skip()
-        try:
-            check_photo(path, self.max_bytes)
-            # The inferencer gets a frame, because it treats a path by the file's name, for example as a video.
-            frame = read_picture(path)
-            image = frame.image
-            boxes = np.array([[0, 0, *image.shape[1::-1]]], dtype=np.float32) if whole else None
-            results = self.inferencer(frame, bboxes=boxes, bone_length=self.default,
-                                      focal_length=focal_length or None)
-            people = next(results)['predictions'][0]
-        except FileNotFoundError:
-            raise gr.Error('The photo is no longer on the server; send it again.', print_exception=False) from None
-        except ValueError as error:
-            raise gr.Error(str(error).replace(path, 'The photo'), print_exception=False) from None
-        if latest not in ([], [(path, whole)]):
-            return gr.skip()
-        if not people:
-            gr.Warning('No person was detected in this picture.')
-        return people, draw_picture(np.ascontiguousarray(image[..., ::-1]), people)
+        if message:
+            gr.Warning(message)
+        return people, picture
 
     def _show(self, people: People | None, bone_length: float) -> tuple[str, str, gr.DownloadButton]:
         """3D view, table and download of JSON at a bone length; all are empty without a result."""

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import time
 
 import cv2
 import pytest
@@ -65,10 +66,25 @@ def test_a_killed_worker_ends_the_run_with_a_message_and_the_next_run_continues(
 
     with monkeypatch.context() as patch:
         patch.setattr(parts, 'render_frame', be_killed)
-        with pytest.raises(ExpectedError, match='was killed.* The same command continues'):
+        with pytest.raises(ExpectedError, match='has ended early.* The same command continues'):
             make_standin(tmp_path, num_workers=2, **_SMALL)
     make_standin(tmp_path, num_workers=2, **_SMALL)
     assert len(list((tmp_path / 'h80k' / 'Train' / 'IMG').iterdir())) == 5 and not (tmp_path / 'parts').exists()
+
+
+def test_an_error_does_not_wait_for_the_other_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, 'CHUNK', 1)
+
+    def fail_or_hang(seed, split, index, *arguments, **options):
+        if index == 2:
+            raise OSError('no space')
+        time.sleep(300)
+
+    monkeypatch.setattr(parts, 'render_frame', fail_or_hang)
+    start = time.monotonic()
+    with pytest.raises(OSError, match='no space'):
+        make_standin(tmp_path, num_workers=3, **_SMALL)
+    assert time.monotonic() - start < 60
 
 
 def test_other_parameters_in_the_same_folder_are_refused(tmp_path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,15 @@ def test_sigterm_has_the_effect_of_ctrl_c_in_the_block_only():
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_another_thread_than_the_main_one_keeps_the_handler():
+    def handler():
+        with launch.sigterm_as_ctrl_c():
+            return signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(handler).result() is signal.getsignal(signal.SIGTERM)
 
 
 def test_a_rank_without_torchrun_ends_at_once(monkeypatch):

@@ -112,7 +112,7 @@ class Visitor:
         self.http.get('/')
         config = self.http.get('/config').json()
         self.show, self.clear, self.analyse = (
-            next(each['id'] for each in config['dependencies'] if len(each['inputs']) == count) for count in (2, 3, 4))
+            next(each['id'] for each in config['dependencies'] if len(each['inputs']) == count) for count in (2, 1, 5))
         self.load, = [each['id'] for each in config['dependencies'] if not each['queue']][:1]
 
     def upload(self, path):

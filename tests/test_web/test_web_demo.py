@@ -45,35 +45,33 @@ def test_focal_length_of_a_model_with_perspective_labels(pictures, tmp_path):
         page = app._Page(inferencer, 1_000_000, [])
     assert page.focal.visible
     for given, source in ((None, 'exif'), (0, 'exif'), (444, 'argument')):  # gradio may send 0 for an empty field
-        people, _ = page._analyse(dict(path=str(path)), False, given, [])
+        people, _ = page._analyse(dict(path=str(path)), False, given, 0, [0])
         expected = next(inferencer(str(path), **(dict(focal_length=given) if given else {})))['predictions'][0]
         assert people == expected and people[0]['camera']['focal_length_source'] == source
-    with pytest.raises(app.gr.Error, match='focal_length: a positive number of px'):
-        page._analyse(dict(path=str(path)), False, -3, [])
+    with pytest.warns(UserWarning, match='focal_length: a positive number of px'):
+        assert page._analyse(dict(path=str(path)), False, -3, 0, [0]) == (None, None)
 
 
-@pytest.mark.parametrize('sent, during', [('new.jpg', 0), (None, 0), ('new.jpg', 1), (None, 1)])
-def test_a_result_is_returned_only_for_the_photo_that_was_sent_last(counting, pictures, sent, during):
+@pytest.mark.parametrize('error', [None, ValueError('cannot be decoded')])
+def test_a_result_or_message_is_returned_for_the_last_request_only(counting, pictures, error, recwarn):
     with app.gr.Blocks():
         page = app._Page(counting, 1_000_000, [])
-    photo, latest, calls = dict(path=str(pictures / 'one_person.jpg')), [], counting.calls
+    photo, latest, calls = dict(path=str(pictures / 'one_person.jpg')), [0], counting.calls
+    first = page._clear(latest)[0]
+    people, picture = page._analyse(photo, False, None, first, latest)
+    assert len(people) == 1 and picture.ndim == 3 and counting.calls == calls + 1
 
-    def send(path):
-        page._clear(path and dict(path=path), False, latest)
-
-    def analyse(*args, **kwargs):
-        send(sent)
+    def replaced(*args, **kwargs):
+        page._clear(latest)
+        if error:
+            raise error
         return counting(*args, **kwargs)
 
-    send(photo['path'])
-    people, picture = page._analyse(photo, False, None, latest)
-    assert len(people) == 1 and picture.ndim == 3 and counting.calls == calls + 1
-    if during:
-        page.inferencer = analyse
-    else:
-        send(sent)
-    assert page._analyse(photo, False, None, latest) == app.gr.skip()
-    assert counting.calls == calls + 1 + during
+    page.inferencer = replaced
+    assert page._analyse(photo, False, None, first, latest) == app.gr.skip() and latest == [2]
+    assert page._analyse(photo, False, None, first, latest) == app.gr.skip() and latest == [2]  # not run any more
+    assert 'cannot be decoded' not in ' '.join(str(each.message) for each in recwarn)
+    assert page._analyse(None, False, None, 2, latest) == (None, None)
 
 
 def test_picture_table_and_view_of_two_people(counting, pictures):

@@ -17,6 +17,7 @@ FLAGS = ['--headless', '--no-sandbox', '--disable-quic', '--no-first-run', '--di
          '--enable-unsafe-swiftshader']
 expect = playwright.expect  # waits until it is so
 expect.set_options(timeout=60_000)  # of a busy machine
+REQUEST = "Number(document.querySelector('#request input').value)"
 VIEW = "document.querySelector('#view_3d .js-plotly-plot')"
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason='no chromium on the PATH: the page cannot be tried in a browser'),
@@ -164,19 +165,25 @@ def test_rotated_photos_photos_without_people_and_whole_images(visit, counting, 
     assert len(visit.people(2)) == 2
 
 
-def test_a_photo_that_is_replaced_during_its_analysis(visit, counting, pictures, monkeypatch):
+@pytest.mark.parametrize('error', [None, ValueError('no such photo')])
+def test_a_photo_that_is_replaced_during_its_analysis(visit, counting, pictures, monkeypatch, error):
     begun, go_on, analyse = threading.Event(), threading.Event(), type(counting).__call__
 
-    def wait_and_analyse(*args, **kwargs):
+    def wait(*args, **kwargs):
+        monkeypatch.undo()  # the second photo does not wait
         begun.set()
         assert go_on.wait(60)
+        if error:
+            raise error
         return analyse(*args, **kwargs)
 
-    monkeypatch.setattr(type(counting), '__call__', wait_and_analyse)
+    monkeypatch.setattr(type(counting), '__call__', wait)
     visit.send(pictures / 'one_person.jpg')
     assert begun.wait(60)
+    number = visit.page.evaluate(REQUEST)
     visit.remove_photo()
     visit.send(pictures / 'two_people.jpg')
+    visit.wait(f'{REQUEST} == {number + 2}')  # the removal is a request, too
     go_on.set()
     assert len(visit.people(2)) == 2
 

@@ -28,7 +28,7 @@ def as_photo(path):
 
 def test_files_answers_and_sessions_belong_to_their_visitor(served, visitor, new_visitor, pictures):
     path = visitor.upload(pictures / 'one_person.jpg')
-    answer = visitor.call(visitor.analyse, [as_photo(path), False, None, None])
+    answer = visitor.call(visitor.analyse, [as_photo(path), False, None, 0, None])
     picture = answer['output']['data'][1]['path']
     people = visitor.call(visitor.show, [None, 4000])['output']['data'][2]['value']['path']
     assert visitor.file(path).content == (pictures / 'one_person.jpg').read_bytes()
@@ -38,7 +38,7 @@ def test_files_answers_and_sessions_belong_to_their_visitor(served, visitor, new
     assert other.http.cookies[visitors.COOKIE] != visitor.http.cookies[visitors.COOKIE]
     for each in (path, picture, people):
         assert other.file(each).status_code == httpx.get(f'{served[0]}gradio_api/file={each}').status_code == 403
-    assert other.call(other.analyse, [as_photo(path), False, None, None])['output']['error'] == NOT_YOURS
+    assert other.call(other.analyse, [as_photo(path), False, None, 0, None])['output']['error'] == NOT_YOURS
     other.session = visitor.session
     assert other.join(other.show, [None, 4000]).status_code == 403
     with pytest.raises(httpx.HTTPStatusError, match='403'):
@@ -51,7 +51,7 @@ def test_examples_belong_to_everybody(visitor, watched):
     loaded = visitor.http.post('/gradio_api/run/predict', json=dict(
         data=[0], fn_index=visitor.load, session_hash=visitor.session)).json()['data'][0]
     photo = loaded.get('value', loaded)
-    answer = visitor.call(visitor.analyse, [photo, False, None, None])
+    answer = visitor.call(visitor.analyse, [photo, False, None, 0, None])
     assert answer['success'] and watched.own.calls == calls + 1 and visitor.file(photo['path']).status_code == 200
 
 
@@ -71,26 +71,27 @@ def test_other_paths_are_refused_without_a_look_at_them(marked, served, visitor,
         monkeypatch.setattr(os, function, lambda path, *args, real=real, **kwargs: (
             asked.append(str(path)), real(path, *args, **kwargs))[1])
     for path in paths:
-        answer = visitor.call(visitor.analyse, [as_photo(path) if marked else dict(path=path), True, None, None])
+        answer = visitor.call(visitor.analyse, [as_photo(path) if marked else dict(path=path), True, None, 0, None])
         assert (answer['success'], answer['output']['error']) == (False, NOT_YOURS)
         assert visitor.file(path).json() == dict(detail='This file was not sent by you or made for you.')
     assert not [path for path in asked if 'secret' in path] and watched.own.calls == calls
     assert 'Traceback' not in capfd.readouterr().err
     Path(own).unlink()
-    assert visitor.call(visitor.analyse, [as_photo(own), True, None, None])['output']['error'] == NOT_YOURS
+    assert visitor.call(visitor.analyse, [as_photo(own), True, None, 0, None])['output']['error'] == NOT_YOURS
 
 
 @pytest.mark.parametrize('function, data, message', [
-    ('analyse', [5, False, None, None], WRONG), ('analyse', ['photo.jpg', False, None, None], WRONG),
-    ('analyse', [dict(path=5), False, None, None], NOT_YOURS), ('analyse', [None, 'yes', None, None], WRONG),
-    ('analyse', [dict(path=['a']), False, None, None], NOT_YOURS), ('analyse', [None, False, '50', None], WRONG),
-    ('analyse', [dict(url='http://127.0.0.1/'), False, None, None], NOT_YOURS),
-    ('analyse', [None, as_photo('/etc/hostname'), None, None], WRONG), ('analyse', [None, False, None], WRONG),
-    ('clear', [dict(path=5), False, None], NOT_YOURS), ('clear', [5, False, None], WRONG),
+    ('analyse', [5, False, None, 0, None], WRONG), ('analyse', ['photo.jpg', False, None, 0, None], WRONG),
+    ('analyse', [dict(path=5), False, None, 0, None], NOT_YOURS), ('analyse', [None, 'yes', None, 0, None], WRONG),
+    ('analyse', [dict(path=['a']), False, None, 0, None], NOT_YOURS), ('analyse', [None, False, '50', 0, None], WRONG),
+    ('analyse', [dict(url='http://127.0.0.1/'), False, None, 0, None], NOT_YOURS),
+    ('analyse', [None, as_photo('/etc/hostname'), None, 0, None], WRONG), ('analyse', [None, False, 0, None], WRONG),
+    ('analyse', [None, False, None, [1], None], WRONG), ('clear', [], WRONG), ('clear', [None, 1], WRONG),
     ('analyse', [None, False], WRONG), ('analyse', [], WRONG), ('show', [None, 'long'], WRONG),
     ('show', [None, None], WRONG), ('show', [None, 10], WRONG), ('show', [None, float('nan')], WRONG),
-    ('show', [None, True], WRONG), ('analyse', [None, False, 10 ** 400, None], WRONG),
-    ('analyse', [None, False, [1], None], WRONG), ('load', [-1], WRONG), ('load', [99], WRONG), ('load', ['a'], WRONG)])
+    ('show', [None, True], WRONG), ('analyse', [None, False, 10 ** 400, 0, None], WRONG),
+    ('analyse', [None, False, [1], 0, None], WRONG), ('load', [-1], WRONG), ('load', [99], WRONG),
+    ('load', ['a'], WRONG)])
 def test_inputs_of_a_wrong_type_end_in_a_sentence(function, data, message, visitor, capfd):
     body = json.dumps(dict(data=data, fn_index=getattr(visitor, function), session_hash=visitor.session))
     sent = visitor.http.post('/gradio_api/queue/join', content=body, headers={'Content-Type': 'application/json'})
@@ -179,14 +180,14 @@ def test_thirty_at_once_are_served_one_by_one(new_visitor, watched, pictures, tm
 
     def visit(visitor):
         path = visitor.upload(large)
-        joined = visitor.join(visitor.analyse, [as_photo(path), True, None, None])
+        joined = visitor.join(visitor.analyse, [as_photo(path), True, None, 0, None])
         return joined.status_code if joined.status_code != 200 else visitor.read()['success']
 
     with ThreadPoolExecutor(30) as pool:
         results = list(pool.map(visit, crowd))
     assert set(results) <= {True, 503} and results.count(True) >= 17 and watched.most == 1  # 16 wait, one is in work
     assert 'Traceback' not in capfd.readouterr().err
-    direct = dict(data=[None, True, None, None], fn_index=crowd[0].analyse, session_hash=crowd[0].session)
+    direct = dict(data=[None, True, None, 0, None], fn_index=crowd[0].analyse, session_hash=crowd[0].session)
     assert crowd[0].http.post('/gradio_api/run/predict', json=direct).status_code == 404  # not beside the queue
 
 

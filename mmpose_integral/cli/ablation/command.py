@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     ablation = Ablation(args)
     if not args.collect:
-        with sigterm_as_ctrl_c(), lock_folder(args.work_dir, 'ablation'):  # its trainings end with this process
+        with sigterm_as_ctrl_c(), lock_folder(args.work_dir, 'ablation'):  # SIGTERM also stops the trainings
             ablation.run()
     print(write_report(ablation.folder, args))
     return 0
