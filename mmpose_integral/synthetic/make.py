@@ -152,7 +152,7 @@ def _draw(jobs: list[tuple], num_workers: int) -> Generator[int, None, None]:
             raise ExpectedError(
                 'a process that drew pictures has ended early, perhaps because the memory was full. The same command '
                 'continues. Fewer processes (num_workers=, --num-workers) need less memory') from None
-        except BaseException:  # a worker takes seconds for a chunk, which nobody waits for any more
+        except BaseException:  # an error or Ctrl-C, which should not wait until all workers have drawn their chunks
             for worker in list(pool._processes.values()):  # from Python 3.14 on, there is pool.kill_workers()
                 worker.kill()
             raise
